@@ -1,0 +1,38 @@
+# Flags of every target of this project, and the one way to declare a folder of src/.
+add_library(sallyport_flags INTERFACE)
+target_compile_options(sallyport_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wswitch -Werror
+  -Wno-missing-field-initializers -Wno-gnu-statement-expression -fno-omit-frame-pointer -march=x86-64-v2)
+target_compile_definitions(sallyport_flags INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION
+  BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_DISABLE_BOOST_COROUTINE)
+target_include_directories(sallyport_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_link_options(sallyport_flags INTERFACE -fuse-ld=lld)
+
+if(SALLYPORT_TESTS)
+  enable_testing()
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+
+# sallyport_module(pg SOURCES frame.cc … DEPS gate net … LINKS OpenSSL::Crypto … TESTS frame_test.cc …)
+#   makes the static library sp_pg and, from TESTS, the test binary pg_test (run as one ctest).
+function(sallyport_module name)
+  cmake_parse_arguments(M "" "" "SOURCES;DEPS;LINKS;TESTS" ${ARGN})
+  if(M_SOURCES)
+    add_library(sp_${name} STATIC ${M_SOURCES})
+    set(scope PUBLIC)
+  else()
+    add_library(sp_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_link_libraries(sp_${name} ${scope} sallyport_flags)
+  foreach(dep ${M_DEPS})
+    target_link_libraries(sp_${name} ${scope} sp_${dep})
+  endforeach()
+  target_link_libraries(sp_${name} ${scope} ${M_LINKS})
+  if(SALLYPORT_TESTS AND M_TESTS)
+    add_executable(${name}_test ${M_TESTS})
+    target_link_libraries(${name}_test PRIVATE sp_${name} GTest::gtest GTest::gmock GTest::gtest_main)
+    target_compile_definitions(${name}_test PRIVATE SALLYPORT_TESTDATA="${CMAKE_SOURCE_DIR}/testdata")
+    add_test(NAME ${name}_test COMMAND ${name}_test)
+  endif()
+endfunction()

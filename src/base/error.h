@@ -1,0 +1,91 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace sallyport {
+
+/// Why something was refused or failed. The set is closed on purpose: each front-end translates it in one
+/// exhaustive switch (`to_wire.cc`), so a new value breaks the build until every protocol can say it.
+///
+/// `ReasonCode` gives the stable kebab-case name that callers, operators and assessors read. A name never
+/// changes its meaning; it is listed in docs/reason-codes.md.
+enum class Errc {
+  // Who is calling (identity).
+  token_missing,
+  token_malformed,
+  token_alg_refused,
+  token_key_unknown,
+  token_signature_invalid,
+  token_issuer_unknown,
+  token_audience_wrong,
+  token_expired,
+  token_not_yet_valid,
+  token_type_wrong,
+  token_claims_invalid,
+  identity_incomplete,   // a group list known to be cut (overage): never read as "no groups"
+  identity_provider_down,
+  // What may be done (policy).
+  policy_default_deny,
+  rule_deny,
+  approval_required,
+  rate_limited,
+  sql_unparsable,
+  argument_unclassifiable,
+  tool_unknown,
+  tool_quarantined,
+  content_type_refused,
+  sad_refused,           // sensitive authentication data in a place where it cannot be removed
+  // How it was asked (protocol).
+  request_malformed,
+  request_too_large,
+  request_too_deep,
+  request_duplicate_key,
+  header_mismatch,
+  header_invalid,
+  version_unsupported,
+  capability_missing,
+  method_unknown,
+  method_not_allowed,
+  batch_refused,
+  origin_refused,
+  host_refused,
+  session_unknown,
+  session_foreign,
+  event_unknown,
+  state_invalid,         // requestState that is forged, foreign, expired or of another request
+  task_unknown,
+  limit_exceeded,        // streams, sessions or calls of one caller
+  // What stands behind (upstream).
+  upstream_unreachable,
+  upstream_timeout,
+  upstream_protocol,
+  upstream_too_large,
+  upstream_closed,
+  // Ourselves.
+  ledger_unavailable,
+  mask_failed,
+  config_invalid,
+  not_found,
+  io_failed,
+  cancelled,
+  draining,
+  internal,
+};
+
+/// The stable name of `code`, e.g. "token-expired". Static lifetime.
+std::string_view ReasonCode(Errc code);
+
+/// A failure: the code for machines, the detail for people. The detail never holds a token, a secret, a card
+/// number or statement text; whoever writes one from outside bytes has to mask it first.
+struct Error {
+  Errc code = Errc::internal;
+  std::string detail;
+
+  Error() = default;
+  explicit Error(Errc c) : code(c) {}
+  Error(Errc c, std::string d) : code(c), detail(std::move(d)) {}
+};
+
+}  // namespace sallyport
