@@ -1,0 +1,105 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace sallyport::identity {
+
+/// What kind of token an issuer is trusted for. Classes are never interchangeable: a provider
+/// accepts exactly one, and a token that shows the marks of another is refused with
+/// token-type-wrong.
+enum class TokenClass {
+  access,           // an OAuth 2.0 access token, RFC 9068 or the issuer's own flavour
+  id_token,         // login callback only
+  ci_workload,      // GitHub Actions, GitLab CI
+  k8s_sa,           // a projected service-account token
+  aws_webidentity,  // STS GetWebIdentityToken
+  spiffe,           // JWT-SVID
+  logout_token,     // OIDC back-channel logout
+  secevent,         // RFC 8417 security event token
+  dpop_proof,       // RFC 9449
+};
+
+/// The configuration's spelling: "access", "ci-workload", "k8s-sa" … Static lifetime.
+std::string_view TokenClassName(TokenClass token_class);
+
+/// Reads that spelling; config_invalid names the known ones. "human-access" is accepted for
+/// "access".
+Result<TokenClass> ParseTokenClass(std::string_view name);
+
+/// Which claims hold the readable name and the groups. A name with dots is first looked for as
+/// written (some issuers use URLs as names), then as a path into nested objects:
+/// `realm_access.roles`.
+struct ClaimNames {
+  std::string user = "email";  // for people to read; never part of the identity
+  std::string groups = "groups";
+};
+
+/// One trusted issuer, already resolved and with defaults filled in. The identity of a caller is
+/// always (iss, sub); nothing here can change that.
+struct ProviderConfig {
+  std::string name;  // as the policy and the log call it
+  std::string
+      issuer;  // https URL, compared byte for byte with `iss` and with the discovery document
+  std::vector<std::string> audiences;  // a token must carry at least one of these in `aud`
+  std::string client_id;               // our own registration, if any; counts as a known client
+  std::vector<std::string> clients;    // client ids allowed when `aud` names several parties
+  TokenClass token_class = TokenClass::access;
+  ClaimNames claims;
+
+  /// Subset of RS256, PS256, ES256, ES384, EdDSA. Keys of other algorithms are not imported.
+  std::vector<std::string> algorithms{"RS256", "PS256", "ES256", "ES384", "EdDSA"};
+  std::string rsa_default_alg = "RS256";  // what an RSA key without `alg` means: RS256 or PS256
+  bool require_at_jwt = false;            // RFC 9068 issuer: `typ` must be at+jwt
+  std::chrono::seconds skew{60};          // at most 300
+  std::chrono::seconds max_lifetime{std::chrono::hours(24)};  // largest exp - iat
+  /// A group list this long is read as cut (Okta stops at 100 without saying so); 0 means never.
+  size_t groups_cut_at = 100;
+
+  /// How long the last good keys are used while the issuer cannot be reached, counted from the
+  /// moment they should have been refreshed. After that every token of the issuer is refused
+  /// (identity-provider-down).
+  std::chrono::seconds stale_if_error{std::chrono::hours(4)};
+  std::string
+      jwks_uri;  // overrides discovery; needed if the keys live on another origin than the issuer
+  std::string jwks_file;  // fixed keys for an issuer that cannot be reached (private Kubernetes);
+                          // no fetching
+  std::string
+      ca_file;  // PEM bundle of the issuer's own certificate authority; empty = the system's
+  std::vector<std::string>
+      allow_addresses;  // CIDRs of an internal issuer; without them private addresses are refused
+  bool allow_loopback_http =
+      false;  // http:// to 127.0.0.1, ::1 or localhost (sallyport dev and tests)
+};
+
+/// A non-human caller (PCI DSS 7.2.5, 8.6): a verified token that matches becomes this agent.
+struct AgentConfig {
+  std::string name;
+  std::string owner;  // who answers for it, for example "group:payments-platform"
+  /// All that are set must match. At least one of client_id, subject and claims is required.
+  struct Match {
+    std::string provider;  // ProviderConfig::name; required
+    std::string client_id;
+    std::string subject;
+    std::map<std::string, std::string>
+        claims;  // name or dotted path → exact text (numbers as decimal text)
+  } match;
+};
+
+/// The identity section as this module needs it.
+struct Config {
+  std::vector<ProviderConfig> providers;
+  std::vector<AgentConfig> agents;
+};
+
+/// Everything that can be wrong with `config` and does not need the network: names, URLs,
+/// algorithms, bounds, agents that name unknown providers. The error's detail says what to write
+/// instead.
+Result<> CheckConfig(const Config& config);
+
+}  // namespace sallyport::identity

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "identity/config.h"
+#include "identity/fetch_seam.h"
+#include "op/session.h"
+
+namespace sallyport::identity {
+
+/// A token that passed every check. Immutable and shared: the cache and all sessions of the caller
+/// hold the same object.
+struct VerifiedToken {
+  Principal principal;
+  Nanos issued_at = 0;
+  Nanos expires_at = 0;             // `exp` without skew
+  std::string token_id;             // `jti`, or empty
+  std::vector<std::string> scopes;  // `scope` or `scp`
+  std::string acr;
+  std::vector<std::string> amr;
+  Nanos auth_time = 0;      // 0 = not stated
+  std::string groups_note;  // why the groups are incomplete; empty if they are complete
+};
+using VerifiedPtr = std::shared_ptr<const VerifiedToken>;
+
+/// How an issuer stands, for /readyz, metrics and `doctor`.
+struct IssuerStatus {
+  enum class State { starting, ready, stale, down };
+  std::string provider;
+  std::string issuer;
+  State state = State::starting;
+  size_t keys = 0;
+  uint64_t refreshes = 0;       // fetches of the key set since start, good or bad
+  std::chrono::seconds age{0};  // since the last good fetch
+  std::string last_error;       // of the last fetch, empty if it was good
+};
+
+/// Told about every fetch of keys; called on a background thread, must not call back into the
+/// verifier.
+struct IssuerEvent {
+  std::string provider;
+  Result<> outcome;                  // of the fetch
+  size_t keys = 0;                   // usable keys after it
+  std::vector<std::string> skipped;  // keys that were not imported, and why
+};
+
+/// Decides who a bearer token speaks for.
+///
+/// Guarantee: a VerifiedToken is returned only if the token is a strict compact JWS (RFC 7515),
+/// signed by a current key of the statically configured issuer that its `iss` names, under the one
+/// algorithm which that key is bound to, for our audience, in its lifetime, and of the class the
+/// provider is configured for. No byte of an unverified token selects a URL. Details of errors
+/// never hold bytes of the token.
+///
+/// Threads: all methods are thread-safe. `Verify` never blocks on I/O; a token seen before costs
+/// one SHA-256 and a look-up. `Start` makes one background thread per issuer; `Stop` (or the
+/// destructor) joins them and completes all waiters, and must happen before the io_contexts of
+/// suspended `Authenticate` calls die.
+///
+/// Source: docs/identity.md; RFC 7515, 7517, 7519, 8725, 9068; PCI DSS 8.2, 8.3, 8.6.
+class TokenVerifier {
+ public:
+  struct Options {
+    std::vector<TokenClass> accept{TokenClass::access,
+                                   TokenClass::ci_workload};  // at this endpoint
+    size_t cache_entries = 16384;
+    std::function<void(const IssuerEvent&)> observe;
+  };
+
+  /// Checks `config` and reads jwks_file keys; fetches nothing yet. `clock` must outlive the
+  /// verifier.
+  static Result<std::unique_ptr<TokenVerifier>> Create(Config config, Fetch fetch,
+                                                       const Clock& clock, Options options);
+  ~TokenVerifier();
+
+  /// Starts fetching. Before it, and while the first fetch runs, tokens wait (Authenticate) or get
+  /// identity-provider-down (Verify).
+  void Start();
+  void Stop();
+
+  /// Judges `token` with the keys at hand. A refusal with token-key-unknown or
+  /// identity-provider-down may be cured by a refresh of the issuer's keys: then `*wants_refresh`
+  /// (if given) is set, and `RefreshThen` may be called.
+  Result<VerifiedPtr> Verify(std::string_view token, bool* wants_refresh = nullptr);
+
+  /// Joins the refresh that `token`'s unknown key asked for, or starts it (one flight, at most one
+  /// per 10 s per issuer), and calls `done` once, on a background thread or at once on this one,
+  /// when it has ended.
+  void RefreshThen(std::string_view token, std::function<void()> done);
+
+  /// Verify, and if a refresh may help, wait for it until `deadline` and judge again. The
+  /// coroutine's executor must be single-threaded or a strand (a shard's is).
+  Task<VerifiedPtr> Authenticate(std::string token, std::chrono::steady_clock::time_point deadline);
+
+  /// Emergency: forget all keys and verified tokens, and fetch anew.
+  void FlushKeys();
+
+  std::vector<IssuerStatus> Status() const;
+
+ private:
+  struct Impl;
+  explicit TokenVerifier(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sallyport::identity

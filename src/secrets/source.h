@@ -1,0 +1,43 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/secret.h"
+
+namespace sallyport::secrets {
+
+/// Where a secret lives. The configuration never holds the secret itself.
+struct Ref {
+  enum class Kind { none, env, file, credential, vault, aws_secret };
+  Kind kind = Kind::none;
+  std::string name;  // variable, path or credential name; for vault and aws_secret the text of the
+                     // reference
+
+  bool empty() const { return kind == Kind::none; }
+};
+
+/// The configuration's key for `kind`: "env", "file" … Static lifetime.
+std::string_view KindName(Ref::Kind kind);
+
+/// A reference from its key and text, for example ("file", "/run/credentials/pg"). config_invalid
+/// names the known kinds, and says of a bare string that a secret must not stand in the
+/// configuration.
+Result<Ref> ParseRef(std::string_view key, std::string_view text);
+
+/// Reads the secret now.
+///
+/// - env: the variable must be set and not empty.
+/// - file: at most 64 KiB, not empty, no NUL byte; one trailing newline is removed. A file that
+///   group or others can read adds a line to `warnings`.
+/// - credential: the file of that name in $CREDENTIALS_DIRECTORY (systemd LoadCredential=); the
+/// name has no '/'.
+/// - vault, aws_secret: config_invalid, with the kinds that work.
+///
+/// Errors name the reference, never the content: config_invalid, not_found, io_failed. Thread-safe
+/// as long as nobody changes the environment.
+Result<Secret> Resolve(const Ref& ref, std::vector<std::string>* warnings = nullptr);
+
+}  // namespace sallyport::secrets
