@@ -1,0 +1,114 @@
+#pragma once
+
+#include <atomic>
+#include <expected>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/task.h"
+#include "op/decision.h"
+#include "op/evidence.h"
+#include "op/operation.h"
+#include "op/session.h"
+
+namespace sallyport::ledger {
+class Ledger;
+}
+namespace sallyport::policy {
+class RuleSet;
+}
+
+namespace sallyport::gate {
+
+class Gate;
+class RateLimiter;
+
+/// Proof that one operation was decided and its intent recorded. Only Gate::Admit makes one; no upstream can
+/// be called without one (McpUpstream takes `const Permit&`). Move-only; one that is dropped unsettled
+/// records `call.abandoned`. Lives on one thread.
+class [[nodiscard]] Permit {
+ public:
+  Permit(Permit&& other) noexcept;
+  Permit& operator=(Permit&&) = delete;
+  ~Permit();
+
+  const op::Obligations& obligations() const { return obligations_; }
+  const std::string& decision_id() const { return decision_id_; }
+  uint64_t recorded_at() const { return intent_; }  // log index of the intent
+  const op::Session& session() const { return *session_; }
+
+ private:
+  friend class Gate;
+  Permit(Gate& gate, std::shared_ptr<const op::Session> session, uint64_t intent, std::string decision_id,
+         op::Obligations obligations, bool strict, Nanos begun);
+
+  Gate* gate_;  // null once settled or moved from
+  std::shared_ptr<const op::Session> session_;
+  uint64_t intent_;
+  std::string decision_id_;
+  op::Obligations obligations_;
+  bool strict_;
+  Nanos begun_;
+};
+
+/// What came back, as it is about to be released.
+struct Settlement {
+  bool ok = true;
+  std::string code;  // of the protocol's error, when not ok
+  op::Payload result;
+  std::vector<op::MaskCount> masked;
+};
+
+/// THE path. The order of the security steps of every operation is written in gate.cc and nowhere else:
+/// decide, (approve,) record the intent, hand out the permit; and on the way back record the outcome before
+/// anything is released. If the ledger cannot record, nothing is admitted and nothing released (I1).
+///
+/// One Gate serves all shards: its methods are thread-safe. The ledger must outlive it.
+class Gate {
+ public:
+  Gate(ledger::Ledger& ledger, std::shared_ptr<const policy::RuleSet> rules, const Clock& clock);
+  ~Gate();
+  Gate(const Gate&) = delete;
+
+  /// Records who came and from where; every operation needs a session. Sets id, opened_at and entry.
+  /// ledger_unavailable if it cannot be recorded.
+  Task<std::shared_ptr<const op::Session>> Open(std::unique_ptr<op::Session> session);
+  /// Records the end with the number of operations. Never fails the caller.
+  void Close(const op::Session& session);
+
+  /// Decides, records, permits. The refusal is recorded too, before it is returned.
+  boost::asio::awaitable<std::expected<Permit, op::Refusal>> Admit(std::shared_ptr<const op::Session> session,
+                                                                   const op::Operation& operation);
+  /// Records something that is released before the end of a permitted operation (a progress notification, a
+  /// question to the client and its answer). Not recorded, not released.
+  Result<> Note(const Permit& permit, std::string_view what, op::Payload payload,
+                std::vector<op::MaskCount> masked);
+  /// Records the outcome. The result may be released only when this has succeeded.
+  Task<> Settle(Permit permit, Settlement settlement);
+
+  /// Records an event outside an operation: a refused credential, a malformed request, a changed tool.
+  /// `at` is filled in. ledger_unavailable if it cannot be recorded.
+  Result<> Record(op::Evidence evidence);
+
+  /// The rules in force now, for filtering lists. A decision always uses one snapshot throughout.
+  std::shared_ptr<const policy::RuleSet> rules() const;
+  /// Swaps the rules (reload) and records the new version.
+  Result<> Replace(std::shared_ptr<const policy::RuleSet> rules);
+
+  /// False once the ledger has failed: service has stopped.
+  bool healthy() const;
+
+ private:
+  friend class Permit;
+  void Abandon(const Permit& permit) noexcept;
+  Result<uint64_t> Write(const op::Evidence& evidence);
+  Task<uint64_t> WriteFor(const op::Evidence& evidence, bool strict);
+
+  ledger::Ledger& ledger_;
+  std::atomic<std::shared_ptr<const policy::RuleSet>> rules_;
+  const Clock& clock_;
+  std::unique_ptr<RateLimiter> rates_;
+};
+
+}  // namespace sallyport::gate

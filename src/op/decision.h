@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+
+namespace sallyport::op {
+
+enum class Verdict : uint8_t { allow, approve, deny };  // later values win
+
+/// At most `calls` per `period_seconds` for one principal under one rule.
+struct Rate {
+  std::string rule;
+  uint32_t calls = 0;
+  uint32_t period_seconds = 0;
+};
+
+/// What has to be done to an allowed operation and its answer. They add up over all rules that fired.
+struct Obligations {
+  std::vector<Rate> rates;
+  uint64_t max_rows = 0;  // 0: no limit
+};
+
+/// The verdict of the policy, with its own evidence: which rules fired and why.
+struct Decision {
+  Verdict effect = Verdict::deny;
+  Errc reason = Errc::policy_default_deny;  // meaningful unless allow
+  std::vector<std::string> rules;           // ids of the rules that decided
+  std::string message;                      // of the deciding rule, for the caller
+  std::string approval;                     // name of the approval flow, for approve
+  std::string why;                          // one line for people: never argument values
+  Obligations obligations;
+  bool hidden = false;  // no rule lets this caller know that the resource exists
+};
+
+/// Why an operation was not admitted: everything a front-end needs to say so in its protocol.
+struct Refusal {
+  Error error;
+  Decision decision;
+  std::string decision_id;        // "d_…"; empty when the ledger itself failed
+  std::string approval_id;        // "a_…" for approval_required
+  uint32_t retry_after_seconds = 0;  // for rate_limited
+};
+
+}  // namespace sallyport::op

@@ -1,0 +1,29 @@
+#include "op/evidence.h"
+
+namespace sallyport::op {
+
+std::string_view EventName(EventType type) {
+  switch (type) {
+    case EventType::log_init: return "log.init";
+    case EventType::log_start: return "log.start";
+    case EventType::log_stop: return "log.stop";
+    case EventType::log_recovered: return "log.recovered";
+    case EventType::config_loaded: return "config.loaded";
+    case EventType::config_refused: return "config.refused";
+    case EventType::auth_success: return "auth.success";
+    case EventType::auth_failure: return "auth.failure";
+    case EventType::session_close: return "session.close";
+    case EventType::request_refused: return "request.refused";
+    case EventType::call_intent: return "call.intent";
+    case EventType::call_denied: return "call.denied";
+    case EventType::call_event: return "call.event";
+    case EventType::call_outcome: return "call.outcome";
+    case EventType::call_abandoned: return "call.abandoned";
+    case EventType::tool_pinned: return "tool.pinned";
+    case EventType::tool_changed: return "tool.changed";
+    case EventType::evidence_read: return "evidence.read";
+  }
+  return "unknown";
+}
+
+}  // namespace sallyport::op

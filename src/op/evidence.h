@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "op/decision.h"
+#include "op/masked.h"
+#include "op/session.h"
+
+namespace sallyport::op {
+
+/// What happened. The name in the log ("call.intent") is EventName(); it never changes its meaning.
+enum class EventType : uint8_t {
+  log_init,        // first entry of a log
+  log_start,       // a process began to write; `detail` names version and configuration digest
+  log_stop,
+  log_recovered,   // entries of a torn tail were dropped; `detail` says how many bytes
+  config_loaded,   // `policy_version`, at start and after each reload
+  config_refused,  // a reload failed; the old configuration stays
+  auth_success,    // = a session was opened: who and from where, once
+  auth_failure,    // a credential was refused; `reason`
+  session_close,   // `count` operations
+  request_refused, // refused before it became an operation: malformed, smuggled, oversized, foreign
+  call_intent,     // allowed: recorded before one byte goes upstream
+  call_denied,     // deny, approval required, rate limit
+  call_event,      // something released before the end: progress, log message, question to the client
+  call_outcome,    // recorded before the result is released
+  call_abandoned,  // a permit was dropped: client gone, or an internal failure
+  tool_pinned,
+  tool_changed,    // a pinned definition differs, or a tool was renamed
+  evidence_read,   // somebody read, searched, exported, replayed or verified the log
+};
+
+std::string_view EventName(EventType type);
+
+/// Counts of what was masked in one message, and where (bounded).
+struct MaskCount {
+  std::string kind;   // "pan", "sad", or the detector's name
+  std::string place;  // JSON pointer; never a value
+  uint32_t count = 0;
+};
+
+/// A message as it may be kept: masked, and honest about what is missing.
+struct Payload {
+  MaskedText text;          // JSON text if `json`, else plain text
+  bool json = true;
+  uint64_t total_bytes = 0; // of the masked message
+  bool complete = true;     // false: cut at the recording limit
+};
+
+/// One entry of the log before encoding (docs/formats/entry.md). Who and where stand in the auth_success
+/// entry of the session; the others point there by its index.
+struct Evidence {
+  EventType type = EventType::log_start;
+  Nanos at = 0;
+
+  // auth_success: the session itself. Others: `session` is the log index of that entry.
+  const Session* opened = nullptr;
+  std::optional<uint64_t> session;
+  uint64_t operation = 0;               // per-session counter, from 1
+
+  // auth_failure and request_refused have no session: where it came from, and who it claimed to be if verified.
+  std::string address;
+
+  std::string connection;
+  std::string method;
+  std::string resource;
+
+  std::string decision_id;
+  std::optional<Verdict> verdict;
+  std::vector<std::string> rules;
+  std::string policy_version;           // hex digest, first 16 characters, of the rule set
+  std::optional<Errc> reason;
+  std::string approval_id;
+
+  std::optional<uint64_t> intent;       // of call_event, call_outcome, call_abandoned: index of the call_intent
+  bool ok = true;                       // outcome
+  std::string code;                     // protocol's error code or "tool-error", when not ok
+  uint64_t duration_us = 0;
+
+  std::optional<Payload> request;
+  std::optional<Payload> result;
+  std::vector<MaskCount> masked;
+
+  std::string detail;                   // constant text or names; never outside bytes
+  uint64_t count = 0;
+};
+
+}  // namespace sallyport::op

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "json/document.h"
+#include "op/masked.h"
+
+namespace sallyport::op {
+
+/// What an operation does, worst effect first in severity: the most consequential one, not the verb that the
+/// caller typed.
+enum class Effect : uint8_t { none, read, call, write, ddl, admin };
+
+/// The kind of thing an operation addresses.
+enum class Verb : uint8_t {
+  protocol,      // initialize, discover, ping, logging level: no upstream data
+  list,          // a list of tools, prompts, resources, templates: filtered, never refused
+  tool_call,
+  prompt_get,
+  resource_read,
+  resource_subscribe,
+  completion,
+  sql,           // a statement on the wire
+};
+
+/// "We could not tell" is a value of its own (invariant I3): a partial reading is never "touches nothing".
+struct Completeness {
+  bool complete = true;
+  std::string reason;  // of being partial, e.g. "sql-unparsable"
+};
+
+/// A relation as the statement names it, resolved as far as the text alone allows: "schema.name", or "name"
+/// where no schema is written.
+struct RelationUse {
+  std::string name;
+  bool written = false;  // target of INSERT, UPDATE, DELETE, MERGE, TRUNCATE, DDL
+};
+
+/// One SQL statement, read from its parse tree.
+struct SqlStatement {
+  std::string kind;  // "SELECT", "INSERT", "UPDATE", "DELETE", "DROP", "SET", "SHOW", "COPY", …
+  Effect effect = Effect::admin;
+  std::vector<RelationUse> relations;
+  std::vector<std::string> columns;    // as written, "relation.column" where the text says which
+  std::vector<std::string> functions;
+  bool missing_where = false;  // UPDATE or DELETE without a WHERE that can be false
+  bool unbounded = false;      // a SELECT from a relation without WHERE and without LIMIT
+  bool star = false;           // selects * from some relation
+};
+
+/// Every statement of one text. Empty and incomplete when the grammar cannot read it.
+struct SqlText {
+  std::vector<SqlStatement> statements;
+  Completeness known;
+  Effect worst = Effect::admin;
+};
+
+/// What is asked, in no protocol's words. Views stay valid until the permit for it is settled.
+struct Operation {
+  Verb verb = Verb::protocol;
+  Effect effect = Effect::none;
+  std::string_view method;       // of the protocol, e.g. "tools/call"
+  std::string_view connection;
+  const std::map<std::string, std::string>* labels = nullptr;  // of the connection
+  std::string_view resource;     // tool, prompt, URI or database
+  json::Value arguments;         // missing where there are none
+  std::vector<SqlText> sql;      // of the arguments named by sql_arguments, or of the statement
+  Completeness known;
+  MaskedText recorded_arguments; // what the log keeps of them
+  uint64_t argument_bytes = 0;   // of the original
+};
+
+}  // namespace sallyport::op
