@@ -1,0 +1,145 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "identity/config.h"
+#include "mask/masker.h"
+#include "net/http.h"
+#include "op/decision.h"
+#include "policy/rules.h"
+#include "secrets/source.h"
+
+// The configuration as plain structs: this file is the reference of every key, its default and its unit.
+// config/load.cc reads YAML into it; app/wiring.cc unpacks it, so that a module gets its own section only.
+
+namespace sallyport::config {
+
+using std::chrono::milliseconds;
+
+struct Tls {
+  std::filesystem::path cert;
+  secrets::Ref key;
+  std::string min_version = "1.2";
+};
+
+/// server.limits: every bound of the data path (I8).
+struct ServerLimits {
+  net::HttpLimits http;                       // header, body, time and connection bounds
+  uint32_t json_depth = 64;
+  uint32_t streams_per_caller = 32;           // concurrent requests of one principal that are answered as a stream
+  uint32_t sessions_per_caller = 64;          // legacy MCP sessions of one principal at one connection
+  uint32_t calls_per_caller = 256;            // concurrent calls of one principal
+  uint64_t upstream_body_bytes = 32u << 20;   // one upstream message (JSON body or SSE event)
+  milliseconds call_timeout{300'000};         // one upstream call, progress does not extend it
+  milliseconds upstream_idle_timeout{120'000};// no byte from the upstream for so long
+  milliseconds session_idle{3'600'000};       // a legacy MCP session nobody uses
+  uint32_t replay_events = 256;               // kept per legacy stream for Last-Event-ID
+};
+
+struct Server {
+  std::string public_url;
+  std::string https, http, postgres, ops;     // listen addresses; `http` (plain) only on loopback
+  std::optional<Tls> tls;
+  std::filesystem::path data_dir;
+  std::vector<std::string> allowed_origins;   // beside public_url's own
+  std::vector<std::string> allowed_hosts;     // beside public_url's own
+  ServerLimits limits;
+  uint32_t shards = 0;                        // 0: one per core
+  milliseconds drain_timeout{30'000};
+};
+
+/// How the gate proves itself to an upstream.
+struct UpstreamAuth {
+  enum class Kind { none, bearer, header } kind = Kind::none;
+  std::string header;                         // for Kind::header
+  secrets::Ref secret;
+};
+
+struct McpHttp {
+  std::string url;
+  UpstreamAuth auth;
+  std::filesystem::path ca;
+};
+
+struct McpStdio {
+  std::vector<std::string> command;
+  std::map<std::string, secrets::Ref> env;
+  uint64_t memory_limit = 0;
+};
+
+struct SqlArgument {
+  std::string tool;      // glob
+  std::string path;      // JSON path, "$.sql"
+  std::string dialect;   // "postgresql"
+};
+
+/// What becomes of content that cannot be looked into, by MIME type.
+enum class OpaqueAction { refuse, strip, pass };
+struct ContentRule {
+  std::string type;      // glob over the MIME type, "image/*"
+  OpaqueAction action = OpaqueAction::refuse;
+};
+
+enum class PinTools { off, review, deny };
+
+struct Mcp {
+  std::variant<McpHttp, McpStdio> upstream;
+  PinTools pin_tools = PinTools::off;
+  std::vector<SqlArgument> sql_arguments;
+  std::vector<std::string> read_only;         // tools (globs) that the operator has classified as reading only
+  std::vector<ContentRule> content;           // first match; default: refuse in scope cde, else pass
+  bool server_requests = true;                // the upstream may ask the client (sampling, elicitation, roots)
+};
+
+struct Connection {
+  std::string name;
+  std::map<std::string, std::string> labels;
+  std::optional<Mcp> mcp;                     // exactly one of mcp and postgres
+  bool postgres = false;                      // accepted and checked; served from a later release on
+};
+
+struct Masking {
+  std::vector<mask::DetectorSpec> detectors;
+  std::optional<secrets::Ref> token_key;      // default: made in data_dir at first start
+};
+
+struct Evidence {
+  std::string origin;
+  bool strict = false;                        // durability: group | strict
+  std::optional<secrets::Ref> signing_key;    // default: made in data_dir at first start
+  uint64_t payload_bytes = 16 << 10;          // recorded per message; what is beyond is a declared cut
+};
+
+struct Approval {
+  std::string name;
+  std::vector<std::string> approvers;
+  uint32_t need = 1;
+  bool reason_required = false;
+  milliseconds ttl{900'000};
+};
+
+struct Root {
+  std::filesystem::path file;                 // where it was read from; relative paths start there
+  Server server;
+  std::vector<identity::ProviderConfig> providers;
+  std::vector<identity::AgentConfig> agents;
+  std::map<std::string, std::vector<std::string>> roles;
+  std::vector<Connection> connections;
+  Masking masking;
+  std::vector<Approval> approvals;
+  policy::RuleSetSpec policies;
+  Evidence evidence;
+  milliseconds session_max{4 * 3'600'000};
+  milliseconds session_idle{15 * 60'000};
+  std::vector<std::string> notes;             // keys that are understood but not acted on yet, for `validate`
+};
+
+}  // namespace sallyport::config
