@@ -67,7 +67,11 @@ struct Settlement {
 /// One Gate serves all shards: its methods are thread-safe. The ledger must outlive it.
 class Gate {
  public:
-  Gate(ledger::Ledger& ledger, std::shared_ptr<const policy::RuleSet> rules, const Clock& clock);
+  struct Options {
+    bool always_strict = false;  // evidence.durability: strict; writes are recorded strictly in any case
+  };
+  Gate(ledger::Ledger& ledger, std::shared_ptr<const policy::RuleSet> rules, Options options,
+       const Clock& clock = SystemClock());
   ~Gate();
   Gate(const Gate&) = delete;
 
@@ -102,11 +106,12 @@ class Gate {
  private:
   friend class Permit;
   void Abandon(const Permit& permit) noexcept;
-  Result<uint64_t> Write(const op::Evidence& evidence);
-  Task<uint64_t> WriteFor(const op::Evidence& evidence, bool strict);
+  Result<uint64_t> Write(op::Evidence& evidence);
+  Task<uint64_t> WriteFor(op::Evidence& evidence, bool strict);
 
   ledger::Ledger& ledger_;
   std::atomic<std::shared_ptr<const policy::RuleSet>> rules_;
+  const Options options_;
   const Clock& clock_;
   std::unique_ptr<RateLimiter> rates_;
 };

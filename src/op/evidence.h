@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "op/decision.h"
+#include "op/mask_count.h"
 #include "op/masked.h"
 #include "op/session.h"
 
@@ -35,13 +36,6 @@ enum class EventType : uint8_t {
 };
 
 std::string_view EventName(EventType type);
-
-/// Counts of what was masked in one message, and where (bounded).
-struct MaskCount {
-  std::string kind;   // "pan", "sad", or the detector's name
-  std::string place;  // JSON pointer; never a value
-  uint32_t count = 0;
-};
 
 /// A message as it may be kept: masked, and honest about what is missing.
 struct Payload {

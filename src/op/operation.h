@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "json/document.h"
+#include "op/mask_count.h"
 #include "op/masked.h"
 
 namespace sallyport::op {
@@ -71,7 +72,9 @@ struct Operation {
   std::vector<SqlText> sql;      // of the arguments named by sql_arguments, or of the statement
   Completeness known;
   MaskedText recorded_arguments; // what the log keeps of them
-  uint64_t argument_bytes = 0;   // of the original
+  uint64_t argument_bytes = 0;   // of the masked arguments before any cut
+  bool recorded_complete = true; // false: cut at the recording limit
+  std::vector<MaskCount> masked; // what had to be masked in them
 };
 
 }  // namespace sallyport::op

@@ -1,0 +1,217 @@
+#include "gate/gate.h"
+
+#include <utility>
+
+#include "base/ids.h"
+#include "gate/rate.h"
+#include "ledger/entry.h"
+#include "ledger/writer.h"
+#include "policy/rules.h"
+
+namespace sallyport::gate {
+namespace {
+
+using op::EventType;
+using op::Evidence;
+
+/// Writes are recorded so that a power cut cannot lose them; reads as the configuration says.
+bool NeedsStrict(const op::Operation& operation) { return operation.effect > op::Effect::read; }
+
+std::string CallerKey(const op::Principal& who) { return who.issuer + '\n' + who.subject; }
+
+/// What an intent and a denial have in common: who asked what, and what was decided.
+Evidence Describe(EventType type, const op::Session& session, const op::Operation& operation,
+                  const op::Decision& decision, uint64_t number) {
+  Evidence e;
+  e.type = type;
+  e.session = session.entry;
+  e.operation = number;
+  e.connection = operation.connection;
+  e.method = operation.method;
+  e.resource = operation.resource;
+  e.verdict = decision.effect;
+  e.rules = decision.rules;
+  if (!operation.recorded_arguments.empty()) {
+    e.request = op::Payload{.text = operation.recorded_arguments,
+                            .json = true,
+                            .total_bytes = operation.argument_bytes,
+                            .complete = operation.recorded_complete};
+  }
+  e.masked = operation.masked;
+  return e;
+}
+
+}  // namespace
+
+Permit::Permit(Gate& gate, std::shared_ptr<const op::Session> session, uint64_t intent,
+               std::string decision_id, op::Obligations obligations, bool strict, Nanos begun)
+    : gate_(&gate),
+      session_(std::move(session)),
+      intent_(intent),
+      decision_id_(std::move(decision_id)),
+      obligations_(std::move(obligations)),
+      strict_(strict),
+      begun_(begun) {}
+
+Permit::Permit(Permit&& other) noexcept
+    : gate_(std::exchange(other.gate_, nullptr)),
+      session_(std::move(other.session_)),
+      intent_(other.intent_),
+      decision_id_(std::move(other.decision_id_)),
+      obligations_(std::move(other.obligations_)),
+      strict_(other.strict_),
+      begun_(other.begun_) {}
+
+Permit::~Permit() {
+  if (gate_ != nullptr) gate_->Abandon(*this);
+}
+
+Gate::Gate(ledger::Ledger& ledger, std::shared_ptr<const policy::RuleSet> rules, Options options,
+           const Clock& clock)
+    : ledger_(ledger),
+      rules_(std::move(rules)),
+      options_(options),
+      clock_(clock),
+      rates_(std::make_unique<RateLimiter>()) {}
+
+Gate::~Gate() = default;
+
+Task<std::shared_ptr<const op::Session>> Gate::Open(std::unique_ptr<op::Session> session) {
+  session->id = NewId("s_");
+  session->opened_at = clock_.WallNow();
+  Evidence e;
+  e.type = EventType::auth_success;
+  e.opened = session.get();
+  e.connection = session->connection;
+  SALLYPORT_CO_TRY(session->entry, Write(e));
+  co_return std::shared_ptr<const op::Session>(std::move(session));
+}
+
+void Gate::Close(const op::Session& session) {
+  Evidence e;
+  e.type = EventType::session_close;
+  e.session = session.entry;
+  e.count = session.operations.load();
+  (void)Write(e);  // the ledger's failure is its own alarm; nobody waits for an answer here
+}
+
+boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
+    std::shared_ptr<const op::Session> session, const op::Operation& operation) {
+  const std::shared_ptr<const policy::RuleSet> rules = rules_.load();
+  const Nanos begun = clock_.WallNow();
+  const uint64_t number = session->operations.fetch_add(1) + 1;
+
+  // 1. Decide.
+  op::Refusal refusal;
+  op::Decision& decision = refusal.decision;
+  decision = rules->Decide(session->who, operation);
+  if (decision.effect == op::Verdict::allow) {
+    refusal.retry_after_seconds = rates_->Take(CallerKey(session->who), decision.obligations.rates, begun);
+    if (refusal.retry_after_seconds > 0) {
+      decision.effect = op::Verdict::deny;
+      decision.reason = Errc::rate_limited;
+    }
+  }
+  const bool allowed = decision.effect == op::Verdict::allow;
+  refusal.decision_id = NewId("d_");
+  if (decision.effect == op::Verdict::approve) refusal.approval_id = NewId("a_");
+
+  // 2. Record the intent (or the refusal). No evidence, no access.
+  Evidence e = Describe(allowed ? EventType::call_intent : EventType::call_denied, *session, operation, decision,
+                        number);
+  e.decision_id = refusal.decision_id;
+  e.approval_id = refusal.approval_id;
+  e.policy_version = rules->version();
+  if (!allowed) e.reason = decision.reason;
+  const bool strict = NeedsStrict(operation);
+  const Result<uint64_t> recorded = co_await WriteFor(e, strict && allowed);
+  if (!recorded) {
+    refusal.error = recorded.error();
+    refusal.decision_id.clear();
+    refusal.decision = {};
+    co_return std::unexpected(std::move(refusal));
+  }
+  if (!allowed) {
+    refusal.error = Error(decision.reason, decision.why);
+    co_return std::unexpected(std::move(refusal));
+  }
+
+  // 3. Permit.
+  co_return Permit(*this, std::move(session), *recorded, std::move(refusal.decision_id),
+                   std::move(decision.obligations), strict, begun);
+}
+
+Result<> Gate::Note(const Permit& permit, std::string_view what, op::Payload payload,
+                    std::vector<op::MaskCount> masked) {
+  Evidence e;
+  e.type = EventType::call_event;
+  e.session = permit.session_->entry;
+  e.intent = permit.intent_;
+  e.method = what;
+  e.result = std::move(payload);
+  e.masked = std::move(masked);
+  SALLYPORT_CHECK(Write(e));
+  return {};
+}
+
+Task<> Gate::Settle(Permit permit, Settlement settlement) {
+  Evidence e;
+  e.type = EventType::call_outcome;
+  e.session = permit.session_->entry;
+  e.intent = permit.intent_;
+  e.ok = settlement.ok;
+  e.code = std::move(settlement.code);
+  e.result = std::move(settlement.result);
+  e.masked = std::move(settlement.masked);
+  e.duration_us = static_cast<uint64_t>((clock_.WallNow() - permit.begun_) / 1000);
+  const Result<uint64_t> recorded = co_await WriteFor(e, permit.strict_);
+  if (!recorded) co_return std::unexpected(recorded.error());  // the permit stays open and is abandoned
+  permit.gate_ = nullptr;
+  co_return Result<>{};
+}
+
+Result<> Gate::Record(op::Evidence evidence) {
+  SALLYPORT_CHECK(Write(evidence));
+  return {};
+}
+
+std::shared_ptr<const policy::RuleSet> Gate::rules() const { return rules_.load(); }
+
+Result<> Gate::Replace(std::shared_ptr<const policy::RuleSet> rules) {
+  Evidence e;
+  e.type = EventType::config_loaded;
+  e.policy_version = rules->version();
+  e.count = rules->size();
+  SALLYPORT_CHECK(Write(e));
+  rules_.store(std::move(rules));
+  return {};
+}
+
+bool Gate::healthy() const { return ledger_.healthy(); }
+
+void Gate::Abandon(const Permit& permit) noexcept {
+  try {
+    Evidence e;
+    e.type = EventType::call_abandoned;
+    e.session = permit.session_->entry;
+    e.intent = permit.intent_;
+    e.ok = false;
+    e.duration_us = static_cast<uint64_t>((clock_.WallNow() - permit.begun_) / 1000);
+    (void)Write(e);
+  } catch (...) {  // out of memory while unwinding: the missing outcome itself is visible in the log
+  }
+}
+
+Result<uint64_t> Gate::Write(Evidence& evidence) {
+  evidence.at = clock_.WallNow();
+  return ledger_.Append(ledger::EncodeEntry(evidence));
+}
+
+Task<uint64_t> Gate::WriteFor(Evidence& evidence, bool strict) {
+  if (!strict && !options_.always_strict) co_return Write(evidence);
+  evidence.at = clock_.WallNow();
+  std::string entry = ledger::EncodeEntry(evidence);
+  co_return co_await ledger_.AppendStrict(std::move(entry));
+}
+
+}  // namespace sallyport::gate
