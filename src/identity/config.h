@@ -43,12 +43,12 @@ struct ClaimNames {
 /// One trusted issuer, already resolved and with defaults filled in. The identity of a caller is
 /// always (iss, sub); nothing here can change that.
 struct ProviderConfig {
-  std::string name;  // as the policy and the log call it
-  std::string
-      issuer;  // https URL, compared byte for byte with `iss` and with the discovery document
-  std::vector<std::string> audiences;  // a token must carry at least one of these in `aud`
-  std::string client_id;               // our own registration, if any; counts as a known client
-  std::vector<std::string> clients;    // client ids allowed when `aud` names several parties
+  std::string name;    // as the policy and the log call it
+  std::string issuer;  // https URL, compared byte for byte with `iss` and the discovery document
+  /// A token must carry at least one of these in `aud`.
+  std::vector<std::string> audiences;
+  std::string client_id;             // our own registration, if any; counts as a known client
+  std::vector<std::string> clients;  // client ids allowed when `aud` names several parties
   TokenClass token_class = TokenClass::access;
   ClaimNames claims;
 
@@ -65,16 +65,16 @@ struct ProviderConfig {
   /// moment they should have been refreshed. After that every token of the issuer is refused
   /// (identity-provider-down).
   std::chrono::seconds stale_if_error{std::chrono::hours(4)};
-  std::string
-      jwks_uri;  // overrides discovery; needed if the keys live on another origin than the issuer
-  std::string jwks_file;  // fixed keys for an issuer that cannot be reached (private Kubernetes);
-                          // no fetching
-  std::string
-      ca_file;  // PEM bundle of the issuer's own certificate authority; empty = the system's
-  std::vector<std::string>
-      allow_addresses;  // CIDRs of an internal issuer; without them private addresses are refused
-  bool allow_loopback_http =
-      false;  // http:// to 127.0.0.1, ::1 or localhost (sallyport dev and tests)
+  /// Overrides discovery; needed if the keys live on another origin than the issuer.
+  std::string jwks_uri;
+  /// Fixed keys for an issuer that cannot be reached (a private Kubernetes); nothing is fetched.
+  std::string jwks_file;
+  /// PEM bundle of the issuer's own certificate authority; empty = the system's.
+  std::string ca_file;
+  /// CIDRs of an internal issuer; without them private addresses are refused.
+  std::vector<std::string> allow_addresses;
+  /// http:// to 127.0.0.1, ::1 or localhost (sallyport dev and tests).
+  bool allow_loopback_http = false;
 };
 
 /// A non-human caller (PCI DSS 7.2.5, 8.6): a verified token that matches becomes this agent.

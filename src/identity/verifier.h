@@ -19,7 +19,7 @@ namespace sallyport::identity {
 /// A token that passed every check. Immutable and shared: the cache and all sessions of the caller
 /// hold the same object.
 struct VerifiedToken {
-  Principal principal;
+  op::Principal principal;
   Nanos issued_at = 0;
   Nanos expires_at = 0;             // `exp` without skew
   std::string token_id;             // `jti`, or empty

@@ -1,0 +1,210 @@
+#include "identity/claims.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+namespace sallyport::identity {
+namespace {
+
+constexpr Nanos kSecond = 1'000'000'000;
+constexpr int64_t kLastSecond = 9'000'000'000;  // 2255: still fits in Nanos
+
+std::unexpected<Error> WrongType(const char* what) { return Fail(Errc::token_type_wrong, what); }
+std::unexpected<Error> Invalid(std::string what) {
+  return Fail(Errc::token_claims_invalid, std::move(what));
+}
+
+bool HasAny(json::Value claims, std::initializer_list<const char*> names) {
+  return std::ranges::any_of(names, [&](const char* n) { return bool(claims[n]); });
+}
+
+/// What logout tokens, security events and DPoP proofs show, which no access token has.
+Result<> RefuseEventsAndProofs(json::Value claims) {
+  if (HasAny(claims, {"events"})) return WrongType("it is a logout token or a security event");
+  if (HasAny(claims, {"htm", "htu", "ath"})) return WrongType("it is a DPoP proof");
+  return {};
+}
+
+/// Tokens of CI systems and clusters, which say what ran rather than who signed in.
+bool IsWorkload(json::Value claims) {
+  return HasAny(claims, {"job_workflow_ref", "repository_id", "runner_environment", "pipeline_id",
+                         "ci_config_ref_uri", "kubernetes.io", "https://sts.amazonaws.com/"});
+}
+
+Result<> CheckAccessType(const Jws& jws, const ProviderConfig& provider) {
+  json::Value claims = jws.claims.root();
+  bool rfc9068 = jws.typ == "at+jwt";
+  if (provider.require_at_jwt && !rfc9068) return WrongType("typ is not at+jwt");
+  if (!rfc9068 && !jws.typ.empty() && jws.typ != "jwt") {
+    return WrongType("typ is not that of an access token");
+  }
+  SALLYPORT_CHECK(RefuseEventsAndProofs(claims));
+  if (HasAny(claims, {"at_hash", "c_hash"}))
+    return WrongType("it is an ID token (at_hash, c_hash)");
+  // Keycloak names its kinds in a claim `typ`; its older access tokens carry the login's nonce.
+  auto kind = claims["typ"].string();
+  if (kind && *kind != "Bearer" && *kind != "DPoP") return WrongType("its typ claim is not Bearer");
+  if (claims["nonce"] && !rfc9068 && !kind) return WrongType("it is an ID token (nonce)");
+  if (IsWorkload(claims)) return WrongType("it is a workload's token, not an access token");
+  if (claims["cnf"]) {
+    return WrongType("it is bound to a key of the client (cnf) and was presented without proof");
+  }
+  return {};
+}
+
+Result<> CheckCiType(const Jws& jws) {
+  json::Value claims = jws.claims.root();
+  if (!jws.typ.empty() && jws.typ != "jwt") return WrongType("typ is not that of a CI token");
+  SALLYPORT_CHECK(RefuseEventsAndProofs(claims));
+  if (HasAny(claims, {"at_hash", "c_hash", "nonce"}))
+    return WrongType("it is an ID token of a login");
+  // GitHub runs these two events with the base repository's rights on a stranger's code.
+  auto event = claims["event_name"].string();
+  if (event == "pull_request_target" || event == "workflow_run") {
+    return Invalid("CI jobs started by pull_request_target or workflow_run are not accepted");
+  }
+  return {};
+}
+
+Result<> CheckType(const Jws& jws, const ProviderConfig& provider) {
+  switch (provider.token_class) {
+    case TokenClass::access:
+      return CheckAccessType(jws, provider);
+    case TokenClass::ci_workload:
+      return CheckCiType(jws);
+    default:
+      return WrongType("no token of this provider's class is accepted here");
+  }
+}
+
+/// Text without control characters and of at most `max` bytes; absent is "".
+Result<std::string> ShortText(json::Value claims, const char* name, size_t max) {
+  json::Value v = claims[name];
+  if (!v) return std::string();
+  auto text = v.string();
+  bool clean = text && text->size() <= max &&
+               std::ranges::none_of(*text, [](uint8_t c) { return c < 0x20 || c == 0x7f; });
+  if (!clean) return Invalid("claim " + std::string(name) + " is not a short text");
+  return std::string(*text);
+}
+
+/// NumericDate (RFC 7519 section 2) in nanoseconds, fractions of a second dropped.
+Result<std::optional<Nanos>> Date(json::Value claims, const char* name) {
+  json::Value v = claims[name];
+  if (!v) return std::nullopt;
+  auto whole = v.integer();
+  if (!whole) {
+    auto real = v.number();
+    if (real && std::isfinite(*real) && *real >= 0 && *real <= double(kLastSecond)) {
+      whole = int64_t(*real);
+    }
+  }
+  if (!whole || *whole < 0 || *whole > kLastSecond) {
+    return Invalid("claim " + std::string(name) + " is not a date");
+  }
+  return *whole * kSecond;
+}
+
+Result<> CheckTimes(json::Value claims, const ProviderConfig& provider, Nanos now,
+                    CheckedClaims& out) {
+  const Nanos skew = provider.skew.count() * kSecond;
+  SALLYPORT_TRY(auto exp, Date(claims, "exp"));
+  SALLYPORT_TRY(auto iat, Date(claims, "iat"));
+  SALLYPORT_TRY(auto nbf, Date(claims, "nbf"));
+  SALLYPORT_TRY(auto auth_time, Date(claims, "auth_time"));
+  if (!exp || !iat) return Invalid("exp or iat is missing");
+  if (*exp <= *iat) return Invalid("exp is not after iat");
+  if (*exp - *iat > provider.max_lifetime.count() * kSecond) {
+    return Invalid("the token lives longer than max_lifetime");
+  }
+  out.issued_at = *iat;
+  out.expires_at = *exp;
+  out.auth_time = auth_time.value_or(0);
+  out.valid_from = std::max(*iat, nbf.value_or(0)) - skew;
+  out.valid_until = *exp + skew;
+  if (now >= out.valid_until) return Fail(Errc::token_expired, "the token has expired");
+  if (now < out.valid_from) return Fail(Errc::token_not_yet_valid, "the token is not valid yet");
+  return {};
+}
+
+Result<> CheckAudience(json::Value claims, const ProviderConfig& provider,
+                       const std::vector<std::string>& known_clients,
+                       const std::string& client_id) {
+  json::Value aud = claims["aud"];
+  auto ours = [&](std::optional<std::string_view> text) {
+    return text && std::ranges::find(provider.audiences, *text) != provider.audiences.end();
+  };
+  if (aud.is(json::Kind::string)) {
+    if (ours(aud.string())) return {};
+    return Fail(Errc::token_audience_wrong, "aud is not this gateway");
+  }
+  if (!aud.is(json::Kind::array)) return Fail(Errc::token_audience_wrong, "aud is missing");
+  bool found = false;
+  for (auto one = aud.first(); one; one = one.next()) {
+    if (!one.is(json::Kind::string)) return Invalid("aud holds something that is not text");
+    found |= ours(one.string());
+  }
+  if (!found) return Fail(Errc::token_audience_wrong, "aud does not name this gateway");
+  if (aud.size() > 1 &&
+      (client_id.empty() || std::ranges::find(known_clients, client_id) == known_clients.end())) {
+    return Fail(Errc::token_audience_wrong,
+                "aud names several parties and the token's client is not a known one");
+  }
+  return {};
+}
+
+/// The client a token was issued to: RFC 9068 and 8693 `client_id`, OIDC `azp`, Entra v1 `appid`,
+/// Okta `cid`.
+Result<std::string> ClientId(json::Value claims) {
+  std::string found;
+  for (const char* name : {"client_id", "azp", "appid", "cid"}) {
+    SALLYPORT_TRY(std::string text, ShortText(claims, name, 512));
+    if (!found.empty() && !text.empty() && found != text) {
+      return Invalid("two claims name different clients");
+    }
+    if (!text.empty()) found = std::move(text);
+  }
+  return found;
+}
+
+std::vector<std::string> Words(json::Value value) {
+  std::vector<std::string> out;
+  if (auto text = value.string()) {
+    for (size_t begin = 0; begin < text->size();) {
+      size_t end = std::min(text->find(' ', begin), text->size());
+      if (end > begin) out.emplace_back(text->substr(begin, end - begin));
+      begin = end + 1;
+    }
+  }
+  for (auto one = value.first(); one; one = one.next()) {
+    if (auto text = one.string()) out.emplace_back(*text);
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<CheckedClaims> CheckClaims(const Jws& jws, const ProviderConfig& provider,
+                                  const std::vector<std::string>& known_clients, Nanos now) {
+  json::Value claims = jws.claims.root();
+  CheckedClaims out;
+  SALLYPORT_CHECK(CheckType(jws, provider));
+  if (claims["iss"].string() != provider.issuer) {
+    return Fail(Errc::token_issuer_unknown, "iss is not the issuer that the key belongs to");
+  }
+  SALLYPORT_TRY(out.client_id, ClientId(claims));
+  SALLYPORT_CHECK(CheckAudience(claims, provider, known_clients, out.client_id));
+  SALLYPORT_CHECK(CheckTimes(claims, provider, now, out));
+  SALLYPORT_TRY(out.subject, ShortText(claims, "sub", 255));
+  if (out.subject.empty()) return Invalid("sub is missing");
+  SALLYPORT_TRY(out.token_id, ShortText(claims, "jti", 255));
+  SALLYPORT_TRY(out.acr, ShortText(claims, "acr", 255));
+  out.amr = Words(claims["amr"]);
+  out.scopes = Words(claims["scope"] ? claims["scope"] : claims["scp"]);
+  return out;
+}
+
+}  // namespace sallyport::identity

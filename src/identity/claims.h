@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "identity/config.h"
+#include "identity/jws.h"
+
+namespace sallyport::identity {
+
+/// The claims that every class needs, checked.
+struct CheckedClaims {
+  std::string subject;
+  std::string client_id;  // client_id, azp, appid or cid; empty if the token has none
+  std::string token_id;
+  Nanos issued_at = 0;
+  Nanos expires_at = 0;
+  Nanos valid_from = 0;   // earliest moment at which all time checks hold, skew included
+  Nanos valid_until = 0;  // first moment at which the token is expired, skew included
+  Nanos auth_time = 0;
+  std::string acr;
+  std::vector<std::string> amr;
+  std::vector<std::string> scopes;
+};
+
+/// Judges the claims of a token whose signature has been verified with a key of `provider`.
+/// `known_clients` are the client ids that may hold a token which names several audiences.
+///
+/// Checked (RFC 7519 section 4.1, RFC 8725, RFC 9068 section 4, notes on each in docs/identity.md):
+/// the class's `typ` and the marks of other classes → token_type_wrong; `iss` byte for byte →
+/// token_issuer_unknown; `aud` → token_audience_wrong; `exp`, `iat`, `nbf`, lifetime →
+/// token_expired, token_not_yet_valid, token_claims_invalid; `sub`, client ids, types of the others
+/// → token_claims_invalid. Skew widens both ends.
+Result<CheckedClaims> CheckClaims(const Jws& jws, const ProviderConfig& provider,
+                                  const std::vector<std::string>& known_clients, Nanos now);
+
+}  // namespace sallyport::identity
