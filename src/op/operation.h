@@ -51,6 +51,8 @@ struct SqlStatement {
   bool missing_where = false;  // UPDATE or DELETE without a WHERE that can be false
   bool unbounded = false;      // a SELECT from a relation without WHERE and without LIMIT
   bool star = false;           // selects * from some relation
+  std::vector<std::string> nested;  // kinds of the data-changing statements inside (CTEs, EXPLAIN ANALYZE)
+  std::vector<std::string> risky;   // of `functions`: with side effects, or not known to be free of them
 };
 
 /// Every statement of one text. Empty and incomplete when the grammar cannot read it.
