@@ -482,9 +482,6 @@ function catalog(state) {
   });
   tool('fails', 'A tool error.', none, () => ({ content: [text('it did not work')], isError: true }));
   tool('large', 'A large answer.', object({ kib: integer }), (args) => say('0123456789abcdef'.repeat(64 * (args.kib ?? 64))));
-  tool('garbage', 'An answer of a shape nobody defined.', none, () => ({
-    content: [{ type: 'hologram', depth: 3, card: PANS.text }], surprise: { card: PANS.text },
-  }));
 
   // --- definitions that change (pinning) and that lie ------------------------------------------
   const pinned = {

@@ -1,0 +1,159 @@
+// A certified OpenID provider (npm oidc-provider) on loopback, for the tests only.
+//   node oidc.mjs --port N --audience URL [--name corp]
+// Prints {"port":N,"issuer":URL}. Every caller of the tests is a client that gets an RFC 9068 access
+// token (at+jwt) by client_credentials with a resource indicator; groups and e-mail come from
+// extraTokenClaims, so that the identity is (iss, sub) with readable names beside it.
+//   GET  /admin/stats                 how often discovery and keys were fetched
+//   POST /admin/rotate {keep}         new keys; keep=true leaves the old ones in the key set
+//   POST /admin/mode {mode}           up | down (503) | hang | jwks:<hostile kind>
+//   POST /admin/forge {audience}      every token of the attack list, made with the live keys
+//   POST /admin/mint {header,payload,key}   one token, signed with a live key ("es", "rs", "ps", "ed")
+import http from 'node:http';
+import crypto from 'node:crypto';
+import { parseArgs } from 'node:util';
+import Provider from 'oidc-provider';
+import { forge, makeKeys, mint, publicJwks } from './forge.mjs';
+
+const { values: flags } = parseArgs({ options: {
+  port: { type: 'string' },
+  audience: { type: 'string' },
+  name: { type: 'string', default: 'corp' },
+} });
+const issuer = `http://127.0.0.1:${flags.port}`;
+
+// client id -> what its tokens carry
+const CALLERS = {
+  'agent-refunds': { groups: [] },
+  'agent-other': { groups: [] },
+  ana: { groups: ['analysts'], email: 'ana@example.com' },
+  support: { groups: ['support'], email: 'sam@example.com' },
+  lead: { groups: ['payments-leads'], email: 'lea@example.com' },
+  auditor: { groups: ['internal-audit'], email: 'audrey@example.com' },
+  admin: { groups: ['gate-admins'], email: 'adam@example.com' },
+  contractor: { groups: [], email: 'carl@example.com' },
+  tester: { groups: ['testers'], email: 'tess@example.com' },
+  tester2: { groups: ['testers'], email: 'tom@example.com' },
+  impostor: { groups: ['guests'], email: 'tess@example.com' }, // tester's e-mail, another subject
+  overage: { groups: Array.from({ length: 100 }, (_, i) => (i === 0 ? 'testers' : `g${i}`)), email: 'ola@example.com' },
+  entra: { groups: undefined, email: 'eve@example.com' },
+};
+
+const stats = { discovery: 0, jwks: 0, token: 0, other: [] };
+let mode = 'up';
+let keys = await makeKeys(`${flags.name}-0`);
+let retired = [];
+let generation = 0;
+
+function makeProvider() {
+  const provider = new Provider(issuer, {
+    clients: Object.keys(CALLERS).map((client_id) => ({
+      client_id,
+      client_secret: `${client_id}-secret`,
+      grant_types: ['client_credentials'],
+      redirect_uris: [],
+      response_types: [],
+    })),
+    jwks: { keys: keys.map((key) => key.jwk) },
+    scopes: ['mcp'],
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => flags.audience,
+        useGrantedResource: () => true,
+        getResourceServerInfo: (ctx, resource) => ({
+          scope: 'mcp',
+          audience: resource,
+          accessTokenTTL: 3600,
+          accessTokenFormat: 'jwt',
+          jwt: { sign: { alg: ctx.oidc.client?.clientId === 'ana' ? 'RS256' : 'ES256' } },
+        }),
+      },
+    },
+    extraTokenClaims: (ctx, token) => {
+      const { groups, email } = CALLERS[token.clientId] ?? {};
+      const claims = { email, name: token.clientId };
+      if (groups) claims.groups = groups;
+      if (token.clientId === 'entra') {
+        claims._claim_names = { groups: 'src1' };
+        claims._claim_sources = { src1: { endpoint: 'https://graph.windows.net/x/getMemberObjects' } };
+      }
+      return claims;
+    },
+    cookies: { keys: ['tests'] },
+  });
+  provider.on('server_error', (ctx, error) => process.stderr.write(`${error.stack}\n`));
+  return provider.callback();
+}
+let callback = makeProvider();
+
+async function hostileJwks(kind) {
+  const good = publicJwks([...keys, ...retired]).keys;
+  if (kind === 'huge') return { keys: [...good, { kty: 'oct', kid: 'big', k: 'A'.repeat(10 << 20) }] };
+  if (kind === 'oct') return { keys: [...good, { kty: 'oct', kid: 'hmac', alg: 'HS256', k: 'c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0' }] };
+  if (kind === 'many') {
+    return { keys: [...good, ...Array.from({ length: 5000 }, (_, i) => ({ ...good[0], kid: `k${i}` }))] };
+  }
+  if (kind === 'duplicate') return { keys: [...good, ...good] };
+  if (kind === 'weak') {
+    const { publicKey } = crypto.generateKeyPairSync('rsa', { modulusLength: 1024 });
+    return { keys: [...good, { ...publicKey.export({ format: 'jwk' }), kid: 'weak', alg: 'RS256', use: 'sig' }] };
+  }
+  if (kind === 'garbage') return 'not json {';
+  return { keys: [] };
+}
+
+async function body(req) {
+  const chunks = [];
+  for await (const chunk of req) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString();
+  return text ? JSON.parse(text) : {};
+}
+
+function json(res, value, status = 200) {
+  res.writeHead(status, { 'content-type': 'application/json' });
+  res.end(typeof value === 'string' ? value : JSON.stringify(value));
+}
+
+async function admin(req, res) {
+  if (req.url === '/admin/stats') return json(res, { ...stats, generation, mode });
+  const input = await body(req);
+  if (req.url === '/admin/rotate') {
+    generation += 1;
+    retired = input.keep ? keys : [];
+    keys = await makeKeys(`${flags.name}-${generation}`);
+    callback = makeProvider();
+    return json(res, { generation });
+  }
+  if (req.url === '/admin/mode') {
+    mode = input.mode;
+    return json(res, { mode });
+  }
+  if (req.url === '/admin/mint') return json(res, { token: await mint(keys, input) });
+  if (req.url === '/admin/forge') return json(res, await forge(keys, issuer, input));
+  return json(res, {}, 404);
+}
+
+const server = http.createServer(async (req, res) => {
+  try {
+    if (req.url.startsWith('/admin/')) return await admin(req, res);
+    const path = req.url.split('?')[0];
+    if (path.startsWith('/.well-known/')) stats.discovery += 1;
+    else if (path === '/jwks') stats.jwks += 1;
+    else if (path === '/token') stats.token += 1;
+    else stats.other.push(path);
+    if (mode === 'down' && path !== '/token') return json(res, { error: 'down' }, 503);
+    if (mode === 'hang' && path !== '/token') return undefined;
+    if (path === '/jwks' && mode.startsWith('jwks:')) return json(res, await hostileJwks(mode.slice(5)));
+    if (path === '/jwks' && retired.length > 0) return json(res, publicJwks([...keys, ...retired]));
+    return callback(req, res);
+  } catch (error) {
+    process.stderr.write(`${error.stack}\n`);
+    return json(res, { error: String(error) }, 500);
+  }
+});
+server.listen(Number(flags.port), '127.0.0.1', () => {
+  console.log(JSON.stringify({ port: server.address().port, issuer }));
+});
+process.on('SIGTERM', () => process.exit(0));

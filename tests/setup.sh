@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Installs what the black-box tests need: the Node parts (tests/node) and a Python environment
+# (build/venv). Does nothing, quickly, when both are already as the lock files say.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+stamp() { sha256sum "$@" | sha256sum | cut -d' ' -f1; }
+
+want=$(stamp tests/node/package.json tests/node/package-lock.json)
+if [ "$(cat tests/node/node_modules/.installed 2>/dev/null)" != "$want" ]; then
+  command -v npm >/dev/null || { echo "tests/setup.sh: npm is missing (Debian: apt-get install npm)" >&2; exit 1; }
+  # Install scripts are not run by npm here except the one of `node`, which puts the binary in place.
+  (cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
+  # The tests need Node 22; the npm package of the same name carries it, whatever Node npm runs on.
+  tests/node/node_modules/.bin/node -e 'process.exit(+process.versions.node.split(".")[0] >= 22 ? 0 : 1)' ||
+    { echo "tests/setup.sh: tests/node/node_modules/.bin/node is not Node 22" >&2; exit 1; }
+  echo "$want" > tests/node/node_modules/.installed
+fi
+
+want=$(stamp tests/requirements.txt)
+if [ "$(cat build/venv/.installed 2>/dev/null)" != "$want" ]; then
+  mkdir -p build
+  rm -rf build/venv
+  python3=/usr/bin/python3
+  [ -x "$python3" ] || python3=python3
+  "$python3" -m venv build/venv
+  build/venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r tests/requirements.txt
+  echo "$want" > build/venv/.installed
+fi
