@@ -153,6 +153,7 @@ class Mcp:
         connection = http.client.HTTPConnection(self.url.hostname, self.url.port, timeout=self.timeout)
         path = self.url.path + (f"?{self.url.query}" if self.url.query else "")
         connection.request(method, path, body=body, headers=headers)
+        connection.socket = connection.sock  # http.client forgets it when the answer ends with the connection
         return connection, connection.getresponse()
 
     def http(self, method, body=None, headers=None) -> Reply:
@@ -312,9 +313,9 @@ class Stream:
     def close(self):
         """Goes away as a client does that has lost interest."""
         try:
-            if self.connection.sock:
-                self.connection.sock.shutdown(2)
+            self.connection.socket.shutdown(2)
         except OSError:
             pass
+        self._thread.join(5)
         self.response.close()
         self.connection.close()

@@ -29,6 +29,7 @@ class Process:
         self.err_path = directory / f"{name}.err"
         self._out = open(self.out_path, "ab")
         self._err = open(self.err_path, "ab")
+        self._from = (self._out.tell(), self._err.tell())  # a restart appends; what came before is not ours
         self.popen = subprocess.Popen([str(a) for a in argv], stdin=stdin, stdout=self._out, stderr=self._err,
                                       env=env, cwd=cwd, start_new_session=True, preexec_fn=preexec)
 
@@ -38,11 +39,11 @@ class Process:
 
     @property
     def out(self) -> str:
-        return self.out_path.read_text(errors="replace")
+        return self.out_path.read_bytes()[self._from[0]:].decode(errors="replace")
 
     @property
     def err(self) -> str:
-        return self.err_path.read_text(errors="replace")
+        return self.err_path.read_bytes()[self._from[1]:].decode(errors="replace")
 
     def alive(self) -> bool:
         return self.popen.poll() is None
