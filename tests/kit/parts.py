@@ -185,7 +185,7 @@ class Gateway:
             "identity": {
                 "providers": [{
                     "name": o.name,
-                    "oidc": {"issuer": o.issuer, "audience": self.public_url, "allow_loopback_http": True,
+                    "oidc": {"issuer": o.issuer, "audience": self.public_url,
                              "claims": {"user": "email", "groups": "groups"}},
                 } for o in issuers],
                 "agents": [{"name": "agent-refunds", "match": {"provider": "corp", "client_id": "agent-refunds"},
@@ -267,13 +267,14 @@ class Gateway:
     def run(self, *argv, check: bool = False, stdin: str | bytes | None = None, timeout: float = 60, env=None) -> subprocess.CompletedProcess:
         return run(*argv, check=check, stdin=stdin, timeout=timeout, env=env or self.env)
 
-    def audit(self, **where) -> list[dict]:
-        """Entries of the log as `audit search` gives them, oldest first, filtered by exact values.
-        A dotted key goes into nested objects."""
-        return [e for e in self.entries() if all(dig(e, k) == v for k, v in where.items())]
+    def audit(self, event: str = "", reason: str = "", **where) -> list[dict]:
+        """Entries of the log as `audit search` gives them, oldest first; `where` filters by exact values."""
+        found = self.entries(*(["--event", event] if event else []), *(["--reason", reason] if reason else []))
+        return [e for e in found if all(dig(e, k) == v for k, v in where.items())]
 
-    def entries(self) -> list[dict]:
-        done = self.run("audit", "search", "--config", str(self.config_path), "--json", "--limit", "1000000", timeout=120)
+    def entries(self, *options) -> list[dict]:
+        done = self.run("audit", "search", "--data-dir", self.data_dir, "--json", "--limit", "1000000", *options,
+                        timeout=120)
         assert done.returncode == 0, done.stderr
         capture.received(done.stdout)
         return [json.loads(line) for line in done.stdout.splitlines() if line.strip()]

@@ -1,0 +1,49 @@
+"""A throw-away PostgreSQL 15 (Debian's), run as the postgres user, with card numbers in a table."""
+
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+import tempfile
+
+from kit.process import free_port
+
+BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
+
+
+class Postgres:
+    def __init__(self):
+        self.port = free_port()
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="sallyport-pg-"))
+        self._as_root = os.geteuid() == 0
+        if self._as_root:
+            user = pwd.getpwnam("postgres")
+            os.chown(self.directory, user.pw_uid, user.pw_gid)
+        data = self.directory / "data"
+        self._run("initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C")
+        self._run("pg_ctl", "-D", data, "-w", "-l", self.directory / "log", "-o",
+                  f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.directory} -c fsync=off", "start")
+        self.dsn = f"postgres://postgres@127.0.0.1:{self.port}/postgres?sslmode=disable"
+
+    def _run(self, tool, *argv):
+        line = [str(BIN / tool), *map(str, argv)]
+        if self._as_root:
+            line = ["runuser", "-u", "postgres", "--", *line]
+        # Not captured by pipe: the started server would keep it open.
+        with open(self.directory.parent / f"{self.directory.name}.out", "ab") as out:
+            done = subprocess.run(line, stdout=out, stderr=out, timeout=60, cwd="/")
+        assert done.returncode == 0, (self.directory.parent / f"{self.directory.name}.out").read_text()[-2000:]
+
+    def sql(self, text: str) -> str:
+        done = subprocess.run([str(BIN / "psql"), self.dsn, "-v", "ON_ERROR_STOP=1", "-At", "-q"], input=text,
+                              capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def stop(self):
+        try:
+            self._run("pg_ctl", "-D", self.directory / "data", "-m", "immediate", "stop")
+        finally:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            (self.directory.parent / f"{self.directory.name}.out").unlink(missing_ok=True)
