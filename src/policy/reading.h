@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "op/operation.h"
+#include "op/session.h"
+#include "policy/compiled.h"
+#include "policy/index.h"
+
+namespace sallyport::policy {
+
+struct RuleSet::Impl {
+  WhoTable table;
+  std::vector<Rule> rules;
+  RuleIndex index;
+  std::string version;
+};
+
+/// One question to the rules, prepared once.
+struct Question {
+  Question(const WhoTable& table, const op::Principal& principal, const op::Operation& asked);
+
+  const op::Principal& who;
+  const op::Operation& operation;
+  WhoTable::Set selectors;
+  std::vector<const op::SqlStatement*> statements;  // of all texts
+};
+
+/// How one rule takes one question: the first thing that keeps it from matching, or `matched`.
+struct Reading {
+  enum class Step : uint8_t { who, connection, name, args, sql, matched };
+  Step step = Step::matched;
+  size_t argument = 0;     // Step::args: index of the condition
+  bool mismatch = false;   // an argument was of another type than the rule speaks of
+  SqlObjection objection;  // Step::sql of a rule that lets through: against its first statement
+  size_t uncovered = 0;    // of a rule that lets through and matched: statements it does not cover
+  bool matched() const { return step == Step::matched; }
+  /// The rule speaks of this caller and resource, whatever else it says.
+  bool names() const { return step > Step::name; }
+};
+
+/// Reads `rule` by its own effect: a rule that allows matches when it surely covers something, one
+/// that holds back matches when it may mean something.
+Reading Read(const Rule& rule, const Question& question);
+
+/// What stands against `statement` if `rule`, whose other conditions hold, is to let it through.
+SqlObjection Grants(const Rule& rule, const op::SqlStatement& statement);
+
+/// Whether an approve rule lets the operation through once approved: then all of it has to be
+/// named.
+bool SpeaksAsGrant(const Rule& rule, const Question& question);
+
+}  // namespace sallyport::policy

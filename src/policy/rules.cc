@@ -1,0 +1,284 @@
+#include "policy/rules.h"
+
+#include <algorithm>
+#include <array>
+#include <openssl/evp.h>
+#include <set>
+
+#include "base/bytes.h"
+#include "policy/check.h"
+#include "policy/reading.h"
+
+namespace sallyport::policy {
+namespace {
+
+/// The canonical form: every field with its length in front, so that no two rule sets share one.
+class Canonical {
+ public:
+  void Text(std::string_view s) { out_.append(std::to_string(s.size())).append(":").append(s); }
+  void Number(uint64_t n) { Text(std::to_string(n)); }
+  void List(const std::vector<std::string>& list) {
+    Number(list.size());
+    for (const auto& s : list) Text(s);
+  }
+  void Maybe(const std::optional<std::vector<std::string>>& list) {
+    Number(list ? 1 : 0);
+    if (list) List(*list);
+  }
+  void Maybe(std::optional<bool> b) { Number(!b ? 2 : *b ? 1 : 0); }
+  void Sql(const SqlScope& sql);
+  void Rule(const RuleSpec& rule);
+  std::string Digest() const;
+
+ private:
+  std::string out_;
+};
+
+void Canonical::Sql(const SqlScope& sql) {
+  for (const auto* list : {&sql.statements, &sql.relations, &sql.columns_allow, &sql.columns_deny,
+                           &sql.functions_allow, &sql.functions_deny}) {
+    List(*list);
+  }
+  Maybe(sql.require_where);
+  Maybe(sql.unbounded);
+  Number(sql.max_rows);
+}
+
+void Canonical::Rule(const RuleSpec& rule) {
+  Text(rule.id);
+  Number(static_cast<uint64_t>(rule.effect));
+  Text(rule.approval);
+  List(rule.who);
+  Text(rule.connection);
+  Number(rule.labels.size());
+  for (const auto& [key, value] : rule.labels) Text(key), Text(value);
+  for (const auto* list : {&rule.tools, &rule.prompts, &rule.resources}) Maybe(*list);
+  Number(rule.args.size());
+  for (const auto& arg : rule.args) {
+    Text(arg.path);
+    Number(static_cast<uint64_t>(arg.test));
+    List(arg.values);
+  }
+  Number(rule.sql ? 1 : 0);
+  if (rule.sql) Sql(*rule.sql);
+  Number(rule.rate ? 1 : 0);
+  if (rule.rate) Number(rule.rate->calls), Number(rule.rate->period_seconds);
+  Text(rule.message);
+}
+
+std::string Canonical::Digest() const {
+  std::array<uint8_t, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  EVP_Digest(out_.data(), out_.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  return HexEncode(ByteView(digest.data(), size)).substr(0, 16);
+}
+
+using Matched = std::vector<const Rule*>;
+
+void AddIds(const Matched& rules, op::Decision& decision) {
+  for (const Rule* rule : rules) decision.rules.push_back(rule->spec.id);
+}
+
+void AddMessage(const Matched& rules, op::Decision& decision) {
+  for (const Rule* rule : rules) {
+    if (rule->spec.message.empty()) continue;
+    decision.message = rule->spec.message;
+    return;
+  }
+}
+
+void AddObligations(const Matched& rules, op::Obligations& obligations) {
+  for (const Rule* rule : rules) {
+    if (rule->spec.rate) {
+      obligations.rates.push_back(
+          {rule->spec.id, rule->spec.rate->calls, rule->spec.rate->period_seconds});
+    }
+    uint64_t rows = rule->sql ? rule->sql->max_rows() : 0;
+    if (rows != 0)
+      obligations.max_rows =
+          obligations.max_rows == 0 ? rows : std::min(obligations.max_rows, rows);
+  }
+}
+
+op::Decision Deny(Errc reason, std::string why) {
+  op::Decision decision;
+  decision.reason = reason;
+  decision.why = std::move(why);
+  return decision;
+}
+
+/// The reason if the operation is not completely understood.
+std::optional<Errc> Incomplete(const op::Operation& operation) {
+  auto reason = [](const op::Completeness& known) {
+    return known.reason == ReasonCode(Errc::sql_unparsable) ? Errc::sql_unparsable
+                                                            : Errc::argument_unclassifiable;
+  };
+  if (!operation.known.complete) return reason(operation.known);
+  for (const auto& text : operation.sql) {
+    if (!text.known.complete) return reason(text.known);
+  }
+  return std::nullopt;
+}
+
+/// The first statement that neither an allow nor an approve rule covers.
+SqlObjection FirstUncovered(const Matched& allows, const Matched& grants,
+                            const Question& question) {
+  for (const auto* statement : question.statements) {
+    SqlObjection first;
+    auto covers = [&](const Rule* rule) {
+      auto objection = Grants(*rule, *statement);
+      if (objection && !first) first = objection;
+      return !objection;
+    };
+    if (std::ranges::any_of(allows, covers) || std::ranges::any_of(grants, covers)) continue;
+    return first ? first : SqlObjection{SqlObjection::Why::kind_not_listed, statement->kind};
+  }
+  return {};
+}
+
+}  // namespace
+
+RuleSet::RuleSet() : impl_(std::make_unique<Impl>()) {}
+RuleSet::~RuleSet() = default;
+
+Result<std::shared_ptr<const RuleSet>> RuleSet::Compile(RuleSetSpec spec) {
+  std::shared_ptr<RuleSet> set(new RuleSet);
+  std::set<std::string_view> ids;
+  Canonical canonical;
+  for (const auto& rule : spec.rules) {
+    std::string name = "rule \"" + rule.id + "\": ";
+    if (auto problems = CheckRule(rule, spec.approvals); !problems.empty()) {
+      const auto& p = problems.front();
+      return Fail(Errc::config_invalid,
+                  name + p.field + ": " + p.what + (p.hint.empty() ? "" : "; " + p.hint));
+    }
+    if (!ids.insert(rule.id).second)
+      return Fail(Errc::config_invalid, name + "the id is used twice");
+    SALLYPORT_TRY(auto compiled, CompileRule(rule, set->impl_->table));
+    set->impl_->index.Add(static_cast<uint32_t>(set->impl_->rules.size()), compiled);
+    set->impl_->rules.push_back(std::move(compiled));
+    canonical.Rule(rule);
+  }
+  set->impl_->version = canonical.Digest();
+  return set;
+}
+
+op::Decision RuleSet::Decide(const op::Principal& who, const op::Operation& operation) const {
+  if (operation.verb == op::Verb::protocol || operation.verb == op::Verb::list) {
+    op::Decision decision;
+    decision.effect = op::Verdict::allow;
+    decision.why = "protocol messages and lists need no rule; lists show what the caller may use";
+    return decision;
+  }
+  if (operation.resource.size() > kMaxResourceBytes) {
+    return Deny(Errc::argument_unclassifiable, "the name of the resource is too long to be judged");
+  }
+  if (!who.groups_complete && GroupsMatter(operation.connection, operation.labels)) {
+    return Deny(
+        Errc::identity_incomplete,
+        "the identity provider cut the list of groups, and rules of this connection depend on it");
+  }
+
+  Question question(impl_->table, who, operation);
+  Matched denies, approves, allows, grants;
+  bool named = false;
+  for (uint32_t i :
+       impl_->index.Candidates(operation.connection, operation.verb, operation.resource)) {
+    const Rule& rule = impl_->rules[i];
+    Reading reading = Read(rule, question);
+    named |= reading.names();
+    if (!reading.matched()) continue;
+    switch (rule.spec.effect) {
+      case op::Verdict::deny:
+        denies.push_back(&rule);
+        break;
+      case op::Verdict::approve:
+        approves.push_back(&rule);
+        if (SpeaksAsGrant(rule, question)) grants.push_back(&rule);
+        break;
+      case op::Verdict::allow:
+        allows.push_back(&rule);
+        break;
+    }
+  }
+  if (!denies.empty()) {
+    auto decision = Deny(Errc::rule_deny, "denied by rule " + denies[0]->spec.id);
+    AddIds(denies, decision);
+    AddMessage(denies, decision);
+    return decision;
+  }
+  if (!named) {
+    auto decision =
+        Deny(Errc::policy_default_deny, "no rule speaks of this resource for this caller");
+    decision.hidden = true;
+    return decision;
+  }
+  if (auto reason = Incomplete(operation)) {
+    return Deny(*reason, *reason == Errc::sql_unparsable
+                             ? "the SQL cannot be read with PostgreSQL's grammar"
+                             : "the arguments cannot be read completely");
+  }
+  if (allows.empty() && grants.empty()) {
+    return Deny(Errc::policy_default_deny, "no rule allows this with these arguments");
+  }
+  if (auto objection = FirstUncovered(allows, grants, question)) {
+    return Deny(Errc::policy_default_deny,
+                "no rule covers every statement: " + Describe(objection));
+  }
+  op::Decision decision;
+  AddObligations(allows, decision.obligations);
+  if (!approves.empty()) {
+    AddObligations(approves, decision.obligations);
+    decision.effect = op::Verdict::approve;
+    decision.reason = Errc::approval_required;
+    decision.approval = approves[0]->spec.approval;
+    decision.why = "rule " + approves[0]->spec.id + " asks for approval by " + decision.approval;
+    AddIds(approves, decision);
+    AddMessage(approves, decision);
+    return decision;
+  }
+  decision.effect = op::Verdict::allow;
+  decision.why = "allowed by rule " + allows[0]->spec.id;
+  AddIds(allows, decision);
+  return decision;
+}
+
+bool RuleSet::GroupsMatter(std::string_view connection,
+                           const std::map<std::string, std::string>* labels) const {
+  return std::ranges::any_of(impl_->index.OfConnection(connection), [&](uint32_t i) {
+    const Rule& rule = impl_->rules[i];
+    return rule.by_group && rule.ForConnection(connection, labels);
+  });
+}
+
+bool RuleSet::Visible(const op::Principal& who, std::string_view connection,
+                      const std::map<std::string, std::string>& labels, op::Verb verb,
+                      std::string_view resource) const {
+  if (resource.size() > kMaxResourceBytes) return false;
+  if (!who.groups_complete && GroupsMatter(connection, &labels)) return false;
+  auto selectors = impl_->table.Of(who);
+  bool may = false;
+  for (uint32_t i : impl_->index.Candidates(connection, verb, resource)) {
+    const Rule& rule = impl_->rules[i];
+    if (!rule.ForWho(selectors) || !rule.ForConnection(connection, &labels)) continue;
+    if (!rule.Names(verb, resource, false, false)) continue;
+    if (rule.spec.effect != op::Verdict::deny) {
+      may = true;
+    } else if (rule.unconditional()) {
+      return false;
+    }
+  }
+  return may;
+}
+
+const RuleSet::Impl& RuleSet::impl() const { return *impl_; }
+const std::string& RuleSet::version() const { return impl_->version; }
+size_t RuleSet::size() const { return impl_->rules.size(); }
+
+std::vector<std::string> RuleSet::rule_ids() const {
+  std::vector<std::string> ids;
+  for (const auto& rule : impl_->rules) ids.push_back(rule.spec.id);
+  return ids;
+}
+
+}  // namespace sallyport::policy
