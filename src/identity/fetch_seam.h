@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,8 @@ struct FetchRequest {
   std::vector<std::string> allow_addresses;
   bool allow_loopback_http = false;
   size_t max_body = 512 * 1024;
-  std::chrono::milliseconds timeout{5000};
+  std::chrono::milliseconds timeout{5000};  // for the whole exchange
+  std::stop_token stop;                     // ends it early, within a second
 };
 
 struct FetchResponse {

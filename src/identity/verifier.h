@@ -12,45 +12,10 @@
 #include "base/task.h"
 #include "identity/config.h"
 #include "identity/fetch_seam.h"
-#include "op/session.h"
+#include "identity/issuer_status.h"
+#include "identity/verified_token.h"
 
 namespace sallyport::identity {
-
-/// A token that passed every check. Immutable and shared: the cache and all sessions of the caller
-/// hold the same object.
-struct VerifiedToken {
-  op::Principal principal;
-  Nanos issued_at = 0;
-  Nanos expires_at = 0;             // `exp` without skew
-  std::string token_id;             // `jti`, or empty
-  std::vector<std::string> scopes;  // `scope` or `scp`
-  std::string acr;
-  std::vector<std::string> amr;
-  Nanos auth_time = 0;      // 0 = not stated
-  std::string groups_note;  // why the groups are incomplete; empty if they are complete
-};
-using VerifiedPtr = std::shared_ptr<const VerifiedToken>;
-
-/// How an issuer stands, for /readyz, metrics and `doctor`.
-struct IssuerStatus {
-  enum class State { starting, ready, stale, down };
-  std::string provider;
-  std::string issuer;
-  State state = State::starting;
-  size_t keys = 0;
-  uint64_t refreshes = 0;       // fetches of the key set since start, good or bad
-  std::chrono::seconds age{0};  // since the last good fetch
-  std::string last_error;       // of the last fetch, empty if it was good
-};
-
-/// Told about every fetch of keys; called on a background thread, must not call back into the
-/// verifier.
-struct IssuerEvent {
-  std::string provider;
-  Result<> outcome;                  // of the fetch
-  size_t keys = 0;                   // usable keys after it
-  std::vector<std::string> skipped;  // keys that were not imported, and why
-};
 
 /// Decides who a bearer token speaks for.
 ///
@@ -72,7 +37,7 @@ class TokenVerifier {
     std::vector<TokenClass> accept{TokenClass::access,
                                    TokenClass::ci_workload};  // at this endpoint
     size_t cache_entries = 16384;
-    std::function<void(const IssuerEvent&)> observe;
+    ObserveIssuer observe;
   };
 
   /// Checks `config` and reads jwks_file keys; fetches nothing yet. `clock` must outlive the
@@ -104,6 +69,11 @@ class TokenVerifier {
   void FlushKeys();
 
   std::vector<IssuerStatus> Status() const;
+  size_t cached() const;  // verified tokens held
+
+  /// Fetches what is due now on this thread, in place of the background threads: for tests and
+  /// one-shot commands that never call Start. False if nothing was due.
+  bool FetchDue();
 
  private:
   struct Impl;

@@ -1,0 +1,37 @@
+// The waiting half of TokenVerifier, apart because it is the only part that sees asio's machinery.
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <memory>
+#include <utility>
+
+#include "identity/verifier.h"
+
+namespace sallyport::identity {
+
+namespace asio = boost::asio;
+
+Task<VerifiedPtr> TokenVerifier::Authenticate(std::string token,
+                                              std::chrono::steady_clock::time_point deadline) {
+  bool wants_refresh = false;
+  auto verdict = Verify(token, &wants_refresh);
+  if (verdict || !wants_refresh) co_return verdict;
+
+  // The refresh ends on another thread; what it may touch is only the executor, and the timer
+  // through a weak pointer on that executor, so a coroutine that is gone by then (deadline,
+  // cancelled) is not missed.
+  auto executor = co_await asio::this_coro::executor;
+  auto timer = std::make_shared<asio::steady_timer>(executor, deadline);
+  RefreshThen(token, [executor, weak = std::weak_ptr(timer)] {
+    asio::post(executor, [weak] {
+      if (auto waiting = weak.lock()) waiting->expires_at(asio::steady_timer::time_point::min());
+    });
+  });
+  boost::system::error_code ended;
+  co_await timer->async_wait(asio::redirect_error(asio::use_awaitable, ended));
+  co_return Verify(token);
+}
+
+}  // namespace sallyport::identity

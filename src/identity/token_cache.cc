@@ -1,0 +1,80 @@
+#include "identity/token_cache.h"
+
+#include <algorithm>
+#include <cstring>
+#include <openssl/evp.h>
+#include <utility>
+
+#include "identity/ossl.h"
+
+namespace sallyport::identity {
+
+TokenDigest DigestToken(std::string_view token) {
+  // Fetched once: EVP_sha256() looks the implementation up anew for every digest.
+  static EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  thread_local MdCtx ctx(EVP_MD_CTX_new());
+  TokenDigest out{};
+  EVP_DigestInit_ex2(ctx.get(), sha256, nullptr);
+  EVP_DigestUpdate(ctx.get(), token.data(), token.size());
+  EVP_DigestFinal_ex(ctx.get(), out.data(), nullptr);
+  return out;
+}
+
+size_t TokenCache::Hash::operator()(const TokenDigest& d) const {
+  size_t h;
+  std::memcpy(&h, d.data() + 8, sizeof h);
+  return h;
+}
+
+TokenCache::TokenCache(size_t max_entries)
+    : max_per_part_(std::max<size_t>(1, max_entries / kParts)) {}
+
+VerifiedPtr TokenCache::Find(const TokenDigest& digest, Nanos now) {
+  Part& part = PartOf(digest);
+  std::lock_guard lock(part.mu);
+  auto it = part.index.find(digest);
+  if (it == part.index.end()) return nullptr;
+  Entry& e = *it->second;
+  bool in_time = now >= e.origin.valid_from && now < e.origin.valid_until;
+  if (!in_time || !e.origin.issuer->StillHolds(e.origin.kid, e.origin.thumbprint, e.generation)) {
+    part.recent.erase(it->second);
+    part.index.erase(it);
+    return nullptr;
+  }
+  part.recent.splice(part.recent.begin(), part.recent, it->second);
+  return e.token;
+}
+
+void TokenCache::Insert(const TokenDigest& digest, VerifiedPtr token, Origin origin) {
+  Part& part = PartOf(digest);
+  std::lock_guard lock(part.mu);
+  if (auto it = part.index.find(digest); it != part.index.end()) {
+    part.recent.erase(it->second);
+    part.index.erase(it);
+  }
+  if (part.index.size() >= max_per_part_) {
+    part.index.erase(part.recent.back().digest);
+    part.recent.pop_back();
+  }
+  part.recent.emplace_front(digest, std::move(token), std::move(origin));
+  part.index.emplace(digest, part.recent.begin());
+}
+
+void TokenCache::Clear() {
+  for (Part& part : parts_) {
+    std::lock_guard lock(part.mu);
+    part.index.clear();
+    part.recent.clear();
+  }
+}
+
+size_t TokenCache::size() const {
+  size_t n = 0;
+  for (const Part& part : parts_) {
+    std::lock_guard lock(part.mu);
+    n += part.index.size();
+  }
+  return n;
+}
+
+}  // namespace sallyport::identity

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "op/session.h"
+
+namespace sallyport::identity {
+
+/// A token that passed every check. Immutable and shared: the cache and all sessions of the caller
+/// hold the same object.
+struct VerifiedToken {
+  op::Principal principal;
+  Nanos issued_at = 0;
+  Nanos expires_at = 0;             // `exp` without skew
+  std::string token_id;             // `jti`, or empty
+  std::vector<std::string> scopes;  // `scope` or `scp`
+  std::string acr;
+  std::vector<std::string> amr;
+  Nanos auth_time = 0;      // 0 = not stated
+  std::string groups_note;  // why the groups are incomplete; empty if they are complete
+};
+using VerifiedPtr = std::shared_ptr<const VerifiedToken>;
+
+}  // namespace sallyport::identity

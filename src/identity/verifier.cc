@@ -1,0 +1,149 @@
+#include "identity/verifier.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "identity/claims.h"
+#include "identity/groups.h"
+#include "identity/issuer.h"
+#include "identity/jws.h"
+#include "identity/principal.h"
+#include "identity/token_cache.h"
+
+namespace sallyport::identity {
+
+struct TokenVerifier::Impl {
+  struct Provider {
+    std::unique_ptr<Issuer> issuer;
+    std::vector<std::string> known_clients;
+    std::vector<AgentConfig> agents;
+  };
+
+  const Clock& clock;
+  Options options;
+  std::map<std::string, Provider, std::less<>> by_issuer;  // `iss` selects here and nowhere else
+  TokenCache cache;
+
+  Impl(const Clock& c, Options o) : clock(c), options(std::move(o)), cache(options.cache_entries) {}
+
+  Provider* ProviderOf(const Jws& jws) {
+    auto iss = jws.claims.root()["iss"].string();
+    auto it = iss ? by_issuer.find(*iss) : by_issuer.end();
+    return it == by_issuer.end() ? nullptr : &it->second;
+  }
+};
+
+namespace {
+
+std::string ProviderDown(const ProviderConfig& config) {
+  return "the keys of identity provider \"" + config.name + "\" cannot be fetched";
+}
+
+}  // namespace
+
+TokenVerifier::TokenVerifier(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TokenVerifier::~TokenVerifier() { Stop(); }
+
+Result<std::unique_ptr<TokenVerifier>> TokenVerifier::Create(Config config, Fetch fetch,
+                                                             const Clock& clock, Options options) {
+  SALLYPORT_CHECK(CheckConfig(config));
+  auto impl = std::make_unique<Impl>(clock, options);
+  for (const ProviderConfig& p : config.providers) {
+    Impl::Provider provider;
+    provider.known_clients = p.clients;
+    if (!p.client_id.empty()) provider.known_clients.push_back(p.client_id);
+    for (const AgentConfig& a : config.agents) {
+      if (a.match.provider != p.name) continue;
+      provider.agents.push_back(a);
+      if (!a.match.client_id.empty()) provider.known_clients.push_back(a.match.client_id);
+    }
+    SALLYPORT_TRY(provider.issuer, Issuer::Create(p, fetch, clock, options.observe));
+    impl->by_issuer.emplace(p.issuer, std::move(provider));
+  }
+  return std::unique_ptr<TokenVerifier>(new TokenVerifier(std::move(impl)));
+}
+
+void TokenVerifier::Start() {
+  for (auto& [iss, provider] : impl_->by_issuer) provider.issuer->Start();
+}
+
+void TokenVerifier::Stop() {
+  for (auto& [iss, provider] : impl_->by_issuer) provider.issuer->Stop();
+}
+
+Result<VerifiedPtr> TokenVerifier::Verify(std::string_view token, bool* wants_refresh) {
+  if (wants_refresh != nullptr) *wants_refresh = false;
+  if (token.size() > kMaxTokenBytes) {
+    return Fail(Errc::token_malformed, "the token is longer than 16 KiB");
+  }
+  const Nanos now = impl_->clock.WallNow();
+  const TokenDigest digest = DigestToken(token);
+  if (auto known = impl_->cache.Find(digest, now)) return known;
+
+  SALLYPORT_TRY(Jws jws, ParseJws(token));
+  Impl::Provider* provider = impl_->ProviderOf(jws);
+  if (provider == nullptr) {
+    return Fail(Errc::token_issuer_unknown, "iss is not a configured identity provider");
+  }
+  const ProviderConfig& config = provider->issuer->config();
+  if (std::ranges::find(impl_->options.accept, config.token_class) == impl_->options.accept.end()) {
+    return Fail(Errc::token_type_wrong, "identity provider \"" + config.name + "\" issues " +
+                                            std::string(TokenClassName(config.token_class)) +
+                                            " tokens, which are not accepted here");
+  }
+  auto found = provider->issuer->Find(jws.kid);
+  if (found.key == nullptr) {
+    // Claims that could never pass are not worth a request to the issuer.
+    if (wants_refresh != nullptr && found.may_refresh) {
+      *wants_refresh = CheckClaims(jws, config, provider->known_clients, now).has_value();
+    }
+    bool down = found.why == Errc::identity_provider_down;
+    return Fail(found.why,
+                down ? ProviderDown(config) : "no key of the issuer has the token's kid");
+  }
+  SALLYPORT_CHECK(VerifySignature(jws, *found.key));
+  SALLYPORT_TRY(CheckedClaims claims, CheckClaims(jws, config, provider->known_clients, now));
+  SALLYPORT_TRY(VerifiedToken verified,
+                MakeVerified(jws.claims.root(), claims, config, provider->agents));
+  auto shared = std::make_shared<const VerifiedToken>(std::move(verified));
+  impl_->cache.Insert(digest, shared,
+                      {.issuer = provider->issuer.get(),
+                       .kid = jws.kid,
+                       .thumbprint = found.key->thumbprint,
+                       .generation = found.generation,
+                       .valid_from = claims.valid_from,
+                       .valid_until = claims.valid_until});
+  return shared;
+}
+
+void TokenVerifier::RefreshThen(std::string_view token, std::function<void()> done) {
+  auto jws = ParseJws(token);
+  Impl::Provider* provider = jws ? impl_->ProviderOf(*jws) : nullptr;
+  if (provider == nullptr) {
+    done();
+    return;
+  }
+  provider->issuer->RefreshThen(jws->kid, std::move(done));
+}
+
+void TokenVerifier::FlushKeys() {
+  for (auto& [iss, provider] : impl_->by_issuer) provider.issuer->Flush();
+  impl_->cache.Clear();
+}
+
+bool TokenVerifier::FetchDue() {
+  bool any = false;
+  for (auto& [iss, provider] : impl_->by_issuer) any |= provider.issuer->RunDue();
+  return any;
+}
+
+size_t TokenVerifier::cached() const { return impl_->cache.size(); }
+
+std::vector<IssuerStatus> TokenVerifier::Status() const {
+  std::vector<IssuerStatus> out;
+  for (const auto& [iss, provider] : impl_->by_issuer) out.push_back(provider.issuer->Status());
+  return out;
+}
+
+}  // namespace sallyport::identity
