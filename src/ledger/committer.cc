@@ -1,0 +1,220 @@
+#include <algorithm>
+#include <future>
+
+#include "base/bytes.h"
+#include "ledger/entry.h"
+#include "ledger/tile.h"
+#include "ledger/wal.h"
+#include "ledger/writer_impl.h"
+
+namespace sallyport::ledger {
+namespace {
+
+constexpr size_t kLatencies = 1024;
+
+/// The last entry of a ledger that failed.
+std::string FailureEntry(const std::string& reason) {
+  op::Evidence e;
+  e.type = op::EventType::log_failed;
+  e.at = SystemClock().WallNow();
+  e.ok = false;
+  e.detail = reason;
+  return EncodeEntry(e);
+}
+
+}  // namespace
+
+Result<uint64_t> Ledger::Impl::Append(std::string_view entry) {
+  const std::lock_guard lock(mutex_);
+  return AppendLocked(entry);
+}
+
+void Ledger::Impl::AppendStrict(std::string_view entry, StrictDone done) {
+  std::unique_lock lock(mutex_);
+  Result<uint64_t> index = AppendLocked(entry);
+  if (!index) {
+    lock.unlock();
+    done(std::move(index));
+    return;
+  }
+  waiters_.push_back({*index, std::move(done)});
+  lock.unlock();
+  wake_.notify_one();
+}
+
+Result<uint64_t> Ledger::Impl::AppendLocked(std::string_view entry) {
+  const auto refuse = [this](std::string why) {
+    ++refused_;
+    return Fail(Errc::ledger_unavailable, std::move(why));
+  };
+  if (poisoned) return refuse("the ledger has failed: " + failure_);
+  if (!open_) return refuse("the ledger is closed");
+  if (entry.size() > kMaxEntryBytes) return refuse("the entry is longer than 60,000 bytes");
+  if (next_index_ - published_ >= options.queue_limit || queued_bytes_ >= options.queue_bytes) {
+    wake_.notify_one();
+    return refuse("the ledger's queue is full");
+  }
+  frame_.clear();
+  AppendFrame(frame_, {FrameType::leaf, next_index_, entry});
+  if (Result<> written = wal_->Append(frame_, next_index_); !written) {
+    PoisonLocked(written.error().detail);
+    return refuse("the ledger has failed: " + failure_);
+  }
+  AppendToBundle(pending_.entries, entry);
+  ++pending_.count;
+  queued_bytes_ += 2 + entry.size();
+  // The committer looks at the queue on its own; it is only called when much has come together.
+  if (pending_.count == options.queue_limit / 4) wake_.notify_one();
+  return next_index_++;
+}
+
+void Ledger::Impl::Poison(const std::string& reason) {
+  {
+    const std::lock_guard lock(mutex_);
+    PoisonLocked(reason);
+  }
+  wake_.notify_one();
+}
+
+void Ledger::Impl::PoisonLocked(const std::string& reason) {
+  if (poisoned) return;
+  failure_ = reason;
+  poisoned = true;
+  wake_.notify_one();
+  // One last entry, into space that was set aside: what fails here changes nothing any more.
+  const std::string entry = FailureEntry(reason);
+  frame_.clear();
+  AppendFrame(frame_, {FrameType::leaf, next_index_, entry});
+  if (reserve_ && reserve_->Fits(frame_.size()) && reserve_->Append(frame_)) (void)reserve_->Sync();
+}
+
+void Ledger::Impl::RunCommitter() {
+  const auto interval = std::max(options.checkpoint_interval / 2, std::chrono::milliseconds(1));
+  for (bool last = false; !last;) {
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, interval, [this] {
+      return stopping_ || poisoned || !waiters_.empty() ||
+             pending_.count >= options.queue_limit / 4;
+    });
+    last = stopping_ || poisoned;
+    Pending pending = std::exchange(pending_, {});
+    std::vector<Waiter> waiters = std::exchange(waiters_, {});
+    std::vector<std::shared_ptr<Segment>> segments;
+    std::vector<WalWriter::Closed> closed;
+    if (pending.count > 0) segments = wal_->TakeUnsynced(), closed = wal_->TakeClosed();
+    lock.unlock();
+
+    Result<> result;
+    if (poisoned) {
+      result = Fail(Errc::ledger_unavailable, "the ledger has failed");
+    } else if (pending.count > 0) {
+      result = CommitOnce(std::move(pending), std::move(segments), std::move(closed));
+      if (!result) {
+        Poison(result.error().detail);
+        last = true;
+      }
+    }
+    for (Waiter& waiter : waiters) {
+      if (result) {
+        waiter.done(waiter.index);
+      } else {
+        waiter.done(Fail(Errc::ledger_unavailable, "the ledger has failed"));
+      }
+    }
+  }
+  // Who appended between the failure and this point still waits.
+  std::vector<Waiter> rest;
+  {
+    const std::lock_guard lock(mutex_);
+    rest = std::exchange(waiters_, {});
+  }
+  for (Waiter& waiter : rest) waiter.done(Fail(Errc::ledger_unavailable, "the ledger has failed"));
+}
+
+Result<> Ledger::Impl::CommitOnce(Pending pending, std::vector<std::shared_ptr<Segment>> segments,
+                                  std::vector<WalWriter::Closed> closed) {
+  const auto begun = std::chrono::steady_clock::now();
+  for (const auto& segment : segments) SALLYPORT_CHECK(segment->Sync());
+  Commit commit;
+  commit.hashes.reserve(pending.count + pending.count / 128 + 8);
+  for (std::string_view rest = pending.entries; !rest.empty();) {
+    const size_t length = LoadBe16(reinterpret_cast<const uint8_t*>(rest.data()));
+    tree_.Append(LeafHash(rest.substr(2, length)), &commit.hashes);
+    rest.remove_prefix(2 + length);
+  }
+  commit.size = tree_.size();
+  SALLYPORT_TRY(commit.note,
+                signer.Sign(CheckpointText({signer.name(), commit.size, tree_.Root()})));
+  {
+    const std::lock_guard lock(mutex_);
+    frame_.clear();
+    AppendFrame(frame_, {FrameType::checkpoint, commit.size, commit.note});
+    SALLYPORT_CHECK(wal_->Append(frame_, next_index_));
+    durable_ = commit.size;
+    ++commits_;
+    submitted_.emplace_back(commit.size, pending.entries.size());
+    NoteLatency(std::chrono::steady_clock::now() - begun);
+  }
+  commit.entries = std::move(pending.entries);
+  commit.closed = std::move(closed);
+  publisher_->Submit(std::move(commit));
+  return {};
+}
+
+void Ledger::Impl::NoteLatency(std::chrono::steady_clock::duration d) {
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(d).count();
+  if (latencies_.size() < kLatencies) latencies_.resize(kLatencies);
+  latencies_[latency_next_++ % kLatencies] = uint32_t(us);
+}
+
+Stats Ledger::Impl::GetStats() const {
+  Stats s;
+  std::vector<uint32_t> latencies;
+  {
+    const std::lock_guard lock(mutex_);
+    s.size = next_index_;
+    s.durable = durable_;
+    s.published = published_;
+    s.commits = commits_;
+    s.refused = refused_;
+    s.queued = next_index_ - published_;
+    s.failure = failure_;
+    latencies.assign(latencies_.begin(),
+                     latencies_.begin() + long(std::min(latency_next_, latencies_.size())));
+  }
+  if (!latencies.empty()) {
+    std::sort(latencies.begin(), latencies.end());
+    s.commit_p50_us = latencies[latencies.size() / 2];
+    s.commit_p99_us = latencies[latencies.size() * 99 / 100];
+  }
+  return s;
+}
+
+Result<> Ledger::Impl::Close() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!open_ && !committer_.joinable()) return {};
+    open_ = false;
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (committer_.joinable()) committer_.join();
+  const bool published = publisher_ == nullptr || publisher_->Stop();
+  const std::lock_guard lock(mutex_);
+  if (poisoned || !published)
+    return Fail(Errc::ledger_unavailable, "the ledger has failed: " + failure_);
+  Result<> finished = wal_->Finish();
+  Unlock();
+  return finished;
+}
+
+Result<uint64_t> Ledger::AppendStrictBlocking(std::string_view entry) {
+  std::promise<Result<uint64_t>> promise;
+  std::future<Result<uint64_t>> future = promise.get_future();
+  impl_->AppendStrict(entry, [promise = std::move(promise)](Result<uint64_t> r) mutable {
+    promise.set_value(std::move(r));
+  });
+  return future.get();
+}
+
+}  // namespace sallyport::ledger

@@ -1,0 +1,208 @@
+#include "ledger/entry.h"
+
+#include <map>
+
+#include "ledger/writer.h"
+
+namespace sallyport::ledger {
+namespace {
+
+constexpr size_t kMaxText = 4096;  // of one name, address or detail
+
+/// How much an entry keeps: each level drops more, until it fits.
+enum Level : int { kAll, kNoResult, kNoPayload, kMaskTotals, kNoGroups, kLevels };
+
+std::string_view VerdictName(op::Verdict v) {
+  switch (v) {
+    case op::Verdict::allow:
+      return "allow";
+    case op::Verdict::approve:
+      return "approve";
+    case op::Verdict::deny:
+      return "deny";
+  }
+  return "deny";
+}
+
+std::string_view Cut(std::string_view text) {
+  if (text.size() <= kMaxText) return text;
+  size_t end = kMaxText;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+    --end;  // not inside a character
+  return text.substr(0, end);
+}
+
+/// An object with its members in the order of the calls; empty values are left out.
+class ObjectWriter {
+ public:
+  explicit ObjectWriter(std::string& out) : out_(out) { out_ += '{'; }
+  void Close() { out_ += '}'; }
+
+  /// `key` is a constant of this file and needs no escaping.
+  std::string& Key(std::string_view key) {
+    if (!first_) out_ += ',';
+    first_ = false;
+    out_ += '"';
+    out_ += key;
+    out_ += "\":";
+    return out_;
+  }
+  void Text(std::string_view key, std::string_view value) {
+    if (!value.empty()) json::AppendString(Key(key), Cut(value));
+  }
+  void Number(std::string_view key, uint64_t value) { Key(key) += std::to_string(value); }
+  void NumberUnlessZero(std::string_view key, uint64_t value) {
+    if (value != 0) Number(key, value);
+  }
+  void Flag(std::string_view key, bool value) { Key(key) += value ? "true" : "false"; }
+  void Texts(std::string_view key, const std::vector<std::string>& values) {
+    if (values.empty()) return;
+    Key(key) += '[';
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (i > 0) out_ += ',';
+      json::AppendString(out_, Cut(values[i]));
+    }
+    out_ += ']';
+  }
+
+ private:
+  std::string& out_;
+  bool first_ = true;
+};
+
+void AppendPayload(std::string& out, const op::Payload& payload, bool with_text) {
+  ObjectWriter object(out);
+  object.Number("b", payload.total_bytes);
+  if (!payload.complete || (!with_text && !payload.text.empty())) object.Flag("cut", true);
+  if (with_text && !payload.text.empty()) {
+    if (payload.json) {
+      object.Key("json") += payload.text.get();  // the masking engine has parsed it
+    } else {
+      json::AppendString(object.Key("text"), payload.text.get());
+    }
+  }
+  object.Close();
+}
+
+void AppendWho(std::string& out, const op::Principal& who, Level level) {
+  ObjectWriter object(out);
+  object.Text("iss", who.issuer);
+  object.Text("sub", who.subject);
+  object.Text("name", who.name);
+  if (level < kNoGroups) {
+    object.Texts("groups", who.groups);
+  } else {
+    object.Number("groups_cut", who.groups.size());
+  }
+  if (!who.groups_complete) object.Flag("partial", true);
+  object.Text("idp", who.provider);
+  object.Text("client", who.client_id);
+  object.Text("agent", who.agent);
+  object.Text("owner", who.owner);
+  object.Text("class", who.token_class);
+  if (who.expires_at > 0) object.Number("exp", uint64_t(who.expires_at));
+  object.Close();
+}
+
+void AppendMasked(std::string& out, const std::vector<op::MaskCount>& masked, Level level) {
+  std::vector<op::MaskCount> totals;
+  if (level >= kMaskTotals) {
+    std::map<std::string, uint64_t> sums;
+    for (const op::MaskCount& m : masked) sums[m.kind] += m.count;
+    for (const auto& [kind, sum] : sums)
+      totals.push_back({kind, "*", uint32_t(std::min<uint64_t>(sum, ~0u))});
+  }
+  out += '[';
+  bool first = true;
+  for (const op::MaskCount& m : level >= kMaskTotals ? totals : masked) {
+    if (!first) out += ',';
+    first = false;
+    ObjectWriter object(out);
+    object.Text("k", m.kind);
+    object.Text("p", m.place);
+    object.Number("n", m.count);
+    object.Close();
+  }
+  out += ']';
+}
+
+std::string Encode(const op::Evidence& e, Level level) {
+  std::string out;
+  out.reserve(512 + (e.request ? e.request->text.get().size() : 0) +
+              (e.result ? e.result->text.get().size() : 0));
+  ObjectWriter object(out);
+  object.Number("v", 1);
+  object.Text("e", op::EventName(e.type));
+  object.Key("t") += std::to_string(e.at);
+  if (e.session) object.Number("s", *e.session);
+  object.NumberUnlessZero("n", e.operation);
+  if (e.opened != nullptr) {
+    object.Text("sid", e.opened->id);
+    AppendWho(object.Key("who"), e.opened->who, level);
+    object.Text("from", e.opened->from.address);
+    object.Text("ua", e.opened->from.client);
+    object.Text("fe", e.opened->front_end);
+    object.Text("pv", e.opened->protocol);
+  } else {
+    object.Text("from", e.address);
+  }
+  object.Text("c", e.connection);
+  object.Text("m", e.method);
+  object.Text("r", e.resource);
+  object.Text("d", e.decision_id);
+  if (e.verdict) object.Text("x", VerdictName(*e.verdict));
+  object.Texts("rules", e.rules);
+  object.Text("p", e.policy_version);
+  if (e.reason) object.Text("why", ReasonCode(*e.reason));
+  object.Text("a", e.approval_id);
+  if (e.intent) object.Number("i", *e.intent);
+  if (!e.ok) object.Flag("ok", false);
+  object.Text("code", e.code);
+  object.NumberUnlessZero("us", e.duration_us);
+  object.NumberUnlessZero("count", e.count);
+  object.Text("detail", e.detail);
+  if (!e.masked.empty()) AppendMasked(object.Key("mask"), e.masked, level);
+  if (e.request) AppendPayload(object.Key("req"), *e.request, level < kNoPayload);
+  if (e.result) AppendPayload(object.Key("res"), *e.result, level < kNoResult);
+  object.Close();
+  return out;
+}
+
+}  // namespace
+
+std::string EncodeEntry(const op::Evidence& evidence) {
+  std::string out;
+  for (int level = kAll; level < kLevels; ++level) {
+    out = Encode(evidence, Level(level));
+    if (out.size() <= kMaxEntryBytes) break;
+  }
+  return out;
+}
+
+Result<Entry> DecodeEntry(std::string_view bytes) {
+  const auto malformed = [](const char* what) {
+    return Fail(Errc::request_malformed, std::string("log entry: ") + what);
+  };
+  Entry entry;
+  // A recorded payload may use up the depth that a message may have, two levels down.
+  SALLYPORT_TRY(entry.document,
+                json::Document::Parse(bytes, {.max_bytes = 65'535, .max_depth = 512}));
+  const json::Value root = entry.document.root();
+  if (!root.is(json::Kind::object)) return malformed("not an object");
+  if (root["v"].integer() != 1) return malformed("unknown version");
+  const auto event = root["e"].string();
+  if (!event || event->empty()) return malformed("no event name");
+  entry.event = *event;
+  const auto at = root["t"].integer();
+  if (!at) return malformed("no time");
+  entry.at = *at;
+  if (const json::Value s = root["s"]) {
+    const auto session = s.integer();
+    if (!session || *session < 0) return malformed("the session is not an index");
+    entry.session = uint64_t(*session);
+    entry.has_session = true;
+  }
+  return entry;
+}
+
+}  // namespace sallyport::ledger

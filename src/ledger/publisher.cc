@@ -1,0 +1,112 @@
+#include "ledger/publisher.h"
+
+#include <system_error>
+#include <utility>
+
+#include "ledger/file.h"
+
+namespace sallyport::ledger {
+
+Publisher::Publisher(TileWriter tiles, std::chrono::milliseconds spacing, size_t segment_bytes,
+                     Hooks hooks)
+    : tiles_(std::move(tiles)),
+      spacing_(spacing),
+      segment_bytes_(segment_bytes),
+      hooks_(std::move(hooks)),
+      thread_([this] { Run(); }) {}
+
+Publisher::~Publisher() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = abandoned_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Publisher::Submit(Commit commit) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(commit));
+  }
+  wake_.notify_one();
+}
+
+bool Publisher::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+  const std::lock_guard lock(mutex_);
+  return !failed_;
+}
+
+void Publisher::Run() {
+  auto next_time = std::chrono::steady_clock::now();
+  Result<> result = MakeSpare();
+  while (result) {
+    std::vector<Commit> commits;
+    bool stop;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      wake_.wait_until(lock, next_time, [this] { return stopping_; });
+      if (abandoned_) return;
+      commits.swap(queue_);
+      stop = stopping_;
+    }
+    next_time = std::chrono::steady_clock::now() + spacing_;
+    if (!commits.empty()) result = Work(std::move(commits));
+    if (result && stop) {
+      result = tiles_.SyncAll(true);
+      if (result) return;
+    }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    failed_ = true;
+  }
+  hooks_.failed(result.error().detail);
+}
+
+Result<> Publisher::Work(std::vector<Commit> commits) {
+  for (Commit& commit : commits) {
+    SALLYPORT_CHECK(tiles_.AddEntries(commit.entries));
+    for (const TileHash& hash : commit.hashes) SALLYPORT_CHECK(tiles_.AddHash(hash));
+    for (auto& closed : commit.closed) closed_.push_back(std::move(closed));
+  }
+  SALLYPORT_CHECK(tiles_.Publish(commits.back().note));
+  published_ = commits.back().size;
+  hooks_.published(published_);
+  SALLYPORT_CHECK(MakeSpare());
+  return Retire();
+}
+
+Result<> Publisher::Retire() {
+  if (closed_.empty() || closed_.front().end > published_ / kTileWidth * kTileWidth) return {};
+  SALLYPORT_CHECK(tiles_.SyncAll(false));
+  while (!closed_.empty() && closed_.front().end <= tiles_.full_synced()) {
+    const std::filesystem::path path = std::move(closed_.front().path);
+    closed_.erase(closed_.begin());
+    std::error_code error;
+    if (!std::filesystem::remove(path, error) && error) {
+      return Fail(Errc::io_failed, "remove " + path.string() + ": " + error.message());
+    }
+    SALLYPORT_CHECK(SyncPath(path.parent_path()));
+  }
+  return {};
+}
+
+Result<> Publisher::MakeSpare() {
+  const std::filesystem::path path = hooks_.wanted_spare();
+  if (path.empty()) return {};
+  SALLYPORT_TRY(std::shared_ptr<Segment> spare, Segment::Create(path, segment_bytes_, 0));
+  if (hooks_.put_spare(std::move(spare))) return {};
+  std::error_code ignored;  // an empty segment is skipped by recovery
+  std::filesystem::remove(path, ignored);
+  return {};
+}
+
+}  // namespace sallyport::ledger

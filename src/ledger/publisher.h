@@ -1,0 +1,68 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "ledger/tile_writer.h"
+#include "ledger/wal_writer.h"
+
+namespace sallyport::ledger {
+
+/// What one commit made durable in the write-ahead log.
+struct Commit {
+  std::string entries;  // in the encoding of bundles
+  std::vector<TileHash> hashes;
+  uint64_t size = 0;  // of the tree with them
+  std::string note;   // signed checkpoint of that size
+  std::vector<WalWriter::Closed> closed;
+};
+
+/// The thread that turns commits into the files of the log, keeps a spare segment ready and deletes
+/// segments whose entries are in synced tiles. It works behind the commits, so that no caller waits
+/// for it.
+class Publisher {
+ public:
+  struct Hooks {
+    std::function<void(uint64_t size)> published;
+    std::function<void(std::string reason)> failed;  // called once; the thread has ended its work
+    std::function<std::filesystem::path()> wanted_spare;
+    std::function<bool(std::shared_ptr<Segment>)> put_spare;  // false: not wanted any more
+  };
+
+  Publisher(TileWriter tiles, std::chrono::milliseconds spacing, size_t segment_bytes, Hooks hooks);
+  ~Publisher();  // without Stop: drops what waits
+
+  void Submit(Commit commit);
+  /// Publishes what waits, syncs everything and ends the thread. False if it had failed.
+  bool Stop();
+
+ private:
+  void Run();
+  Result<> Work(std::vector<Commit> commits);
+  Result<> Retire();
+  Result<> MakeSpare();
+
+  TileWriter tiles_;
+  const std::chrono::milliseconds spacing_;
+  const size_t segment_bytes_;
+  Hooks hooks_;
+  std::vector<WalWriter::Closed> closed_;
+  uint64_t published_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<Commit> queue_;
+  bool stopping_ = false;
+  bool abandoned_ = false;
+  bool failed_ = false;
+  std::thread thread_;  // last: starts when the rest is ready
+};
+
+}  // namespace sallyport::ledger

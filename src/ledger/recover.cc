@@ -1,0 +1,241 @@
+#include "ledger/recover.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "ledger/file.h"
+#include "ledger/tile.h"
+#include "ledger/wal.h"
+
+namespace sallyport::ledger {
+namespace {
+
+constexpr std::string_view kSegmentMagic = "sallyport-wal/1 ";
+
+std::unexpected<Error> Refuse(std::string detail) {
+  return Fail(Errc::ledger_unavailable, std::move(detail));
+}
+
+/// Takes the frames of one file into `wal`.
+class SegmentScan {
+ public:
+  SegmentScan(WalContents& wal, std::string path, std::string_view bytes)
+      : wal_(wal), path_(std::move(path)), reader_(bytes) {}
+
+  Result<> Run() {
+    while (const auto frame = reader_.Next()) SALLYPORT_CHECK(Take(*frame));
+    if (reader_.CleanEnd()) return {};
+    return JudgeTail();
+  }
+
+ private:
+  uint64_t next() const { return wal_.first + wal_.leaves.size(); }
+
+  Result<> Take(const Frame& frame) {
+    switch (frame.type) {
+      case FrameType::segment:
+        if (!frame.payload.starts_with(kSegmentMagic))
+          return Refuse(path_ + " has an unknown format version");
+        boot_ = frame.payload.substr(kSegmentMagic.size());
+        return {};
+      case FrameType::checkpoint:
+        wal_.notes.emplace_back(frame.index, frame.payload);
+        return {};
+      case FrameType::leaf:
+        break;
+    }
+    if (wal_.leaves.empty()) wal_.first = frame.index;
+    if (frame.index < next()) {  // carried over into a new file before the old one was deleted
+      if (frame.index < wal_.first || wal_.leaves[frame.index - wal_.first] != frame.payload) {
+        return Refuse(path_ + " holds a second, different entry " + std::to_string(frame.index));
+      }
+      return {};
+    }
+    if (frame.index > next()) {
+      return Refuse(path_ + ": entry " + std::to_string(next()) + " is missing before entry " +
+                    std::to_string(frame.index));
+    }
+    wal_.leaves.push_back(frame.payload);
+    return {};
+  }
+
+  /// A crash tears the end of the log. What cannot be a crash: a signed checkpoint behind the bad
+  /// frame that covers what is missing (it is written only after a sync of all it covers), or any
+  /// whole entry behind it while the machine has not been restarted (only a power cut reorders
+  /// writes).
+  Result<> JudgeTail() {
+    const std::vector<Frame> behind = reader_.Salvage(next(), next() + (uint64_t(1) << 32));
+    const std::string at = path_ + " at byte " + std::to_string(reader_.offset());
+    for (const Frame& frame : behind) {
+      if (frame.type == FrameType::checkpoint && frame.index > next()) {
+        return Refuse(
+            at + ": entry " + std::to_string(next()) +
+            " is corrupt, and a signed checkpoint covers it: restore the file from a copy");
+      }
+      if (frame.type == FrameType::leaf && (boot_.empty() || boot_ == BootId())) {
+        return Refuse(at + ": entry " + std::to_string(next()) + " is corrupt, and entry " +
+                      std::to_string(frame.index) + " behind it is whole: this is not a torn tail");
+      }
+    }
+    wal_.dropped_bytes += reader_.TrailingBytes();
+    wal_.dropped_frames += uint64_t(std::count_if(
+        behind.begin(), behind.end(), [](const Frame& f) { return f.type == FrameType::leaf; }));
+    return {};
+  }
+
+  WalContents& wal_;
+  std::string path_;
+  FrameReader reader_;
+  std::string_view boot_;
+};
+
+/// The peaks and unfilled tiles at `base` (a multiple of 256), from full tiles only: those are
+/// synced.
+Result<> LoadEdge(const std::filesystem::path& log_dir, uint64_t base, Recovered& out) {
+  out.partials.assign(kTileLevels, {});
+  std::vector<Hash> peaks;
+  for (unsigned level = kTileLevels - 1; level >= 1; --level) {
+    const uint64_t hashes = HashesAt(level, base);
+    const unsigned rest = unsigned(hashes % kTileWidth);
+    for (uint64_t i = hashes - rest; i < hashes; ++i) {
+      const TileName name{false, level - 1, i, kTileWidth};
+      const Result<std::string> tile = ReadFile(log_dir / TilePath(name));
+      if (!tile) return Refuse(tile.error().detail);
+      if (tile->size() != kTileWidth * sizeof(Hash))
+        return Refuse(TilePath(name) + " has a wrong length");
+      out.partials[level].push_back(
+          ReduceTile(reinterpret_cast<const uint8_t*>(tile->data()), kTileWidth));
+    }
+    // The unfilled tile's hashes, as perfect subtrees from left to right.
+    for (unsigned done = 0, width = 128; width > 0; width /= 2) {
+      if ((rest & width) == 0) continue;
+      peaks.push_back(
+          ReduceTile(reinterpret_cast<const uint8_t*>(out.partials[level].data() + done), width));
+      done += width;
+    }
+  }
+  out.base = base;
+  out.tree = Frontier(base, std::move(peaks));
+  return {};
+}
+
+Result<std::optional<Checkpoint>> ReadPublished(const std::filesystem::path& log_dir,
+                                                const NoteVerifier& verifier) {
+  const Result<std::string> note = ReadFile(log_dir / "checkpoint");
+  if (!note && note.error().code == Errc::not_found) return std::nullopt;
+  if (!note) return Refuse(note.error().detail);
+  Result<Checkpoint> checkpoint = verifier.OpenCheckpoint(*note);
+  if (!checkpoint) {
+    return Refuse((log_dir / "checkpoint").string() +
+                  " is not a checkpoint of this log and key: " + checkpoint.error().detail);
+  }
+  return *std::move(checkpoint);
+}
+
+/// The entries of the unfilled bundle, when no write-ahead log came with the directory.
+Result<std::string> ReadLastBundle(const std::filesystem::path& log_dir, uint64_t size) {
+  const unsigned width = unsigned(size % kTileWidth);
+  if (width == 0) return std::string();
+  const TileName name{true, 0, size / kTileWidth, width};
+  const Result<std::string> bundle = ReadFile(log_dir / TilePath(name));
+  if (!bundle) return Refuse("the write-ahead log is missing, and " + bundle.error().detail);
+  if (!SplitBundle(*bundle, width)) return Refuse(TilePath(name) + " is malformed");
+  return *bundle;
+}
+
+/// Adds the entries to the tree; the published and every recorded checkpoint must fit what comes
+/// out.
+Result<> Replay(const WalContents& wal, const Checkpoint& published, const NoteVerifier& verifier,
+                Recovered& out) {
+  std::vector<std::pair<uint64_t, Hash>> expected{{published.size, published.root}};
+  for (const auto& [size, note] : wal.notes) {
+    if (size < out.base) continue;
+    const Result<Checkpoint> checkpoint = verifier.OpenCheckpoint(note);
+    if (!checkpoint || checkpoint->size != size) {
+      return Refuse("the write-ahead log holds a forged checkpoint of size " +
+                    std::to_string(size));
+    }
+    expected.emplace_back(size, checkpoint->root);
+  }
+  std::sort(expected.begin(), expected.end());
+  size_t next = 0;
+  const auto check = [&]() -> Result<> {
+    for (; next < expected.size() && expected[next].first == out.tree.size(); ++next) {
+      if (expected[next].second != out.tree.Root()) {
+        return Refuse(
+            "the recovered entries do not give the root of the signed checkpoint of size " +
+            std::to_string(out.tree.size()));
+      }
+    }
+    return {};
+  };
+  SALLYPORT_CHECK(check());
+  for (std::string_view rest = out.entries; !rest.empty();) {
+    const size_t length = LoadBe16(reinterpret_cast<const uint8_t*>(rest.data()));
+    out.tree.Append(LeafHash(rest.substr(2, length)), &out.hashes);
+    rest.remove_prefix(2 + length);
+    SALLYPORT_CHECK(check());
+  }
+  if (next < expected.size()) {
+    return Refuse("a signed checkpoint covers " + std::to_string(expected.back().first) +
+                  " entries, but only " + std::to_string(out.tree.size()) + " can be recovered");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<WalContents> ReadWal(const std::filesystem::path& wal_dir) {
+  WalContents wal;
+  SALLYPORT_TRY(std::vector<std::filesystem::path> paths, ListSegments(wal_dir));
+  if (std::filesystem::exists(wal_dir / kReserveName)) paths.push_back(wal_dir / kReserveName);
+  wal.files.reserve(paths.size());  // views into the strings: they must not move
+  for (const auto& path : paths) {
+    Result<std::string> bytes = ReadFile(path);
+    if (!bytes) return std::unexpected(bytes.error());
+    wal.files.push_back(*std::move(bytes));
+    SALLYPORT_CHECK(SegmentScan(wal, path.string(), wal.files.back()).Run());
+  }
+  return wal;
+}
+
+Result<Recovered> Recover(const std::filesystem::path& data_dir, const NoteVerifier& verifier) {
+  const std::filesystem::path log_dir = data_dir / "log", wal_dir = data_dir / "wal";
+  Recovered out;
+  SALLYPORT_TRY(const std::optional<Checkpoint> published, ReadPublished(log_dir, verifier));
+  SALLYPORT_TRY(const WalContents wal, ReadWal(wal_dir));
+  SALLYPORT_TRY(out.segments, ListSegments(wal_dir));
+  if (!out.segments.empty()) out.next_segment = SegmentNumber(out.segments.back()) + 1;
+  if (!published) {
+    if (!wal.leaves.empty() || std::filesystem::exists(log_dir / "tile")) {
+      return Refuse((log_dir / "checkpoint").string() + " is missing, but the log has entries");
+    }
+    out.report.created = true;
+    out.partials.assign(kTileLevels, {});
+    return out;
+  }
+
+  const bool have_wal = !wal.leaves.empty();
+  const uint64_t base = have_wal ? (wal.first + kTileWidth - 1) / kTileWidth * kTileWidth
+                                 : published->size / kTileWidth * kTileWidth;
+  if (base > published->size) {
+    return Refuse("the published checkpoint of size " + std::to_string(published->size) +
+                  " is older than the write-ahead log, which begins at entry " +
+                  std::to_string(wal.first));
+  }
+  SALLYPORT_CHECK(LoadEdge(log_dir, base, out));
+  if (have_wal) {
+    for (size_t i = base - wal.first; i < wal.leaves.size(); ++i)
+      AppendToBundle(out.entries, wal.leaves[i]);
+    out.report.replayed =
+        wal.first + wal.leaves.size() - std::min(published->size, wal.first + wal.leaves.size());
+  } else {
+    SALLYPORT_TRY(out.entries, ReadLastBundle(log_dir, published->size));
+  }
+  out.report.dropped_bytes = wal.dropped_bytes;
+  out.report.dropped_frames = wal.dropped_frames;
+  SALLYPORT_CHECK(Replay(wal, *published, verifier, out));
+  return out;
+}
+
+}  // namespace sallyport::ledger

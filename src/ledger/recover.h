@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "ledger/checkpoint.h"
+#include "ledger/tree.h"
+#include "ledger/writer.h"
+
+namespace sallyport::ledger {
+
+/// A log as a crash left it, ready to be continued.
+struct Recovered {
+  Recovery report;
+  uint64_t base = 0;  // entries below it are in synced full bundles; multiple of 256
+  std::vector<std::vector<Hash>> partials;  // per level, of the unfilled tiles at `base`
+  Frontier tree;                            // with all recovered entries
+  std::vector<TileHash> hashes;             // that the entries from `base` on complete
+  std::string entries;                      // from `base` on, in the encoding of bundles
+  std::vector<std::filesystem::path> segments;
+  uint64_t next_segment = 1;  // number
+};
+
+/// Reads what a crash left under `data_dir`; writes nothing. Refused with ledger_unavailable and a
+/// detail that names the file: see Ledger::Open.
+Result<Recovered> Recover(const std::filesystem::path& data_dir, const NoteVerifier& verifier);
+
+/// What the write-ahead log holds. Borrows the bytes of its files.
+struct WalContents {
+  std::vector<std::string> files;                            // bytes
+  uint64_t first = 0;                                        // index of leaves[0]
+  std::vector<std::string_view> leaves;                      // without gaps
+  std::vector<std::pair<uint64_t, std::string_view>> notes;  // signed checkpoints by tree size
+  uint64_t dropped_bytes = 0;
+  uint64_t dropped_frames = 0;
+};
+
+/// Reads segments and reserve, in order. A torn tail is dropped and counted; refused is what a
+/// crash cannot have caused (docs/formats/wal.md, "Recovery").
+Result<WalContents> ReadWal(const std::filesystem::path& wal_dir);
+
+}  // namespace sallyport::ledger

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "ledger/tile.h"
+#include "ledger/tree.h"
+
+namespace sallyport::ledger {
+
+/// Writes the files of a log. Not thread-safe.
+///
+/// Full tiles and bundles are written as soon as they are full and never change; partial ones are
+/// written by Publish, which then puts the checkpoint into place: at every moment the published
+/// checkpoint's files are complete. Nothing is synced before SyncAll; until then the write-ahead
+/// log has to keep the entries.
+class TileWriter {
+ public:
+  /// Continues a log of `base` entries, a multiple of 256. `partials[level]`: hashes of the level's
+  /// last, unfilled tile.
+  TileWriter(std::filesystem::path log_dir, uint64_t base, std::vector<std::vector<Hash>> partials);
+
+  /// Files that exist with the same content are left alone: for the replay after a crash.
+  void set_keep_equal(bool keep) { keep_equal_ = keep; }
+
+  /// Adds one or more entries in the encoding of bundles.
+  Result<> AddEntries(std::string_view encoded);
+  Result<> AddHash(const TileHash& hash);
+
+  /// Writes the partial tiles of the current size, then the signed `note` of that size as
+  /// `checkpoint`.
+  Result<> Publish(std::string_view note);
+
+  /// fsync of all full files since the last call, of `checkpoint` and their directories; with
+  /// `partials` of the partial files too. Afterwards entries below full_synced() need no
+  /// write-ahead log.
+  Result<> SyncAll(bool partials);
+  uint64_t full_synced() const { return full_synced_; }
+
+ private:
+  struct Level {
+    std::string hashes;    // of the unfilled tile
+    uint64_t number = 0;   // of the unfilled tile
+    bool changed = false;  // since its partial file was written
+  };
+
+  Result<> WriteFull(const TileName& name, std::string_view bytes);
+  Result<> WritePartial(const TileName& name, std::string_view bytes);
+  Result<> EnsureDirectory(const std::filesystem::path& file);
+
+  std::filesystem::path log_dir_;
+  std::vector<Level> levels_;
+  std::string bundle_;
+  unsigned bundle_entries_ = 0;
+  uint64_t bundle_number_;
+  bool bundle_changed_ = false;
+  bool keep_equal_ = false;
+  uint64_t full_synced_;
+  std::filesystem::path last_directory_;
+  std::vector<std::filesystem::path> unsynced_;
+  std::set<std::filesystem::path> unsynced_directories_;
+  std::vector<std::filesystem::path> superseded_;  // directories of partial tiles that are full now
+  std::vector<std::filesystem::path> last_partials_;
+};
+
+}  // namespace sallyport::ledger

@@ -1,0 +1,168 @@
+#include "ledger/writer.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <system_error>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "ledger/file.h"
+#include "ledger/tile.h"
+#include "ledger/wal.h"
+#include "ledger/writer_impl.h"
+
+namespace sallyport::ledger {
+
+Ledger::Impl::Impl(Options o, NoteSigner s) : options(std::move(o)), signer(std::move(s)) {}
+
+Ledger::Impl::~Impl() {
+  (void)Close();
+  Unlock();
+}
+
+void Ledger::Impl::Unlock() {
+  if (lock_fd_ >= 0) ::close(lock_fd_);
+  lock_fd_ = -1;
+}
+
+Result<> Ledger::Impl::LockDirectory() {
+  SALLYPORT_CHECK(MakeDirectories(options.data_dir));
+  const std::filesystem::path path = options.data_dir / "lock";
+  lock_fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (lock_fd_ < 0) return std::unexpected(SystemError("open", path));
+  if (::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return std::unexpected(SystemError("lock", path));
+    return Fail(Errc::ledger_unavailable, "another process is writing the log in " +
+                                              options.data_dir.string() + " (it holds " +
+                                              path.string() + ")");
+  }
+  return {};
+}
+
+Result<> Ledger::Impl::WriteVkey() {
+  const std::filesystem::path path = options.data_dir / "log" / "vkey";
+  const std::string line = signer.vkey() + '\n';
+  const Result<std::string> old = ReadFile(path);
+  if (!old && old.error().code != Errc::not_found) return std::unexpected(old.error());
+  if (!old) return ReplaceFile(path, line);
+  if (*old != line) {
+    return Fail(
+        Errc::ledger_unavailable,
+        "the log in " + options.data_dir.string() +
+            " was begun with another origin or key: log/vkey is not the key of this configuration");
+  }
+  return {};
+}
+
+Result<> Ledger::Impl::Open() {
+  SALLYPORT_CHECK(LockDirectory());
+  SALLYPORT_CHECK(MakeDirectories(options.data_dir / "log"));
+  SALLYPORT_CHECK(MakeDirectories(options.data_dir / "wal"));
+  SALLYPORT_CHECK(WriteVkey());
+  SALLYPORT_TRY(const NoteVerifier verifier, NoteVerifier::Make(signer.vkey()));
+  SALLYPORT_TRY(Recovered recovered, Recover(options.data_dir, verifier));
+  return Restart(std::move(recovered));
+}
+
+/// Brings all recovered entries into synced tiles, moves the unfilled bundle's entries into a new
+/// segment, deletes the old ones, starts the threads. Each step leaves a state that Recover
+/// accepts.
+Result<> Ledger::Impl::Restart(Recovered recovered) {
+  recovery = recovered.report;
+  tree_ = recovered.tree;
+  next_index_ = durable_ = published_ = tree_.size();
+
+  TileWriter tiles(options.data_dir / "log", recovered.base, std::move(recovered.partials));
+  tiles.set_keep_equal(true);
+  SALLYPORT_CHECK(tiles.AddEntries(recovered.entries));
+  for (const TileHash& hash : recovered.hashes) SALLYPORT_CHECK(tiles.AddHash(hash));
+  tiles.set_keep_equal(false);
+  SALLYPORT_TRY(const std::string note,
+                signer.Sign(CheckpointText({signer.name(), tree_.size(), tree_.Root()})));
+  SALLYPORT_CHECK(tiles.Publish(note));
+  SALLYPORT_CHECK(tiles.SyncAll(true));
+  SALLYPORT_CHECK(SyncPath(options.data_dir));
+
+  SALLYPORT_TRY(std::shared_ptr<Segment> first, FirstSegment(recovered, note));
+  const std::filesystem::path wal_dir = options.data_dir / "wal";
+  std::error_code error;
+  std::filesystem::remove(wal_dir / kReserveName, error);
+  for (const auto& path : recovered.segments) {
+    if (!error) std::filesystem::remove(path, error);
+  }
+  if (error) return Fail(Errc::io_failed, "clean " + wal_dir.string() + ": " + error.message());
+  SALLYPORT_TRY(reserve_, Segment::Create(wal_dir / kReserveName, kReserveBytes, 0));
+  wal_.emplace(wal_dir, options.segment_bytes, std::move(first));
+
+  Publisher::Hooks hooks;
+  hooks.published = [this](uint64_t size) {
+    const std::lock_guard lock(mutex_);
+    published_ = size;
+    while (!submitted_.empty() && submitted_.front().first <= size) {
+      queued_bytes_ -= submitted_.front().second;
+      submitted_.erase(submitted_.begin());
+    }
+  };
+  hooks.failed = [this](const std::string& reason) { Poison(reason); };
+  hooks.wanted_spare = [this] {
+    const std::lock_guard lock(mutex_);
+    return wal_->WantedSpare();
+  };
+  hooks.put_spare = [this](std::shared_ptr<Segment> spare) {
+    const std::lock_guard lock(mutex_);
+    return wal_->PutSpare(std::move(spare));
+  };
+  open_ = true;
+  publisher_ = std::make_unique<Publisher>(std::move(tiles), options.checkpoint_interval / 2,
+                                           options.segment_bytes, std::move(hooks));
+  committer_ = std::thread([this] { RunCommitter(); });
+  return {};
+}
+
+/// A new file that begins with the entries of the unfilled bundle: what it holds is all that the
+/// tiles do not yet hold in an immutable file.
+Result<std::shared_ptr<Segment>> Ledger::Impl::FirstSegment(const Recovered& recovered,
+                                                            std::string_view note) {
+  const uint64_t size = tree_.size(), begin = size / kTileWidth * kTileWidth;
+  std::string frames;
+  uint64_t index = recovered.base;
+  for (std::string_view rest = recovered.entries; !rest.empty(); ++index) {
+    const size_t length = LoadBe16(reinterpret_cast<const uint8_t*>(rest.data()));
+    if (index >= begin) AppendFrame(frames, {FrameType::leaf, index, rest.substr(2, length)});
+    rest.remove_prefix(2 + length);
+  }
+  AppendFrame(frames, {FrameType::checkpoint, size, note});
+  SALLYPORT_TRY(std::shared_ptr<Segment> segment,
+                Segment::Create(SegmentPath(options.data_dir / "wal", recovered.next_segment),
+                                std::max(options.segment_bytes, frames.size() + 4096), begin));
+  SALLYPORT_CHECK(segment->Append(frames));
+  SALLYPORT_CHECK(segment->Sync());
+  return segment;
+}
+
+Ledger::Ledger(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Ledger::~Ledger() = default;
+
+Result<std::unique_ptr<Ledger>> Ledger::Open(Options options) {
+  if (options.segment_bytes < 2 * (kMaxEntryBytes + kFrameHeaderBytes)) {
+    return Fail(Errc::config_invalid,
+                "the write-ahead log's segments must hold at least two entries");
+  }
+  SALLYPORT_TRY(NoteSigner signer, NoteSigner::Make(options.origin, options.signing_key));
+  options.signing_key = Secret();
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(signer));
+  SALLYPORT_CHECK(impl->Open());
+  return std::unique_ptr<Ledger>(new Ledger(std::move(impl)));
+}
+
+Result<uint64_t> Ledger::Append(std::string_view entry) { return impl_->Append(entry); }
+bool Ledger::healthy() const { return !impl_->poisoned.load(std::memory_order_relaxed); }
+Stats Ledger::stats() const { return impl_->GetStats(); }
+const Recovery& Ledger::recovery() const { return impl_->recovery; }
+Result<> Ledger::Close() { return impl_->Close(); }
+std::string Ledger::vkey() const { return impl_->signer.vkey(); }
+const std::string& Ledger::origin() const { return impl_->signer.name(); }
+
+}  // namespace sallyport::ledger
