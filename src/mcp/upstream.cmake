@@ -1,0 +1,7 @@
+# The upstream half of this folder: both kinds of upstream, and the formats they speak.
+set(MCP_UPSTREAM_SOURCES
+  envelope.cc member_scan.cc revision.cc sse.cc
+  upstream_bridge.cc upstream_call.cc upstream_http.cc upstream_http_listen.cc upstream_http_modern.cc
+  upstream_http_session.cc upstream_http_wire.cc upstream_modern.cc)
+set(MCP_UPSTREAM_TESTS
+  envelope_test.cc sse_test.cc)

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "mcp/sse.h"
+#include "mcp/upstream_http.h"
+
+namespace sallyport::mcp {
+
+/// The body of one HTTP response as a row of JSON-RPC messages, whichever way the server sends it:
+/// one JSON text, a JSON array (batches of 2025-03-26), or events. Dropping it before the end
+/// closes the connection.
+class HttpReply {
+ public:
+  enum class Form : uint8_t { none, json, events, other };
+
+  HttpReply(std::unique_ptr<net::HttpResponse> response, uint64_t message_bytes);
+
+  int status() const { return response_->status(); }
+  bool ok() const { return status() >= 200 && status() < 300; }
+  Form form() const { return form_; }
+  const net::Headers& headers() const { return response_->headers(); }
+
+  /// The next message, nullopt at the end of the body. upstream_closed, upstream_timeout,
+  /// upstream_too_large, upstream_protocol (a content type that is neither form).
+  Task<std::optional<std::string>> Next();
+
+  /// For resumption in the session eras.
+  const std::string& last_event_id() const { return parser_.last_id(); }
+  std::optional<uint32_t> retry() const { return parser_.retry(); }
+  void ContinueFrom(const HttpReply& broken) { parser_.ContinueFrom(broken.parser_); }
+
+ private:
+  Result<> SplitBatch(std::string text);
+
+  std::unique_ptr<net::HttpResponse> response_;
+  uint64_t message_bytes_;
+  Form form_;
+  bool done_ = false;
+  SseParser parser_;
+  std::deque<std::string> ready_;
+};
+
+/// What all requests to one HTTP upstream share. Kept alive by what still runs.
+class HttpWire {
+ public:
+  explicit HttpWire(HttpUpstreamOptions options) : options_(std::move(options)) {}
+
+  const HttpUpstreamOptions& options() const { return options_; }
+  uint64_t NextId() { return ++last_id_; }
+
+  /// Sends with the credential. Statuses that say nothing of MCP are errors: a refused credential,
+  /// a redirect, an overloaded server. Others are left to the caller.
+  Task<std::unique_ptr<HttpReply>> Post(net::Headers headers, std::string body);
+  Task<std::unique_ptr<HttpReply>> Get(net::Headers headers);
+  /// Ends a session; the answer does not matter.
+  Task<> Delete(net::Headers headers);
+
+  size_t peers = 0;
+  uint64_t strays = 0;  // messages that answered nothing
+
+ private:
+  Task<std::unique_ptr<HttpReply>> Send(std::string method, net::Headers headers, std::string body);
+
+  HttpUpstreamOptions options_;
+  uint64_t last_id_ = 0;
+};
+
+/// The headers of a POST in either era, before the credential.
+net::Headers PostHeaders();
+
+/// The error of a response that is not MCP, naming the status and nothing of its body.
+std::unexpected<Error> UnexpectedStatus(int status);
+
+}  // namespace sallyport::mcp
