@@ -205,7 +205,7 @@ def test_the_upstream_secret_never_comes_back(gateway, upstream):
 def test_issuer_mix_up(gateway, oidc, partner):
     """Same kid at two trusted issuers: the key of one never verifies a token that names the other."""
     now = int(time.time())
-    claims = {"aud": gateway.public_url, "sub": "tester", "client_id": "tester", "iat": now, "exp": now + 300,
+    claims = {"aud": gateway.audience, "sub": "tester", "client_id": "tester", "iat": now, "exp": now + 300,
               "groups": ["testers"]}
     assert gateway.client("up", token=partner.mint({**claims, "iss": partner.issuer})).call("echo", {"message": "x"}).status == 200
     assert gateway.client("up", token=partner.mint({**claims, "iss": oidc.issuer})).call("echo").status == 401
@@ -235,7 +235,7 @@ def test_incomplete_groups_are_denied_with_that_reason(gateway, fresh, who):
     ({"iat": +600}, False), ({"iat": +30}, True)])
 def test_clock_skew(gateway, oidc, claims, accepted):
     now = int(time.time())
-    base = {"iss": oidc.issuer, "aud": gateway.public_url, "sub": "tester", "client_id": "tester", "iat": now - 300,
+    base = {"iss": oidc.issuer, "aud": gateway.audience, "sub": "tester", "client_id": "tester", "iat": now - 300,
             "exp": now + 300, "groups": ["testers"]}
     token = oidc.mint({**base, **{key: now + shift for key, shift in claims.items()}})
     assert (gateway.client("up", token=token).call("echo", {"message": "x"}).status == 200) is accepted
@@ -243,7 +243,7 @@ def test_clock_skew(gateway, oidc, claims, accepted):
 
 def test_a_token_that_expires_ends_its_session(gateway, oidc):
     now = int(time.time())
-    token = oidc.mint({"iss": oidc.issuer, "aud": gateway.public_url, "sub": "tester", "client_id": "tester",
+    token = oidc.mint({"iss": oidc.issuer, "aud": gateway.audience, "sub": "tester", "client_id": "tester",
                        "iat": now - 100, "exp": now - 58, "groups": ["testers"]})
     client = gateway.client("up", version="2025-11-25", token=token)
     client.start()
@@ -309,7 +309,7 @@ def test_unknown_kid_storm(lone):
     assert works(gateway, good)
     before = issuer.stats()["jwks"]
     now = int(time.time())
-    claims = {"iss": issuer.issuer, "aud": gateway.public_url, "sub": "tester", "client_id": "tester", "iat": now,
+    claims = {"iss": issuer.issuer, "aud": gateway.audience, "sub": "tester", "client_id": "tester", "iat": now,
               "exp": now + 300, "groups": ["testers"]}
     template = issuer.mint(claims, {"kid": "KIDKIDKID"})
     from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -379,7 +379,7 @@ def test_hostile_key_set(start_gateway, tmp, upstream, kind):
     if kind in ("huge", "many", "garbage"):
         assert not accepted  # over the bounds: nothing of it is believed
     now = int(time.time())
-    claims = {"iss": issuer.issuer, "aud": gateway.public_url, "sub": "tester", "client_id": "tester", "iat": now,
+    claims = {"iss": issuer.issuer, "aud": gateway.audience, "sub": "tester", "client_id": "tester", "iat": now,
               "exp": now + 300, "groups": ["testers"]}
     if kind == "oct":
         import base64, hashlib, hmac

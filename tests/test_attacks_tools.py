@@ -249,7 +249,7 @@ def pinned(upstream):
 def test_changed_tool_is_quarantined(start_gateway, tmp, oidc, policies, pinned, connection, mutation):
     mode = connection
     gateway = start_gateway(tmp, oidc, [http_connection(connection, pinned.url, labels={"pinned": "yes"}, pin_tools=mode)],
-                            policies[-1:], port=None)
+                            policies[-1:])
     client = gateway.client(connection)
     assert "pinned_tool" in client.tool_names()
     assert client.call("pinned_tool", {"id": "1"}).text() == "pinned 1"

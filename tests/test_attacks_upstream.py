@@ -184,8 +184,7 @@ def test_stdio_environment_is_scrubbed(start_gateway, tmp, oidc):
     from kit.parts import get
     admin = free_port()
     gateway = start_gateway(tmp, oidc, [stdio_connection("io", admin=admin, env={"WANTED": {"env": "TEST_WANTED"}})],
-                            port=free_port(), env={"TEST_WANTED": "wanted-value", "TEST_SECRET": "must-not-be-seen"},
-                            changes=lambda c: c["identity"]["providers"][0]["oidc"].update(audience=oidc.audience))
+                            env={"TEST_WANTED": "wanted-value", "TEST_SECRET": "must-not-be-seen"})
     client = gateway.client("io")
     assert client.call("echo", {"message": "x"}).text() == "Echo: x"
     state = json.loads(get(f"http://127.0.0.1:{admin}/")[1])

@@ -49,6 +49,7 @@ class Oidc:
                                                 "--audience", audience, "--name", name], directory, node_env())
         self.process.wait_json()
         self._tokens = {}
+        self._port_taken = False
 
     def token(self, who: str, audience: str | None = None, fresh: bool = False) -> str:
         """An access token by client_credentials, as an agent or a script gets it."""
@@ -62,6 +63,11 @@ class Oidc:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 self._tokens[key] = json.loads(answer.read())["access_token"]
         return self._tokens[key]
+
+    def first_port(self) -> int:
+        """The port that the audience names, for the first gateway that asks; any free one for the others."""
+        taken, self._port_taken = self._port_taken, True
+        return free_port() if taken else int(self.audience.rsplit(":", 1)[1])
 
     def all_tokens(self) -> list[str]:
         return list(self._tokens.values())
@@ -159,12 +165,13 @@ class Gateway:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.name = name
-        self.port = port or (int(oidc.audience.rsplit(":", 1)[1]) if oidc else free_port())
+        self.port = port or (oidc.first_port() if oidc else free_port())
         self.ops_port = free_port()
         self.public_url = f"http://127.0.0.1:{self.port}"
         self.data_dir = directory / "data"
         self.config_path = directory / "sallyport.yaml"
         self.oidc = oidc
+        self.audience = oidc.audience if oidc else self.public_url
         self.env = {**os.environ, "TEST_UPSTREAM_TOKEN": UPSTREAM_SECRET, **(env or {})}
         self.config = self.make_config([o for o in (oidc, *extra_oidc) if o], connections, policies or [ALLOW_TESTERS])
         if changes:
@@ -185,7 +192,7 @@ class Gateway:
             "identity": {
                 "providers": [{
                     "name": o.name,
-                    "oidc": {"issuer": o.issuer, "audience": self.public_url,
+                    "oidc": {"issuer": o.issuer, "audience": self.oidc.audience,
                              "claims": {"user": "email", "groups": "groups"}},
                 } for o in issuers],
                 "agents": [{"name": "agent-refunds", "match": {"provider": "corp", "client_id": "agent-refunds"},
