@@ -106,7 +106,8 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
   op::Decision& decision = refusal.decision;
   decision = rules->Decide(session->who, operation);
   if (decision.effect == op::Verdict::allow) {
-    refusal.retry_after_seconds = rates_->Take(CallerKey(session->who), decision.obligations.rates, begun);
+    refusal.retry_after_seconds =
+        rates_->Take(CallerKey(session->who), decision.obligations.rates, begun);
     if (refusal.retry_after_seconds > 0) {
       decision.effect = op::Verdict::deny;
       decision.reason = Errc::rate_limited;
@@ -117,8 +118,8 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
   if (decision.effect == op::Verdict::approve) refusal.approval_id = NewId("a_");
 
   // 2. Record the intent (or the refusal). No evidence, no access.
-  Evidence e = Describe(allowed ? EventType::call_intent : EventType::call_denied, *session, operation, decision,
-                        number);
+  Evidence e = Describe(allowed ? EventType::call_intent : EventType::call_denied, *session,
+                        operation, decision, number);
   e.decision_id = refusal.decision_id;
   e.approval_id = refusal.approval_id;
   e.policy_version = rules->version();
@@ -165,7 +166,8 @@ Task<> Gate::Settle(Permit permit, Settlement settlement) {
   e.masked = std::move(settlement.masked);
   e.duration_us = static_cast<uint64_t>((clock_.WallNow() - permit.begun_) / 1000);
   const Result<uint64_t> recorded = co_await WriteFor(e, permit.strict_);
-  if (!recorded) co_return std::unexpected(recorded.error());  // the permit stays open and is abandoned
+  if (!recorded)
+    co_return std::unexpected(recorded.error());  // the permit stays open and is abandoned
   permit.gate_ = nullptr;
   co_return Result<>{};
 }
@@ -198,7 +200,8 @@ void Gate::Abandon(const Permit& permit) noexcept {
     e.ok = false;
     e.duration_us = static_cast<uint64_t>((clock_.WallNow() - permit.begun_) / 1000);
     (void)Write(e);
-  } catch (...) {  // out of memory while unwinding: the missing outcome itself is visible in the log
+  } catch (
+      ...) {  // out of memory while unwinding: the missing outcome itself is visible in the log
   }
 }
 

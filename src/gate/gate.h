@@ -24,9 +24,9 @@ namespace sallyport::gate {
 class Gate;
 class RateLimiter;
 
-/// Proof that one operation was decided and its intent recorded. Only Gate::Admit makes one; no upstream can
-/// be called without one (McpUpstream takes `const Permit&`). Move-only; one that is dropped unsettled
-/// records `call.abandoned`. Lives on one thread.
+/// Proof that one operation was decided and its intent recorded. Only Gate::Admit makes one; no
+/// upstream can be called without one (McpUpstream takes `const Permit&`). Move-only; one that is
+/// dropped unsettled records `call.abandoned`. Lives on one thread.
 class [[nodiscard]] Permit {
  public:
   Permit(Permit&& other) noexcept;
@@ -40,8 +40,8 @@ class [[nodiscard]] Permit {
 
  private:
   friend class Gate;
-  Permit(Gate& gate, std::shared_ptr<const op::Session> session, uint64_t intent, std::string decision_id,
-         op::Obligations obligations, bool strict, Nanos begun);
+  Permit(Gate& gate, std::shared_ptr<const op::Session> session, uint64_t intent,
+         std::string decision_id, op::Obligations obligations, bool strict, Nanos begun);
 
   Gate* gate_;  // null once settled or moved from
   std::shared_ptr<const op::Session> session_;
@@ -60,39 +60,41 @@ struct Settlement {
   std::vector<op::MaskCount> masked;
 };
 
-/// THE path. The order of the security steps of every operation is written in gate.cc and nowhere else:
-/// decide, (approve,) record the intent, hand out the permit; and on the way back record the outcome before
-/// anything is released. If the ledger cannot record, nothing is admitted and nothing released (I1).
+/// THE path. The order of the security steps of every operation is written in gate.cc and nowhere
+/// else: decide, (approve,) record the intent, hand out the permit; and on the way back record the
+/// outcome before anything is released. If the ledger cannot record, nothing is admitted and
+/// nothing released (I1).
 ///
 /// One Gate serves all shards: its methods are thread-safe. The ledger must outlive it.
 class Gate {
  public:
   struct Options {
-    bool always_strict = false;  // evidence.durability: strict; writes are recorded strictly in any case
+    bool always_strict =
+        false;  // evidence.durability: strict; writes are recorded strictly in any case
   };
   Gate(ledger::Ledger& ledger, std::shared_ptr<const policy::RuleSet> rules, Options options,
        const Clock& clock = SystemClock());
   ~Gate();
   Gate(const Gate&) = delete;
 
-  /// Records who came and from where; every operation needs a session. Sets id, opened_at and entry.
-  /// ledger_unavailable if it cannot be recorded.
+  /// Records who came and from where; every operation needs a session. Sets id, opened_at and
+  /// entry. ledger_unavailable if it cannot be recorded.
   Task<std::shared_ptr<const op::Session>> Open(std::unique_ptr<op::Session> session);
   /// Records the end with the number of operations. Never fails the caller.
   void Close(const op::Session& session);
 
   /// Decides, records, permits. The refusal is recorded too, before it is returned.
-  boost::asio::awaitable<std::expected<Permit, op::Refusal>> Admit(std::shared_ptr<const op::Session> session,
-                                                                   const op::Operation& operation);
-  /// Records something that is released before the end of a permitted operation (a progress notification, a
-  /// question to the client and its answer). Not recorded, not released.
+  boost::asio::awaitable<std::expected<Permit, op::Refusal>> Admit(
+      std::shared_ptr<const op::Session> session, const op::Operation& operation);
+  /// Records something that is released before the end of a permitted operation (a progress
+  /// notification, a question to the client and its answer). Not recorded, not released.
   Result<> Note(const Permit& permit, std::string_view what, op::Payload payload,
                 std::vector<op::MaskCount> masked);
   /// Records the outcome. The result may be released only when this has succeeded.
   Task<> Settle(Permit permit, Settlement settlement);
 
-  /// Records an event outside an operation: a refused credential, a malformed request, a changed tool.
-  /// `at` is filled in. ledger_unavailable if it cannot be recorded.
+  /// Records an event outside an operation: a refused credential, a malformed request, a changed
+  /// tool. `at` is filled in. ledger_unavailable if it cannot be recorded.
   Result<> Record(op::Evidence evidence);
 
   /// The rules in force now, for filtering lists. A decision always uses one snapshot throughout.

@@ -1,11 +1,10 @@
 #include "gate/gate.h"
 
-#include <gtest/gtest.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
 #include <fstream>
+#include <gtest/gtest.h>
 #include <type_traits>
 
 #include "ledger/reader.h"
@@ -18,8 +17,8 @@ namespace {
 // A permit cannot be forged or copied; only Gate makes one.
 static_assert(!std::is_default_constructible_v<Permit>);
 static_assert(!std::is_copy_constructible_v<Permit>);
-static_assert(!std::is_constructible_v<Permit, Gate&, std::shared_ptr<const op::Session>, uint64_t, std::string,
-                                       op::Obligations, bool, Nanos>);
+static_assert(!std::is_constructible_v<Permit, Gate&, std::shared_ptr<const op::Session>, uint64_t,
+                                       std::string, op::Obligations, bool, Nanos>);
 static_assert(!std::is_constructible_v<MaskedText, std::string>);
 
 class GateTest : public testing::Test {
@@ -35,7 +34,10 @@ class GateTest : public testing::Test {
     auto ledger = ledger::Ledger::Open(std::move(options));
     ASSERT_TRUE(ledger) << ledger.error().detail;
     ledger_ = std::move(*ledger);
-    policy::RuleSpec allow{.id = "read", .effect = op::Verdict::allow, .who = {"group:support"}, .connection = "payments"};
+    policy::RuleSpec allow{.id = "read",
+                           .effect = op::Verdict::allow,
+                           .who = {"group:support"},
+                           .connection = "payments"};
     allow.tools = {"get_*"};
     allow.rate = op::Rate{.rule = "read", .calls = 2, .period_seconds = 60};
     auto rules = policy::RuleSet::Compile({.rules = {allow}, .approvals = {}});
@@ -80,15 +82,15 @@ class GateTest : public testing::Test {
   std::vector<std::string> Events() {
     EXPECT_TRUE(ledger_->Close());
     std::vector<std::string> names;
-    auto reader = ledger::Reader::Open(dir_);
+    auto reader = ledger::LogReader::Open(dir_);
     EXPECT_TRUE(reader) << reader.error().detail;
     for (uint64_t i = 0; reader && i < reader->size(); ++i) {
-      const auto entry = reader->Entry(i);
-      const std::string_view text = *entry;
+      const std::string text = *reader->Read(i);
       for (const op::EventType type :
            {op::EventType::auth_success, op::EventType::call_intent, op::EventType::call_denied,
-            op::EventType::call_event, op::EventType::call_outcome, op::EventType::call_abandoned}) {
-        if (text.find("\"" + std::string(op::EventName(type)) + "\"") != std::string_view::npos) {
+            op::EventType::call_event, op::EventType::call_outcome,
+            op::EventType::call_abandoned}) {
+        if (text.find("\"" + std::string(op::EventName(type)) + "\"") != std::string::npos) {
           names.emplace_back(op::EventName(type));
         }
       }
@@ -111,14 +113,17 @@ TEST_F(GateTest, RecordsIntentBeforeAndOutcomeAfter) {
     EXPECT_TRUE(gate_->Note(*permit, "notifications/progress", {}, {}));
     EXPECT_TRUE(co_await gate_->Settle(std::move(*permit), {}));
   });
-  EXPECT_EQ(Events(), (std::vector<std::string>{"auth.success", "call.intent", "call.event", "call.outcome"}));
+  EXPECT_EQ(Events(), (std::vector<std::string>{"auth.success", "call.intent", "call.event",
+                                                "call.outcome"}));
 }
 
 TEST_F(GateTest, ADroppedPermitLeavesATrace) {
   Run([this]() -> boost::asio::awaitable<void> {
     auto session = co_await gate_->Open(NewSession());
     const op::Operation call = Call("get_order");
-    { auto permit = co_await gate_->Admit(*session, call); }
+    {
+      auto permit = co_await gate_->Admit(*session, call);
+    }
   });
   EXPECT_EQ(Events(), (std::vector<std::string>{"auth.success", "call.intent", "call.abandoned"}));
 }
@@ -142,8 +147,9 @@ TEST_F(GateTest, DenialsAndRatesAreRecordedAndSayWhy) {
     EXPECT_EQ(third.error().error.code, Errc::rate_limited);
     EXPECT_GT(third.error().retry_after_seconds, 0u);
   });
-  EXPECT_EQ(Events(), (std::vector<std::string>{"auth.success", "call.denied", "call.intent", "call.outcome",
-                                                "call.intent", "call.outcome", "call.denied"}));
+  EXPECT_EQ(Events(),
+            (std::vector<std::string>{"auth.success", "call.denied", "call.intent", "call.outcome",
+                                      "call.intent", "call.outcome", "call.denied"}));
 }
 
 TEST_F(GateTest, NoEvidenceNoAccess) {

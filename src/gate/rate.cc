@@ -8,7 +8,8 @@ namespace {
 constexpr Nanos kSecond = 1'000'000'000;
 }
 
-uint32_t RateLimiter::Take(const std::string& caller, const std::vector<op::Rate>& rates, Nanos now) {
+uint32_t RateLimiter::Take(const std::string& caller, const std::vector<op::Rate>& rates,
+                           Nanos now) {
   if (rates.empty()) return 0;
   const std::lock_guard lock(mutex_);
   if (windows_.size() >= kCallers) Forget(now);
@@ -29,9 +30,10 @@ uint32_t RateLimiter::Take(const std::string& caller, const std::vector<op::Rate
 }
 
 void RateLimiter::Forget(Nanos) {
-  const auto oldest = std::min_element(windows_.begin(), windows_.end(), [](const auto& a, const auto& b) {
-    return (a.second.empty() ? 0 : a.second.back()) < (b.second.empty() ? 0 : b.second.back());
-  });
+  const auto oldest =
+      std::min_element(windows_.begin(), windows_.end(), [](const auto& a, const auto& b) {
+        return (a.second.empty() ? 0 : a.second.back()) < (b.second.empty() ? 0 : b.second.back());
+      });
   if (oldest != windows_.end()) windows_.erase(oldest);
 }
 

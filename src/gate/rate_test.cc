@@ -23,7 +23,8 @@ TEST(RateLimiter, TakesFromAllRatesOrFromNone) {
   const op::Rate tight{.rule = "tight", .calls = 1, .period_seconds = 60};
   EXPECT_EQ(limiter.Take("ana", {wide, tight}, 0), 0u);
   for (int i = 0; i < 20; ++i) EXPECT_GT(limiter.Take("ana", {wide, tight}, kSecond), 0u);
-  for (int i = 0; i < 9; ++i) EXPECT_EQ(limiter.Take("ana", {wide}, kSecond), 0u);  // none was spent in vain
+  for (int i = 0; i < 9; ++i)
+    EXPECT_EQ(limiter.Take("ana", {wide}, kSecond), 0u);  // none was spent in vain
   EXPECT_GT(limiter.Take("ana", {wide}, kSecond), 0u);
 }
 
