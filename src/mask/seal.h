@@ -9,14 +9,17 @@
 
 namespace sallyport::mask {
 
-/// The only maker of Masked<…>: what may be written to disk has been through the detectors here, whatever
-/// its caller did before. Scanning a text that is masked already is cheap and changes nothing.
+/// The only maker of Masked<…>: what may be written to disk has been through the detectors here,
+/// whatever its caller did before. Scanning a text that is masked already is cheap and changes
+/// nothing.
 class Seal {
  public:
-  /// A JSON message for the log. What is longer than `limit` bytes after masking is cut and kept as plain
-  /// text, with `complete` false. mask_failed as MaskJson: then nothing may be recorded or released.
-  static Result<op::Payload> Json(const Masker& masker, std::string_view json, const JsonOptions& options,
-                                  size_t limit, std::vector<op::MaskCount>& counts) {
+  /// A JSON message for the log. What is longer than `limit` bytes after masking is cut and kept as
+  /// plain text, with `complete` false. mask_failed as MaskJson: then nothing may be recorded or
+  /// released.
+  static Result<op::Payload> Json(const Masker& masker, std::string_view json,
+                                  const JsonOptions& options, size_t limit,
+                                  std::vector<op::MaskCount>& counts) {
     std::string masked;
     Tally tally;
     SALLYPORT_TRY(const bool changed, masker.MaskJson(json, options, masked, tally));
@@ -43,9 +46,12 @@ class Seal {
 
   static std::string_view KindName(DetectorKind kind) {
     switch (kind) {
-      case DetectorKind::pan: return "pan";
-      case DetectorKind::sad: return "sad";
-      case DetectorKind::regex: return "regex";
+      case DetectorKind::pan:
+        return "pan";
+      case DetectorKind::sad:
+        return "sad";
+      case DetectorKind::regex:
+        return "regex";
     }
     return "regex";
   }
@@ -57,7 +63,8 @@ class Seal {
     payload.json = json;
     if (masked.size() > limit) {
       size_t end = limit;
-      while (end > 0 && (static_cast<unsigned char>(masked[end]) & 0xc0) == 0x80) --end;  // not inside a character
+      while (end > 0 && (static_cast<unsigned char>(masked[end]) & 0xc0) == 0x80)
+        --end;  // not inside a character
       masked.resize(end);
       payload.json = false;
       payload.complete = false;

@@ -8,13 +8,13 @@
 
 namespace sallyport::mask {
 
-/// Masks one text that arrives in pieces. The bytes emitted are the same for every way of cutting the text
-/// into pieces, and the same as MaskText gives for the whole.
+/// Masks one text that arrives in pieces. The bytes emitted are the same for every way of cutting
+/// the text into pieces, and the same as MaskText gives for the whole.
 ///
-/// Text is held back only while it may belong to something that is not complete. At most `max_hold` bytes are
-/// held: when more would be, the held bytes are emitted with every digit (and every character of an encoded
-/// blob) replaced by `*`, and `Tally::blocked` stays as it is. Not thread-safe; keep the Masker alive by the
-/// shared pointer given.
+/// Text is held back only while it may belong to something that is not complete. At most `max_hold`
+/// bytes are held: when more would be, the held bytes are emitted with every digit (and every
+/// character of an encoded blob) replaced by `*`, and `Tally::blocked` stays as it is. Not
+/// thread-safe; keep the Masker alive by the shared pointer given.
 class TextStream {
  public:
   static constexpr size_t kMaxHold = 256 * 1024;

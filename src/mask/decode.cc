@@ -1,0 +1,338 @@
+#include "mask/decode.h"
+
+#include <algorithm>
+#include <array>
+#include <zlib.h>
+
+#include "mask/fold.h"
+#include "mask/json_mask.h"
+
+namespace sallyport::mask {
+namespace {
+
+constexpr auto kBase64Value = [] {
+  std::array<int8_t, 256> t{};
+  for (auto& v : t) v = -1;
+  for (int i = 0; i < 26; i++) t[size_t('A' + i)] = int8_t(i), t[size_t('a' + i)] = int8_t(26 + i);
+  for (int i = 0; i < 10; i++) t[size_t('0' + i)] = int8_t(52 + i);
+  t['+'] = t['-'] = 62;
+  t['/'] = t['_'] = 63;
+  return t;
+}();
+
+bool IsBase64(char c) { return kBase64Value[uint8_t(c)] >= 0; }
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+int HexValue(char c) {
+  if (IsDigit(c)) return c - '0';
+  c = char(c | 0x20);
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+std::string FromBase64(std::string_view s) {
+  std::string out;
+  out.reserve(s.size() * 3 / 4);
+  uint32_t acc = 0;
+  int bits = 0;
+  for (char c : s) {
+    const int v = kBase64Value[uint8_t(c)];
+    if (v < 0) continue;
+    acc = acc << 6 | uint32_t(v);
+    if ((bits += 6) >= 8) out += char(acc >> (bits -= 8) & 0xff);
+  }
+  return out;
+}
+std::string ToBase64(std::string_view s, bool url, bool pad) {
+  std::string_view alphabet =
+      url ? "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+          : "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  uint32_t acc = 0;
+  int bits = 0;
+  for (char c : s) {
+    acc = acc << 8 | uint8_t(c);
+    for (bits += 8; bits >= 6;) out += alphabet[acc >> (bits -= 6) & 63];
+  }
+  if (bits > 0) out += alphabet[acc << (6 - bits) & 63];
+  while (pad && out.size() % 4 != 0) out += '=';
+  return out;
+}
+
+/// nullopt: not a stream. Sets `too_large` when the limit ends it.
+std::optional<std::string> Inflate(std::string_view data, bool& too_large) {
+  z_stream z{};
+  if (inflateInit2(&z, 15 + 32) != Z_OK) return std::nullopt;  // zlib or gzip by its header
+  std::string out;
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
+  z.avail_in = uInt(data.size());
+  int rc = Z_OK;
+  while (rc == Z_OK && out.size() <= kMaxInflated) {
+    char chunk[16384];
+    z.next_out = reinterpret_cast<Bytef*>(chunk);
+    z.avail_out = sizeof chunk;
+    rc = inflate(&z, Z_NO_FLUSH);
+    out.append(chunk, sizeof chunk - z.avail_out);
+    if (z.avail_in == 0 && z.avail_out != 0) break;
+  }
+  inflateEnd(&z);
+  too_large = out.size() > kMaxInflated;
+  if (out.empty() || (rc != Z_STREAM_END && rc != Z_OK && rc != Z_BUF_ERROR)) return std::nullopt;
+  return out;
+}
+std::string Deflate(std::string_view data, bool gzip) {
+  z_stream z{};
+  if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, gzip ? 31 : 15, 8, Z_DEFAULT_STRATEGY) !=
+      Z_OK)
+    return {};
+  std::string out(deflateBound(&z, uLong(data.size())) + 32, '\0');
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
+  z.avail_in = uInt(data.size());
+  z.next_out = reinterpret_cast<Bytef*>(out.data());
+  z.avail_out = uInt(out.size());
+  deflate(&z, Z_FINISH);
+  out.resize(z.total_out);
+  deflateEnd(&z);
+  return out;
+}
+
+/// Text, possibly UTF-16 with Latin letters (every other byte NUL).
+bool LooksLikeText(std::string_view s) {
+  for (size_t i = 0; i < s.size();) {
+    const unsigned char c = static_cast<unsigned char>(s[i]);
+    if (c < 0x20 && c != '\t' && c != '\n' && c != '\r' && c != 0) return false;
+    if (c == 0x7f) return false;
+    char32_t cp;
+    const int n = DecodeUtf8(s, i, cp);
+    if (c >= 0x80 && n == 1) return false;
+    i += size_t(n);
+  }
+  return true;
+}
+
+bool AllEbcdicDigits(std::string_view s) {
+  return s.size() >= 12 && std::ranges::all_of(s, [](char c) {
+           const uint8_t b = uint8_t(c);
+           return (b >= 0xf0 && b <= 0xf9) || b == 0x40 || b == 0x60;
+         });
+}
+constexpr auto kEbcdicPairs =
+    std::to_array<std::pair<uint8_t, char>>({{0x40, ' '}, {0x60, '-'}, {0x5c, '*'}});
+std::string FromEbcdic(std::string_view s) {
+  std::string out;
+  for (char c : s) {
+    char v = char('0' + (uint8_t(c) - 0xf0));
+    for (auto [e, a] : kEbcdicPairs) v = uint8_t(c) == e ? a : v;
+    out += v;
+  }
+  return out;
+}
+std::string ToEbcdic(std::string_view s) {
+  std::string out;
+  for (char c : s) {
+    uint8_t v = IsDigit(c) ? uint8_t(0xf0 + (c - '0')) : 0x40;
+    for (auto [e, a] : kEbcdicPairs) v = c == a ? e : v;
+    out += char(v);
+  }
+  return out;
+}
+
+struct Blob {
+  std::string masked;  // the content after masking
+  std::string_view network;
+  DetectorKind kind = DetectorKind::pan;
+  std::string_view detector;
+  uint32_t evidence = 0;
+  uint32_t pans = 0;
+  std::vector<Finding> findings;
+  bool blocked = false;
+};
+
+class BlobFinder {
+ public:
+  BlobFinder(const Masker::Impl& impl, const Context& context, int depth, Found& found)
+      : impl_(impl), context_(context), depth_(depth), found_(found) {}
+
+  void Run(std::string_view text, size_t from, size_t to) {
+    for (size_t i = from; i < to;) {
+      if (!IsBase64(text[i])) {
+        i++;
+        continue;
+      }
+      const size_t begin = i;
+      while (i < text.size() && IsBase64(text[i])) i++;
+      if (i - begin >= 16) Token(text, begin, i);
+      if (i - begin == 2) i = SpacedPairs(text, begin, i);
+    }
+  }
+
+ private:
+  /// The masked form of decoded bytes, when there is something in them.
+  std::optional<Blob> Look(std::string_view bytes) {
+    if (bytes.size() < 12) return std::nullopt;
+    const bool gzip = bytes.starts_with("\x1f\x8b"),
+               zlib = !gzip && bytes[0] == 0x78 &&
+                      (uint8_t(bytes[0]) * 256 + uint8_t(bytes[1])) % 31 == 0;
+    if (gzip || zlib) {
+      bool too_large = false;
+      const auto inflated = Inflate(bytes, too_large);
+      if (!inflated) return std::nullopt;
+      if (too_large) return Blob{.masked = "", .evidence = kDecoded, .findings = {Removed()}};
+      auto blob = LookText(*inflated);
+      if (blob) blob->masked = Deflate(blob->masked, gzip);
+      return blob;
+    }
+    if (AllEbcdicDigits(bytes)) {
+      auto blob = LookText(FromEbcdic(bytes));
+      if (blob) blob->masked = ToEbcdic(blob->masked);
+      return blob;
+    }
+    if (!LooksLikeText(bytes)) return std::nullopt;
+    return LookText(bytes);
+  }
+
+  Finding Removed() const {
+    Finding f;
+    const DetectorSpec* spec = impl_.pan ? impl_.pan : impl_.sad;
+    if (spec) f.detector = spec->name;
+    return f;
+  }
+
+  std::optional<Blob> LookText(std::string_view inner) {
+    Found found;
+    const size_t start = inner.find_first_not_of(" \t\r\n");
+    bool json = false;
+    if (start != std::string_view::npos && (inner[start] == '{' || inner[start] == '[')) {
+      json = FindInJson(impl_, inner, JsonOptions{}, depth_ + 1, 1, found).has_value();
+      if (!json) found = {};
+    }
+    if (!json) FindAll(impl_, inner, context_, depth_ + 1, found);
+    if (found.Empty()) return std::nullopt;
+    NormalizeEdits(found.edits);
+    Blob blob;
+    blob.masked = ApplyEdits(inner, found.edits);
+    blob.findings = std::move(found.findings);
+    blob.blocked = found.blocked;
+    return blob;
+  }
+
+  void Report(size_t begin, size_t end, Blob& blob, std::string replacement) {
+    for (Finding f : blob.findings) {
+      f.begin = begin, f.end = end;
+      f.evidence |= kDecoded;
+      found_.findings.push_back(f);
+    }
+    found_.blocked |= blob.blocked;
+    found_.edits.push_back({begin, end, std::move(replacement)});
+  }
+
+  bool TryHex(std::string_view text, size_t begin, size_t end) {
+    if ((end - begin) % 2 != 0 || end - begin < 24) return false;
+    std::string bytes;
+    for (size_t i = begin; i < end; i += 2) {
+      const int a = HexValue(text[i]), b = HexValue(text[i + 1]);
+      if (a < 0 || b < 0) return false;
+      bytes += char(a * 16 + b);
+    }
+    auto blob = Look(bytes);
+    if (!blob) return false;
+    std::string hex;
+    bool upper = false;
+    for (char c : text.substr(begin, end - begin)) upper |= c >= 'A' && c <= 'F';
+    for (char c : blob->masked) {
+      const char* digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
+      hex += digits[uint8_t(c) >> 4];
+      hex += digits[uint8_t(c) & 15];
+    }
+    Report(begin, end, *blob, std::move(hex));
+    return true;
+  }
+
+  bool TryBase64(std::string_view text, size_t begin, size_t end) {
+    if (end - begin < 16 || (end - begin) % 4 == 1) return false;
+    // A look at the first bytes saves decoding what is not text.
+    const std::string head = FromBase64(text.substr(begin, 16));
+    const bool packed = head.starts_with("\x1f\x8b") || head[0] == 0x78;
+    if (!packed && !AllEbcdicDigits(head) && !LooksLikeHead(head)) return false;
+    size_t padded = end;
+    while (padded < text.size() && padded < end + 2 && text[padded] == '=') padded++;
+    auto blob = Look(FromBase64(text.substr(begin, end - begin)));
+    if (!blob) return false;
+    const std::string_view token = text.substr(begin, end - begin);
+    const bool url = token.find_first_of("-_") != std::string_view::npos;
+    Report(begin, padded, *blob, ToBase64(blob->masked, url, padded > end));
+    return true;
+  }
+  static bool LooksLikeHead(std::string_view head) {
+    for (char c : head) {
+      const uint8_t b = uint8_t(c);
+      if ((b < 0x20 && b != '\t' && b != '\n' && b != '\r' && b != 0) || b == 0x7f) return false;
+    }
+    return true;
+  }
+
+  void Token(std::string_view text, size_t begin, size_t end) {
+    // "=?utf-8?b?", "0x", "\x": the digits after the mark.
+    size_t hex = begin;
+    if (text[hex] == '0' && (text[hex + 1] | 0x20) == 'x') hex += 2;
+    if (text[hex] == 'x' && hex > 0 && text[hex - 1] == '\\') hex += 1;
+    if (TryHex(text, hex, end)) return;
+    if (TryBase64(text, begin, end)) return;
+    // Pieces of a path or of words joined by dashes.
+    size_t piece = begin;
+    for (size_t i = begin; i <= end; i++) {
+      if (i < end && text[i] != '/' && text[i] != '-' && text[i] != '_' && text[i] != '+') continue;
+      if (i - piece >= 16 && i - piece < end - begin) {
+        if (!TryHex(text, piece, i)) TryBase64(text, piece, i);
+      }
+      piece = i + 1;
+    }
+  }
+
+  /// 34 31 31 …: at least twelve pairs with the same mark between them.
+  size_t SpacedPairs(std::string_view text, size_t begin, size_t end) {
+    const auto pair = [&](size_t i) {
+      return i + 1 < text.size() && HexValue(text[i]) >= 0 && HexValue(text[i + 1]) >= 0 &&
+             (i + 2 >= text.size() || !IsBase64(text[i + 2]) || text[i + 2] == '-');
+    };
+    if (end >= text.size() || !pair(begin) ||
+        (text[end] != ' ' && text[end] != ':' && text[end] != '-'))
+      return end;
+    const char mark = text[end];
+    std::vector<size_t> at = {begin};
+    size_t i = end + 1;
+    while (pair(i)) {
+      at.push_back(i);
+      if (i + 2 >= text.size() || text[i + 2] != mark) break;
+      i += 3;
+    }
+    if (at.size() < 12) return end;
+    const size_t last = at.back() + 2;
+    std::string bytes;
+    for (size_t p : at) bytes += char(HexValue(text[p]) * 16 + HexValue(text[p + 1]));
+    auto blob = Look(bytes);
+    if (blob) {
+      std::string out;
+      for (char c : blob->masked) {
+        if (!out.empty()) out += mark;
+        out += "0123456789abcdef"[uint8_t(c) >> 4];
+        out += "0123456789abcdef"[uint8_t(c) & 15];
+      }
+      Report(begin, last, *blob, std::move(out));
+    }
+    return last;
+  }
+
+  const Masker::Impl& impl_;
+  const Context& context_;
+  int depth_;
+  Found& found_;
+};
+
+}  // namespace
+
+void FindInBlobs(const Masker::Impl& impl, std::string_view text, size_t from, size_t to,
+                 const Context& context, int depth, Found& found) {
+  if (depth >= kMaxDecodeDepth) return;
+  BlobFinder(impl, context, depth, found).Run(text, from, to);
+}
+
+}  // namespace sallyport::mask

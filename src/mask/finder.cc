@@ -1,0 +1,228 @@
+// One text: folds it, looks for numbers, codes, blobs and operator patterns, and says what to
+// replace.
+#include <algorithm>
+#include <re2/re2.h>
+#include <string>
+
+#include "mask/decode.h"
+#include "mask/frames.h"
+#include "mask/impl.h"
+#include "mask/number_words.h"
+#include "mask/pan_window.h"
+#include "mask/render.h"
+#include "mask/sensitive.h"
+
+namespace sallyport::mask {
+namespace {
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+class TextFinder {
+ public:
+  TextFinder(const Masker::Impl& impl, std::string_view text, const Context& context, Found& found)
+      : impl_(impl),
+        text_(text),
+        context_(context),
+        hint_(ClassifyHint(context.hint)),
+        found_(found) {}
+
+  void Cards(size_t from, size_t to) {
+    std::vector<Symbol> symbols;
+    Fold(text_, from, to, symbols);
+    FindIn(symbols, false);
+    std::vector<Symbol> other;
+    if (cards_.empty() && ReadLookalikes(symbols, other)) FindIn(other, true);
+    other.clear();
+    if (cards_.empty() && ReadNumberWords(text_, symbols, other)) FindIn(other, false);
+  }
+
+  void Sensitive(size_t from, size_t to) {
+    if (!impl_.sad) return;
+    std::vector<SensitiveSpan> spans;
+    FindSensitiveWords(text_, from, to, cards_, context_.card_object, spans);
+    FindBareTracks(text_, from, to, spans);
+    for (const SensitiveSpan& s : spans) AddSad(s.begin, s.end, s.evidence);
+  }
+
+  void Patterns() {
+    for (const RegexDetector& d : impl_.regexes) {
+      const re2::StringPiece input(text_.data(), text_.size());
+      re2::StringPiece match;
+      size_t pos = 0;
+      while (pos <= text_.size() &&
+             d.re->Match(input, pos, text_.size(), RE2::UNANCHORED, &match, 1)) {
+        const size_t begin = size_t(match.data() - text_.data()), end = begin + match.size();
+        pos = end > pos ? end : pos + 1;
+        if (end == begin) continue;
+        std::string masked = MaskedMatch(text_.substr(begin, end - begin), d.spec.render);
+        if (masked == text_.substr(begin, end - begin)) continue;
+        found_.findings.push_back({begin, end, d.spec.name, DetectorKind::regex, "", kPattern});
+        found_.edits.push_back({begin, end, std::move(masked)});
+        found_.blocked |= d.spec.action == Action::block;
+      }
+    }
+  }
+
+ private:
+  /// Repeats until nothing is left: what stays visible of one number may make another with what
+  /// follows.
+  void FindIn(std::vector<Symbol>& symbols, bool lookalike) {
+    for (int round = 0; round < 16; round++) {
+      const FoldedText folded{text_, symbols, context_, hint_, lookalike};
+      std::vector<PanWindow> windows;
+      FindPanWindows(folded, windows);
+      if (windows.empty()) return;
+      for (PanWindow& w : windows) AttachSensitive(folded, w);
+      for (const PanWindow& w : windows) Take(symbols, w, round > 0);
+    }
+  }
+
+  void Take(std::vector<Symbol>& s, const PanWindow& w, bool again) {
+    cards_.push_back(w);
+    if (w.sad_last > w.sad_first && impl_.sad) {
+      AddSad(s[w.sad_first].begin, s[w.sad_last - 1].end, kTrack | kStructure);
+    }
+    if (w.code_last > w.code_first && impl_.sad) {
+      AddSad(s[w.code_first].begin, s[w.code_last - 1].end, kCardCode | kStructure);
+    }
+    if (impl_.pan) {
+      found_.findings.push_back(
+          {w.begin, w.end, impl_.pan->name, DetectorKind::pan, w.match.network, w.evidence});
+      found_.blocked |= impl_.pan->action == Action::block;
+      Hide(s, w, again ? Render::full : impl_.pan->render);
+    }
+    for (uint32_t i = w.first; i < w.last; i++) {
+      if (!impl_.pan) s[i].c = kOther;
+    }
+    for (uint32_t i = w.sad_first; i < w.sad_last; i++) s[i].c = kOther;
+    for (uint32_t i = w.code_first; i < w.code_last; i++) s[i].c = kOther;
+  }
+
+  void Hide(std::vector<Symbol>& s, const PanWindow& w, Render render) {
+    std::string digits;
+    for (uint32_t i = w.first; i < w.last; i++) {
+      if (IsDigit(s[i].c)) digits += s[i].c;
+    }
+    if (render == Render::token) {
+      found_.edits.push_back({w.begin, w.end, PanToken(impl_, digits)});
+      for (uint32_t i = w.first; i < w.last; i++) s[i].c = kOther;
+      return;
+    }
+    const int n = int(digits.size());
+    int k = 0;
+    for (uint32_t i = w.first; i < w.last; i++) {
+      if (!IsDigit(s[i].c)) continue;
+      if (!Visible(render, k++, n)) {
+        const bool same =
+            !found_.edits.empty() && found_.edits.back().begin == s[i].begin &&
+            found_.edits.back().end == s[i].end;  // "triple one": one word, three digits
+        if (!same) found_.edits.push_back({s[i].begin, s[i].end, "*"});
+        s[i].c = '*';
+      }
+    }
+  }
+
+  void AddSad(size_t begin, size_t end, uint32_t evidence) {
+    found_.findings.push_back({begin, end, impl_.sad->name, DetectorKind::sad, "", evidence});
+    found_.edits.push_back({begin, end, std::string(kSadRemoved)});
+    found_.blocked |= impl_.sad->action == Action::block;
+  }
+
+  static std::string MaskedMatch(std::string_view match, Render render) {
+    std::string out(match);
+    int n = 0, k = 0;
+    const auto counts = [](char c) {
+      return IsDigit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c & 0x80);
+    };
+    for (char c : match) n += counts(c);
+    for (char& c : out) {
+      if (counts(c) && !Visible(n <= 8 ? Render::full : render, k++, n)) c = '*';
+    }
+    return out;
+  }
+
+  const Masker::Impl& impl_;
+  std::string_view text_;
+  const Context& context_;
+  HintClass hint_;
+  Found& found_;
+  std::vector<PanWindow> cards_;
+};
+
+}  // namespace
+
+void NormalizeEdits(std::vector<Edit>& edits) {
+  std::ranges::sort(edits, [](const Edit& a, const Edit& b) {
+    return a.begin != b.begin ? a.begin < b.begin
+           : a.end != b.end   ? a.end > b.end
+                              : a.text < b.text;
+  });
+  std::vector<Edit> kept;
+  for (Edit& e : edits) {
+    if (!kept.empty() && e.begin < kept.back().end) {
+      Edit& k = kept.back();
+      // Contained or equal: the wider one stands. Crossing: the wider text stands for both.
+      if (e.end > k.end) {
+        if (e.end - e.begin > k.end - k.begin) k.text = std::move(e.text);
+        k.end = e.end;
+      }
+      continue;
+    }
+    kept.push_back(std::move(e));
+  }
+  edits = std::move(kept);
+}
+
+std::string ApplyEdits(std::string_view text, const std::vector<Edit>& edits) {
+  std::string out;
+  out.reserve(text.size());
+  size_t at = 0;
+  for (const Edit& e : edits) {
+    out += text.substr(at, e.begin - at);
+    out += e.text;
+    at = e.end;
+  }
+  out += text.substr(at);
+  return out;
+}
+
+void AddToTally(const Found& found, std::string_view pointer, Tally& tally) {
+  tally.blocked |= found.blocked;
+  for (const Finding& f : found.findings) {
+    switch (f.kind) {
+      case DetectorKind::pan:
+        tally.pan++;
+        break;
+      case DetectorKind::sad:
+        tally.sad++;
+        break;
+      case DetectorKind::regex:
+        tally.regex++;
+        break;
+    }
+    const auto same = std::ranges::find_if(
+        tally.places, [&](const Place& p) { return p.kind == f.kind && p.pointer == pointer; });
+    if (same != tally.places.end()) {
+      same->count++;
+    } else if (tally.places.size() < Tally::kMaxPlaces) {
+      tally.places.push_back({std::string(pointer), f.kind, 1});
+    }
+  }
+}
+
+void FindAll(const Masker::Impl& impl, std::string_view text, const Context& context, int depth,
+             Found& found) {
+  const size_t first = found.findings.size();
+  TextFinder finder(impl, text, context, found);
+  if (impl.pan || impl.sad) {
+    finder.Cards(0, text.size());
+    finder.Sensitive(0, text.size());
+    FindInBlobs(impl, text, 0, text.size(), context, depth, found);
+  }
+  if (depth == 0 && impl.pan && MayBeFramed(text)) FindAcrossFrames(impl, text, found);
+  finder.Patterns();
+  std::sort(found.findings.begin() + ptrdiff_t(first), found.findings.end(),
+            [](const Finding& a, const Finding& b) { return a.begin < b.begin; });
+}
+
+}  // namespace sallyport::mask

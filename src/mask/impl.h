@@ -1,0 +1,56 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mask/masker.h"
+
+namespace re2 {
+class RE2;
+}
+
+namespace sallyport::mask {
+
+struct RegexDetector {
+  DetectorSpec spec;
+  std::shared_ptr<const re2::RE2> re;
+};
+
+struct Masker::Impl {
+  std::vector<DetectorSpec> specs;
+  const DetectorSpec* pan = nullptr;  // the first of its kind; null: not looked for
+  const DetectorSpec* sad = nullptr;
+  std::vector<RegexDetector> regexes;
+  Secret key;
+  std::string key_id;
+};
+
+/// A replacement of text[begin, end). Edits of one text are sorted and do not overlap
+/// (NormalizeEdits).
+struct Edit {
+  size_t begin = 0, end = 0;
+  std::string text;
+};
+
+/// What was found in one text, in its own byte positions.
+struct Found {
+  std::vector<Finding> findings;
+  std::vector<Edit> edits;
+  bool blocked = false;
+
+  bool Empty() const { return findings.empty(); }
+};
+
+/// Sorts; where two overlap the wider one wins and covers both.
+void NormalizeEdits(std::vector<Edit>& edits);
+std::string ApplyEdits(std::string_view text, const std::vector<Edit>& edits);
+/// Adds what was found at `pointer` to the tally.
+void AddToTally(const Found& found, std::string_view pointer, Tally& tally);
+
+/// Everything that is in the text. `depth` counts the encodings around it.
+void FindAll(const Masker::Impl& impl, std::string_view text, const Context& context, int depth,
+             Found& found);
+
+}  // namespace sallyport::mask

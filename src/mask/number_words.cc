@@ -1,0 +1,128 @@
+#include "mask/number_words.h"
+
+#include <string>
+
+namespace sallyport::mask {
+namespace {
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsLetter(char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
+
+struct NumberWord {
+  std::string_view word;
+  char digit;
+};
+constexpr NumberWord kWords[] = {
+    {"zero", '0'},  {"one", '1'},    {"two", '2'},     {"three", '3'}, {"four", '4'},
+    {"five", '5'},  {"six", '6'},    {"seven", '7'},   {"eight", '8'}, {"nine", '9'},
+    {"oh", '0'},    {"null", '0'},   {"eins", '1'},    {"zwei", '2'},  {"zwo", '2'},
+    {"drei", '3'},  {"vier", '4'},   {"fuenf", '5'},   {"sechs", '6'}, {"sieben", '7'},
+    {"acht", '8'},  {"neun", '9'},   {"f\x02nf", '5'}, {"cero", '0'},  {"uno", '1'},
+    {"dos", '2'},   {"tres", '3'},   {"cuatro", '4'},  {"cinco", '5'}, {"seis", '6'},
+    {"siete", '7'}, {"ocho", '8'},   {"nueve", '9'},   {"un", '1'},    {"deux", '2'},
+    {"trois", '3'}, {"quatre", '4'}, {"cinq", '5'},    {"sept", '7'},  {"huit", '8'},
+    {"neuf", '9'}};
+
+char DigitOfWord(std::string_view w) {
+  for (const NumberWord& n : kWords) {
+    if (n.word == w) return n.digit;
+  }
+  return 0;
+}
+
+char Lookalike(char c) {
+  switch (c) {
+    case 'l':
+    case 'I':
+    case 'i':
+    case '|':
+      return '1';
+    case 'O':
+    case 'o':
+    case 'Q':
+    case 'D':
+      return '0';
+    case 'S':
+    case 's':
+      return '5';
+    case 'B':
+      return '8';
+    case 'Z':
+    case 'z':
+      return '2';
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+bool ReadNumberWords(std::string_view, const std::vector<Symbol>& s, std::vector<Symbol>& out) {
+  int words = 0, repeat = 1;
+  for (size_t i = 0; i < s.size();) {
+    if (!IsLetter(s[i].c)) {
+      out.push_back(s[i++]);
+      continue;
+    }
+    std::string w;
+    size_t e = i;
+    for (; e < s.size() && (IsLetter(s[e].c) || s[e].c == kOther); e++) {
+      if (w.size() < 16) w += char(IsLetter(s[e].c) ? s[e].c | 0x20 : s[e].c);
+    }
+    const char digit = DigitOfWord(w);
+    if (w == "double" || w == "triple" || w == "doppel") {
+      repeat = w == "triple" ? 3 : 2;
+      i = e;
+      while (i < s.size() && s[i].c == ' ') i++;
+      continue;
+    }
+    if (digit) {
+      // What stands between a word and the digits before it is no border.
+      size_t k = out.size();
+      while (k > 0 && (out[k - 1].c == ' ' || out[k - 1].c == ',' || out[k - 1].c == '-' ||
+                       out[k - 1].c == '.'))
+        k--;
+      if (k > 0 && IsDigit(out[k - 1].c)) out.resize(k);
+      for (int r = 0; r < repeat; r++)
+        out.push_back({s[i].begin, s[e - 1].end, digit, kFoldedFlag});
+      words++;
+      while (e < s.size() && (s[e].c == ',' || s[e].c == '.') && e + 1 < s.size() &&
+             s[e + 1].c == ' ')
+        e++;
+    } else {
+      for (size_t k = i; k < e; k++) out.push_back(s[k]);
+    }
+    repeat = 1;
+    i = e;
+  }
+  return words >= 2;
+}
+
+bool ReadLookalikes(const std::vector<Symbol>& s, std::vector<Symbol>& out) {
+  bool any = false;
+  out = s;
+  for (size_t i = 0; i < s.size();) {
+    if (!IsDigit(s[i].c) && !IsLetter(s[i].c)) {
+      i++;
+      continue;
+    }
+    size_t e = i, letters = 0;
+    bool fits = true;
+    for (; e < s.size() && (IsDigit(s[e].c) || IsLetter(s[e].c)); e++) {
+      if (IsLetter(s[e].c)) {
+        letters++;
+        fits &= Lookalike(s[e].c) != 0;
+      }
+    }
+    if (fits && letters > 0 && e - i >= 2) {
+      for (size_t k = i; k < e; k++) {
+        if (IsLetter(s[k].c)) out[k].c = Lookalike(s[k].c), out[k].flags |= kFoldedFlag;
+      }
+      any = true;
+    }
+    i = e;
+  }
+  return any;
+}
+
+}  // namespace sallyport::mask
