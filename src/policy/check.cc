@@ -101,6 +101,11 @@ bool IsWho(std::string_view selector) {
   return false;
 }
 
+std::optional<std::string> CheckMatcher(const ArgMatcher& matcher) {
+  auto made = ArgConditions::Make({matcher});
+  return made ? std::nullopt : std::optional(made.error().detail);
+}
+
 std::vector<RuleProblem> CheckRule(const RuleSpec& rule, std::span<const std::string> approvals) {
   Problems out;
   if (rule.id.empty())

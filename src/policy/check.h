@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,6 +20,9 @@ struct RuleProblem {
 /// Patterns and expressions are compiled on the way. Empty: Compile accepts it (unless its id
 /// occurs twice).
 std::vector<RuleProblem> CheckRule(const RuleSpec& rule, std::span<const std::string> approvals);
+
+/// What is wrong with one argument condition, if anything.
+std::optional<std::string> CheckMatcher(const ArgMatcher& matcher);
 
 /// Whether `selector` is "any" or "group:x", "user:x", "agent:x" with a non-empty x.
 bool IsWho(std::string_view selector);

@@ -1,0 +1,61 @@
+#include <algorithm>
+
+#include "config/sections.h"
+
+namespace sallyport::config {
+namespace {
+
+void CheckUses(Context& context, const std::vector<Places::Use>& uses,
+               const std::vector<std::string_view>& names, std::string_view what) {
+  for (const auto& use : uses) {
+    if (std::ranges::find(names, use.name) != names.end()) continue;
+    context.Error(use.mark, kCfgUnknownName,
+                  use.where + ": there is no " + std::string(what) + " \"" + use.name + "\"",
+                  Suggest(use.name, names));
+  }
+}
+
+template <class T>
+std::vector<std::string_view> NamesOf(const std::vector<T>& all) {
+  std::vector<std::string_view> names;
+  for (const auto& one : all) names.push_back(one.name);
+  return names;
+}
+
+/// Rules by label that no connection has, and rules that need what their connection lacks.
+void WarnOfIdleRules(Context& context, const Root& root) {
+  for (const auto& rule : root.policies.rules) {
+    if (rule.labels.empty()) continue;
+    bool any = std::ranges::any_of(root.connections, [&](const Connection& c) {
+      return std::ranges::all_of(rule.labels, [&](const auto& label) {
+        auto at = c.labels.find(label.first);
+        return at != c.labels.end() && at->second == label.second;
+      });
+    });
+    if (!any) {
+      context.Warn({}, kCfgNoEffect, "rule \"" + rule.id + "\": no connection has its labels",
+                   "check on.labels and connections[].labels");
+    }
+  }
+}
+
+}  // namespace
+
+void CheckAcross(Context& context, const Root& root, const Places& places) {
+  CheckUses(context, places.connections, NamesOf(root.connections), "connection");
+  CheckUses(context, places.detectors, NamesOf(root.masking.detectors), "detector");
+  CheckUses(context, places.approvals, NamesOf(root.approvals), "approval flow");
+  CheckUses(context, places.agents, NamesOf(root.agents), "agent");
+  CheckUses(context, places.providers, NamesOf(root.providers), "OIDC provider");
+  if (HasErrors(context.problems)) return;
+  WarnOfIdleRules(context, root);
+  // The identity section is checked once more by its owner, which knows algorithms and key rules.
+  if (auto checked = identity::CheckConfig({root.providers, root.agents}); !checked) {
+    context.Error({}, kCfgBadValue, "identity: " + checked.error().detail);
+  }
+  if (auto compiled = policy::RuleSet::Compile(root.policies); !compiled) {
+    context.Error({}, kCfgRule, compiled.error().detail);
+  }
+}
+
+}  // namespace sallyport::config

@@ -1,0 +1,213 @@
+#include <algorithm>
+
+#include "config/sections.h"
+#include "config/units.h"
+
+namespace sallyport::config {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// The name line of a checkpoint (C2SP tlog-checkpoint, signed-note): no white space, no '+', not
+/// empty.
+bool IsOrigin(std::string_view text) {
+  return !text.empty() && text.size() <= 255 && std::ranges::none_of(text, [](char c) {
+    auto u = static_cast<unsigned char>(c);
+    return u <= 0x20 || u >= 0x7f || c == '+';
+  });
+}
+
+void ReadNotify(Context& context, const Node& node, const std::string& where) {
+  Fields fields(context, node, where);
+  if (const Node* webhook = fields.Get("webhook")) {
+    Fields f(context, *webhook, where + ".webhook");
+    if (f.Require("url", "write url: { env: NAME }: a webhook's URL is a secret") != nullptr)
+      f.Secret("url");
+    f.Done();
+  }
+  fields.Done();
+}
+
+Approval ReadApproval(Context& context, const Node& node, size_t index, Places& places,
+                      std::map<std::string, Mark>& names) {
+  using namespace std::chrono_literals;
+  Fields fields(context, node, "approvals[" + std::to_string(index) + "]");
+  Approval approval;
+  approval.name = fields.RequiredText("name", "add name: rules refer to it");
+  CheckName(context, fields.ValueMark("name"), "approval", approval.name, names);
+  if (fields.Require("approvers", "write approvers: [group:NAME]") != nullptr) {
+    approval.approvers = ReadWho(fields, "approvers", false, places);
+    if (fields.Get("approvers")->is(Node::Kind::sequence) &&
+        fields.Get("approvers")->items.empty()) {
+      context.Error(fields.ValueMark("approvers"), kCfgBadValue,
+                    fields.where() + ".approvers is empty, so nobody can approve",
+                    "write group:NAME");
+    }
+  }
+  if (auto need = fields.Count("need", 1, 10)) approval.need = static_cast<uint32_t>(*need);
+  approval.reason_required =
+      fields.Choice("reason", {"required", "optional"}).value_or("optional") == "required";
+  if (auto ttl = fields.Duration("ttl", 1s, 7 * 24h)) approval.ttl = *ttl;
+  size_t n = 0;
+  for (const Node& item : fields.List("notify")) {
+    ReadNotify(context, item, fields.where() + ".notify[" + std::to_string(n++) + "]");
+  }
+  if (n != 0) context.NotActedOn("approvals." + approval.name + ".notify");
+  fields.Done();
+  return approval;
+}
+
+void ReadWitness(Context& context, const Node& node, const std::string& where) {
+  Fields fields(context, node, where);
+  auto name = fields.RequiredText("name", "write the witness's key name");
+  if (!name.empty() && !IsOrigin(name)) {
+    context.Error(fields.ValueMark("name"), kCfgBadValue, where + ".name has white space or a '+'",
+                  "copy the name from its key");
+  }
+  CheckUrl(fields, "url", fields.RequiredText("url", "write the witness's URL"), false);
+  auto key = fields.RequiredText("key", "write its verifier key (name+hash+base64)");
+  if (!key.empty() && key.find('+') == std::string::npos) {
+    context.Error(fields.ValueMark("key"), kCfgBadValue, where + ".key is not a verifier key",
+                  "write name+hash+base64");
+  }
+  fields.Done();
+}
+
+void ReadEvidenceKeys(Context& context, Fields& fields, Evidence& evidence) {
+  if (const Node* sign = fields.Get("sign")) {
+    Fields f(context, *sign, "evidence.sign");
+    f.Require("key", "write key: { file: PATH }");
+    evidence.signing_key = f.Secret("key");
+    f.Done();
+  }
+  size_t n = 0;
+  for (const Node& item : fields.List("witnesses")) {
+    ReadWitness(context, item, "evidence.witnesses[" + std::to_string(n++) + "]");
+  }
+  if (n != 0) context.NotActedOn("evidence.witnesses");
+  if (const Node* encrypt = fields.Get("encrypt")) {
+    Fields f(context, *encrypt, "evidence.encrypt");
+    f.Require("kek", "write kek: { file: PATH }");
+    f.Secret("kek");
+    f.Done();
+    context.NotActedOn("evidence.encrypt");
+  }
+}
+
+void ReadTarget(Context& context, const Node& node, const std::string& where) {
+  Fields fields(context, node, where);
+  int targets = 0;
+  if (const Node* syslog = fields.Get("syslog")) {
+    ++targets;
+    Fields f(context, *syslog, where + ".syslog");
+    auto address = f.RequiredText("address", "write HOST:PORT");
+    if (!address.empty() && address.find(':') == std::string::npos) {
+      context.Error(f.ValueMark("address"), kCfgBadValue, f.where() + ".address has no port",
+                    "write HOST:PORT");
+    }
+    f.Choice("protocol", {"tls", "tcp", "udp"});
+    f.Path("ca");
+    f.Done();
+  }
+  if (const Node* hec = fields.Get("splunk_hec")) {
+    ++targets;
+    Fields f(context, *hec, where + ".splunk_hec");
+    CheckUrl(f, "url", f.RequiredText("url", "write the collector's URL"), false);
+    if (f.Require("token", "write token: { env: NAME }") != nullptr) f.Secret("token");
+    f.Done();
+  }
+  if (const Node* otlp = fields.Get("otlp_http")) {
+    ++targets;
+    Fields f(context, *otlp, where + ".otlp_http");
+    CheckUrl(f, "url", f.RequiredText("url", "write the collector's URL"), true);
+    f.Done();
+  }
+  fields.Done();
+  if (targets != 1) {
+    context.Error(node.mark, targets == 0 ? kCfgMissingKey : kCfgConflict,
+                  where + " needs exactly one of syslog, splunk_hec and otlp_http", "keep one");
+  }
+}
+
+}  // namespace
+
+void ReadApprovals(Context& context, const std::vector<Node>& nodes, Root& root, Places& places) {
+  std::map<std::string, Mark> names;
+  for (size_t i = 0; i < nodes.size(); ++i)
+    root.approvals.push_back(ReadApproval(context, nodes[i], i, places, names));
+}
+
+void ReadEvidence(Context& context, const Node* node, Root& root) {
+  Evidence& evidence = root.evidence;
+  if (node != nullptr) {
+    Fields fields(context, *node, "evidence");
+    if (auto origin = fields.Text("origin")) {
+      evidence.origin = *origin;
+      if (!IsOrigin(evidence.origin)) {
+        context.Error(fields.ValueMark("origin"), kCfgBadValue,
+                      "evidence.origin cannot be the name of a log",
+                      "write a URL without scheme, such as gate.example.com/cde-1: no white space "
+                      "and no '+'");
+      }
+    }
+    evidence.strict =
+        fields.Choice("durability", {"group", "strict"}).value_or("group") == "strict";
+    ReadEvidenceKeys(context, fields, evidence);
+    if (auto bytes = fields.Size("payload_bytes", 0, 60 << 10)) evidence.payload_bytes = *bytes;
+    fields.Done();
+  }
+  if (evidence.origin.empty()) {
+    if (auto url = ParseUrl(root.server.public_url)) evidence.origin = url->host;
+  }
+}
+
+void ReadSessions(Context& context, const Node& node, Root& root) {
+  using namespace std::chrono_literals;
+  Fields fields(context, node, "sessions");
+  if (auto most = fields.Duration("max_duration", 1min, 24h * 31)) root.session_max = *most;
+  if (auto idle = fields.Duration("idle", 1s, 24h * 31)) root.session_idle = *idle;
+  if (root.session_idle > root.session_max) {
+    context.Error(fields.MarkOf("idle"), kCfgConflict,
+                  "sessions.idle is longer than sessions.max_duration",
+                  "write an idle time below max_duration");
+  }
+  if (fields.Get("idle") != nullptr && root.session_idle > 15min) {
+    context.Warn(fields.ValueMark("idle"), kCfgInsecure, "sessions.idle is longer than 15 minutes",
+                 "PCI DSS 8.2.8 asks for at most 15m");
+  }
+  fields.Done();
+}
+
+void ReadRecording(Context& context, const Node& node) {
+  Fields fields(context, node, "recording");
+  auto retention = fields.Duration("retention", milliseconds{86'400'000}, kAnyDuration);
+  auto hot = fields.Duration("hot", milliseconds{86'400'000}, kAnyDuration);
+  if (retention && hot && *hot > *retention) {
+    context.Error(fields.MarkOf("hot"), kCfgConflict,
+                  "recording.hot is longer than recording.retention", "write a shorter time");
+  }
+  fields.Done();
+  if (!node.is(Node::Kind::null)) context.NotActedOn("recording");
+}
+
+void ReadExports(Context& context, const std::vector<Node>& nodes) {
+  std::map<std::string, Mark> names;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    Fields fields(context, nodes[i], "exports[" + std::to_string(i) + "]");
+    auto name = fields.RequiredText("name", "add name");
+    CheckName(context, fields.ValueMark("name"), "export", name, names);
+    fields.Choice("format", {"ocsf", "cef", "ecs", "json"});
+    if (const Node* to = fields.Require("to", "write to: { syslog: … }"))
+      ReadTarget(context, *to, fields.where() + ".to");
+    for (const auto& signal : fields.Texts("signals")) {
+      if (signal == "traces" || signal == "metrics" || signal == "logs") continue;
+      context.Error(fields.ValueMark("signals"), kCfgBadValue,
+                    fields.where() + ".signals: \"" + signal + "\" is no signal",
+                    "write traces, metrics or logs");
+    }
+    fields.Done();
+  }
+  if (!nodes.empty()) context.NotActedOn("exports");
+}
+
+}  // namespace sallyport::config

@@ -1,0 +1,208 @@
+#include <algorithm>
+
+#include "config/sections.h"
+#include "config/units.h"
+
+namespace sallyport::config {
+namespace {
+
+using std::chrono::seconds;
+
+void Set(seconds& target, std::optional<std::chrono::milliseconds> value) {
+  if (value) target = std::chrono::duration_cast<seconds>(*value);
+}
+
+void ReadClaims(Context& context, const Node& node, identity::ClaimNames& claims,
+                const std::string& where) {
+  Fields fields(context, node, where);
+  if (auto user = fields.Text("user")) claims.user = *user;
+  if (auto groups = fields.Text("groups")) claims.groups = *groups;
+  fields.Done();
+}
+
+/// `audience` and the like: one text or a list of them.
+std::vector<std::string> OneOrMore(Fields& fields, std::string_view key) {
+  const Node* node = fields.Get(key);
+  if (node == nullptr) return {};
+  if (node->is(Node::Kind::sequence)) return fields.Texts(key);
+  auto text = fields.Text(key);
+  return text ? std::vector<std::string>{*text} : std::vector<std::string>{};
+}
+
+void ReadTrust(Fields& fields, identity::ProviderConfig& p) {
+  using namespace std::chrono_literals;
+  if (fields.Get("algorithms") != nullptr) p.algorithms = fields.Texts("algorithms");
+  if (auto alg = fields.Choice("rsa_default_alg", {"RS256", "PS256"})) p.rsa_default_alg = *alg;
+  p.require_at_jwt = fields.Bool("require_at_jwt").value_or(false);
+  Set(p.skew, fields.Duration("skew", 0s, 300s));
+  Set(p.max_lifetime, fields.Duration("max_lifetime", 1min, 24h));
+  Set(p.stale_if_error, fields.Duration("stale_if_error", 0s, 72h));
+  if (auto cut = fields.Count("groups_cut_at", 0, 100'000)) p.groups_cut_at = *cut;
+  if (auto uri = fields.Text("jwks_uri")) p.jwks_uri = *uri;
+  if (auto file = fields.Path("jwks_file")) p.jwks_file = file->string();
+  if (auto ca = fields.Path("ca")) p.ca_file = ca->string();
+  p.allow_addresses = fields.Texts("allow_addresses");
+  p.allow_loopback_http = fields.Bool("allow_loopback_http").value_or(false);
+  if (!p.jwks_uri.empty() && !p.jwks_file.empty()) {
+    fields.context().Error(fields.MarkOf("jwks_file"), kCfgConflict,
+                           fields.where() + ".jwks_uri and .jwks_file exclude each other",
+                           "keep one");
+  }
+}
+
+void ReadOidc(Context& context, const Node& node, identity::ProviderConfig& p,
+              const std::string& where, const std::string& public_url) {
+  Fields fields(context, node, where);
+  p.issuer = fields.RequiredText("issuer", "write the issuer exactly as its tokens have it in iss");
+  if (auto id = fields.Text("client_id")) p.client_id = *id;
+  if (fields.Secret("client_secret")) context.NotActedOn(where + ".client_secret");
+  p.audiences = OneOrMore(fields, "audience");
+  if (p.audiences.empty() && !public_url.empty()) p.audiences = {public_url};
+  p.clients = OneOrMore(fields, "clients");
+  if (auto name = fields.Text("class")) {
+    auto parsed = identity::ParseTokenClass(*name);
+    if (parsed) {
+      p.token_class = *parsed;
+    } else {
+      context.Error(fields.ValueMark("class"), kCfgBadValue,
+                    where + ".class: " + parsed.error().detail);
+    }
+  }
+  if (const Node* claims = fields.Get("claims"))
+    ReadClaims(context, *claims, p.claims, where + ".claims");
+  ReadTrust(fields, p);
+  if (!p.issuer.empty()) {
+    auto url = ParseUrl(p.issuer);
+    if (!url) {
+      context.Error(fields.ValueMark("issuer"), kCfgBadValue, where + ".issuer is not a URL",
+                    "write https://…");
+    } else if (!url->https && !(url->loopback && p.allow_loopback_http)) {
+      context.Error(
+          fields.ValueMark("issuer"), kCfgInsecure, where + ".issuer must be https",
+          url->loopback ? "or add allow_loopback_http: true (development only)" : "write https://");
+    }
+  }
+  fields.Done();
+}
+
+void ReadSaml(Context& context, const Node& node, const std::string& where) {
+  Fields fields(context, node, where);
+  if (fields.Require("metadata", "write metadata: { file: PATH }") != nullptr)
+    fields.Secret("metadata");
+  if (const Node* attributes = fields.Get("attributes")) {
+    Fields f(context, *attributes, where + ".attributes");
+    f.Text("user");
+    f.Text("groups");
+    f.Done();
+  }
+  fields.Done();
+  context.NotActedOn(where);
+}
+
+void ReadProvider(Context& context, const Node& node, Root& root, Places& places) {
+  Fields fields(context, node, "identity.providers[" + std::to_string(root.providers.size()) + "]");
+  identity::ProviderConfig provider;
+  provider.name = fields.RequiredText("name", "add name: it stands in the log and in agents");
+  CheckName(context, fields.ValueMark("name"), "identity provider", provider.name,
+            places.provider_marks);
+  const Node* oidc = fields.Get("oidc");
+  const Node* saml = fields.Get("saml");
+  std::string where = "identity.providers." + provider.name;
+  if ((oidc != nullptr) == (saml != nullptr)) {
+    context.Error(node.mark, oidc != nullptr ? kCfgConflict : kCfgMissingKey,
+                  fields.where() + " needs exactly one of oidc and saml", "keep one");
+  } else if (oidc != nullptr) {
+    ReadOidc(context, *oidc, provider, where + ".oidc", root.server.public_url);
+    auto twice =
+        std::ranges::find(root.providers, provider.issuer, &identity::ProviderConfig::issuer);
+    if (!provider.issuer.empty() && twice != root.providers.end()) {
+      context.Error(oidc->mark, kCfgDuplicateName,
+                    where + ".oidc.issuer belongs to provider \"" + twice->name + "\" already",
+                    "an issuer has one provider and one class");
+    }
+    root.providers.push_back(std::move(provider));
+  } else {
+    ReadSaml(context, *saml, where + ".saml");
+  }
+  fields.Done();
+}
+
+void ReadAgent(Context& context, const Node& node, Root& root, Places& places) {
+  Fields fields(context, node, "identity.agents[" + std::to_string(root.agents.size()) + "]");
+  identity::AgentConfig agent;
+  agent.name = fields.RequiredText("name", "add name: rules say agent:NAME");
+  CheckName(context, fields.ValueMark("name"), "agent", agent.name, places.agent_marks);
+  if (fields.Require("owner",
+                     "write who answers for it: owner: group:NAME or user:NAME (PCI DSS 8.6)") !=
+      nullptr) {
+    agent.owner = fields.Text("owner").value_or("");
+    bool person = (agent.owner.starts_with("group:") && agent.owner.size() > 6) ||
+                  (agent.owner.starts_with("user:") && agent.owner.size() > 5);
+    if (!agent.owner.empty() && !person) {
+      context.Error(fields.ValueMark("owner"), kCfgBadValue,
+                    fields.where() + ".owner must be a group or a person",
+                    "write group:NAME or user:NAME");
+    }
+  }
+  if (const Node* match =
+          fields.Require("match", "write match: { provider: NAME, client_id: ID }")) {
+    Fields f(context, *match, fields.where() + ".match");
+    agent.match.provider = f.RequiredText("provider", "name one of identity.providers");
+    agent.match.client_id = f.Text("client_id").value_or("");
+    agent.match.subject = f.Text("subject").value_or("");
+    for (auto& [key, value] : f.TextMap("claims")) agent.match.claims[key] = value;
+    if (!agent.match.provider.empty()) {
+      places.providers.push_back(
+          {f.ValueMark("provider"), f.where() + ".provider", agent.match.provider});
+    }
+    if (agent.match.client_id.empty() && agent.match.subject.empty() &&
+        agent.match.claims.empty()) {
+      context.Error(match->mark, kCfgMissingKey, f.where() + " matches every token of the provider",
+                    "add client_id, subject or claims");
+    }
+    f.Done();
+  }
+  fields.Done();
+  root.agents.push_back(std::move(agent));
+}
+
+void ReadMfa(Context& context, const Node& node) {
+  Fields fields(context, node, "identity.mfa");
+  static const std::vector<std::string_view> kRoles{"admin", "approver", "auditor"};
+  for (const auto& role : fields.Texts("require_for")) {
+    if (std::ranges::find(kRoles, role) == kRoles.end()) {
+      context.Error(fields.ValueMark("require_for"), kCfgUnknownName,
+                    "identity.mfa.require_for: there is no role \"" + role + "\"",
+                    Suggest(role, kRoles));
+    }
+  }
+  fields.Texts("accept");
+  fields.Done();
+  context.NotActedOn("identity.mfa");
+}
+
+}  // namespace
+
+void ReadIdentity(Context& context, const Node& node, Root& root, Places& places) {
+  Fields fields(context, node, "identity");
+  for (const Node& provider : fields.List("providers"))
+    ReadProvider(context, provider, root, places);
+  for (const Node& agent : fields.List("agents")) ReadAgent(context, agent, root, places);
+  if (const Node* mfa = fields.Get("mfa")) ReadMfa(context, *mfa);
+  if (const Node* roles = fields.Get("roles")) {
+    Fields f(context, *roles, "identity.roles");
+    for (std::string_view role : {"admin", "approver", "auditor"}) {
+      if (f.Get(role) != nullptr) root.roles[std::string(role)] = ReadWho(f, role, false, places);
+    }
+    f.Done();
+    context.NotActedOn("identity.roles");
+  }
+  fields.Done();
+  if (root.providers.empty() && !HasErrors(context.problems)) {
+    context.Warn(node.mark, kCfgNoEffect,
+                 "no identity provider is configured, so nobody can sign in",
+                 "add identity.providers");
+  }
+}
+
+}  // namespace sallyport::config
