@@ -10,7 +10,8 @@
 
 namespace sallyport::net {
 
-/// A flag that coroutines of ONE shard wait for. Set() wakes all that wait; stays set until Clear().
+/// A flag that coroutines of ONE shard wait for. Set() wakes all that wait; stays set until
+/// Clear().
 class Event {
  public:
   explicit Event(boost::asio::any_io_executor executor);
@@ -32,7 +33,8 @@ class Event {
 template <class T>
 class Queue {
  public:
-  explicit Queue(boost::asio::any_io_executor executor, size_t limit = 1024) : limit_(limit), ready_(executor) {}
+  explicit Queue(boost::asio::any_io_executor executor, size_t limit = 1024)
+      : limit_(limit), ready_(executor) {}
 
   /// False when full or closed: the caller decides what that means, nothing is dropped silently.
   bool Push(T item) {
@@ -69,7 +71,8 @@ class Queue {
 /// Completes after `delay`.
 Task<> Sleep(std::chrono::milliseconds delay);
 
-/// Starts `task` on `executor` and forgets it. An exception that leaves it is logged and counted, never lost.
+/// Starts `task` on `executor` and forgets it. An exception that leaves it is logged and counted,
+/// never lost.
 void Spawn(boost::asio::any_io_executor executor, boost::asio::awaitable<void> task);
 
 /// Runs `f` on `executor` soon.

@@ -33,6 +33,7 @@ class HttpExchange {
   /// watches the socket, so this turns true without a write.
   virtual bool client_gone() const = 0;
   /// Calls `f` once on this shard when the client goes away during this exchange; replaces an earlier one.
+  /// Within this call if it has gone already.
   virtual void OnGone(std::function<void()> f) = 0;
 
   virtual boost::asio::any_io_executor executor() const = 0;

@@ -1,15 +1,15 @@
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <cstddef>
 #include <functional>
 #include <memory>
 
-#include <boost/asio/any_io_executor.hpp>
-
 namespace sallyport::net {
 
-/// One thread and one single-threaded io_context per shard. What lives on a shard is touched by that thread
-/// only; a connection never leaves its shard. Across shards go immutable snapshots and posted functions.
+/// One thread and one single-threaded io_context per shard. What lives on a shard is touched by
+/// that thread only; a connection never leaves its shard. Across shards go immutable snapshots and
+/// posted functions.
 class Shards {
  public:
   explicit Shards(size_t count);

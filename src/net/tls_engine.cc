@@ -1,0 +1,143 @@
+#include "net/tls_engine.h"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <climits>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+namespace sallyport::net {
+namespace {
+
+bool IsAddress(const std::string& host) {
+  unsigned char bytes[16];
+  return inet_pton(AF_INET, host.c_str(), bytes) == 1 ||
+         inet_pton(AF_INET6, host.c_str(), bytes) == 1;
+}
+
+}  // namespace
+
+TlsEngine::TlsEngine(ssl_ctx_st* context) : ssl_(SSL_new(context)) {
+  if (ssl_ == nullptr) throw std::bad_alloc();
+  BIO* in = BIO_new(BIO_s_mem());
+  BIO* out = BIO_new(BIO_s_mem());
+  BIO_set_mem_eof_return(in, -1);
+  BIO_set_mem_eof_return(out, -1);
+  SSL_set_bio(ssl_, in, out);
+}
+
+TlsEngine::~TlsEngine() { SSL_free(ssl_); }
+
+std::unique_ptr<TlsEngine> TlsEngine::Server(ssl_ctx_st* context) {
+  std::unique_ptr<TlsEngine> engine(new TlsEngine(context));
+  SSL_set_accept_state(engine->ssl_);
+  return engine;
+}
+
+std::unique_ptr<TlsEngine> TlsEngine::Client(ssl_ctx_st* context, const std::string& host) {
+  std::unique_ptr<TlsEngine> engine(new TlsEngine(context));
+  SSL* ssl = engine->ssl_;
+  SSL_set_connect_state(ssl);
+  SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);
+  bool fits = false;
+  if (IsAddress(host)) {
+    fits = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1;
+  } else {
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    fits =
+        SSL_set1_host(ssl, host.c_str()) == 1 && SSL_set_tlsext_host_name(ssl, host.c_str()) == 1;
+  }
+  if (!fits) throw std::bad_alloc();  // the only way these calls fail on a name that was parsed
+  return engine;
+}
+
+bool TlsEngine::Feed(std::string_view sealed) {
+  BIO* in = SSL_get_rbio(ssl_);
+  while (!sealed.empty()) {
+    const int n = BIO_write(in, sealed.data(), int(std::min<size_t>(sealed.size(), INT_MAX)));
+    if (n <= 0) return false;
+    sealed.remove_prefix(size_t(n));
+  }
+  return true;
+}
+
+/// What the last call means. The error queue is emptied, it is per thread and shared by all
+/// connections.
+TlsEngine::Outcome TlsEngine::Judge(int result) {
+  const int code = SSL_get_error(ssl_, result);
+  if (code == SSL_ERROR_WANT_READ || code == SSL_ERROR_WANT_WRITE) {
+    ERR_clear_error();
+    return Outcome::want_more;
+  }
+  if (code == SSL_ERROR_ZERO_RETURN) return Outcome::ended;
+  const unsigned long reason = ERR_peek_error();
+  const char* text = reason != 0 ? ERR_reason_error_string(reason) : nullptr;
+  error_ = text != nullptr ? text : "TLS failed";
+  if (const long verified = SSL_get_verify_result(ssl_); verified != X509_V_OK) {
+    error_ += ": ";
+    error_ += X509_verify_cert_error_string(verified);
+  }
+  ERR_clear_error();
+  return Outcome::failed;
+}
+
+TlsEngine::Outcome TlsEngine::Handshake() {
+  ERR_clear_error();
+  const int result = SSL_do_handshake(ssl_);
+  if (result != 1) return Judge(result);
+  handshaking_ = false;
+  return Outcome::ok;
+}
+
+TlsEngine::Outcome TlsEngine::Read(char* out, size_t size, size_t& n) {
+  ERR_clear_error();
+  n = 0;
+  const int result = SSL_read_ex(ssl_, out, size, &n);
+  return result == 1 ? Outcome::ok : Judge(result);
+}
+
+bool TlsEngine::Write(std::string_view plain) {
+  while (!plain.empty()) {
+    ERR_clear_error();
+    size_t n = 0;
+    if (const int result = SSL_write_ex(ssl_, plain.data(), plain.size(), &n); result != 1) {
+      Judge(result);
+      return false;
+    }
+    plain.remove_prefix(n);
+  }
+  return true;
+}
+
+void TlsEngine::Shutdown() {
+  ERR_clear_error();
+  if (!handshaking_) SSL_shutdown(ssl_);
+  ERR_clear_error();
+}
+
+bool TlsEngine::pending() const {
+  return SSL_has_pending(ssl_) == 1 || BIO_pending(SSL_get_rbio(ssl_)) > 0;
+}
+
+std::string_view TlsEngine::outbox() const {
+  char* data = nullptr;
+  const long n = BIO_get_mem_data(SSL_get_wbio(ssl_), &data);
+  return n > 0 ? std::string_view(data, size_t(n)) : std::string_view();
+}
+
+void TlsEngine::Sent(size_t n) {
+  BIO* out = SSL_get_wbio(ssl_);
+  if (n == outbox().size()) {
+    (void)BIO_reset(out);
+    return;
+  }
+  char discarded[4096];
+  while (n > 0) {
+    const int taken = BIO_read(out, discarded, int(std::min(n, sizeof discarded)));
+    if (taken <= 0) return;
+    n -= size_t(taken);
+  }
+}
+
+}  // namespace sallyport::net

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+struct ssl_st;
+struct ssl_ctx_st;
+
+namespace sallyport::net {
+
+/// One TLS connection without its socket: sealed bytes in and out on one side, plain ones on the
+/// other (OpenSSL over memory BIOs). It owns no large buffer while nothing is under way, so an idle
+/// connection costs what OpenSSL keeps for its keys.
+class TlsEngine {
+ public:
+  enum class Outcome { ok, want_more, ended, failed };
+
+  /// `context` is referenced for the time of the connection.
+  static std::unique_ptr<TlsEngine> Server(ssl_ctx_st* context);
+  /// Verifies the peer's certificate for `host`, a DNS name or an address; SNI for names.
+  static std::unique_ptr<TlsEngine> Client(ssl_ctx_st* context, const std::string& host);
+  ~TlsEngine();
+
+  /// Takes bytes that came from the peer.
+  bool Feed(std::string_view sealed);
+  Outcome Handshake();
+  bool handshaking() const { return handshaking_; }
+  /// Plain bytes, at most `size`; `ended` is the peer's close_notify.
+  Outcome Read(char* out, size_t size, size_t& n);
+  /// Seals `plain` whole.
+  bool Write(std::string_view plain);
+  /// Says close_notify.
+  void Shutdown();
+  /// True if there may be plain bytes without feeding more.
+  bool pending() const;
+
+  /// What has to go to the peer, and that it went.
+  std::string_view outbox() const;
+  void Sent(size_t n);
+
+  /// Why the handshake failed, in OpenSSL's words and without data of the peer.
+  const std::string& error() const { return error_; }
+
+ private:
+  explicit TlsEngine(ssl_ctx_st* context);
+  Outcome Judge(int result);
+
+  ssl_st* ssl_ = nullptr;
+  bool handshaking_ = true;
+  std::string error_;
+};
+
+}  // namespace sallyport::net
