@@ -2,6 +2,6 @@
 set(MCP_UPSTREAM_SOURCES
   envelope.cc member_scan.cc revision.cc sse.cc
   upstream_bridge.cc upstream_call.cc upstream_http.cc upstream_http_listen.cc upstream_http_modern.cc
-  upstream_http_session.cc upstream_http_wire.cc upstream_modern.cc)
+  upstream_http_session.cc upstream_http_wire.cc upstream_modern.cc upstream_peer.cc)
 set(MCP_UPSTREAM_TESTS
   envelope_test.cc sse_test.cc)

@@ -19,8 +19,4 @@ class HttpModern final : public ModernTransport {
   std::shared_ptr<HttpWire> wire_;
 };
 
-/// server/discover. Without a value: the server is not of this era and wants `initialize`.
-/// upstream_protocol when it is modern, but not in a revision that is spoken here.
-Task<std::optional<UpstreamFace>> ProbeModern(std::shared_ptr<HttpWire> wire);
-
 }  // namespace sallyport::mcp

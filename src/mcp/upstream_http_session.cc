@@ -266,8 +266,6 @@ Task<> HttpSession::Answer(std::string raw_id, std::string method, std::string p
 }
 
 Task<> HttpSession::Notify(std::string method, std::string params) {
-  if (method == "notifications/initialized" || method == "notifications/cancelled")
-    co_return Result<>();
   SALLYPORT_CO_CHECK(co_await Ensure());
   co_return co_await PostOneWay(NotificationText(method, params));
 }

@@ -3,31 +3,26 @@
 #include <memory>
 #include <string>
 
-#include "mcp/upstream_bridge.h"
-#include "mcp/upstream_call.h"
 #include "mcp/upstream_http_wire.h"
+#include "mcp/upstream_peer.h"
 
 namespace sallyport::mcp {
 
 /// One session with a server of the session eras over HTTP, on behalf of one caller. `initialize`
 /// is done when first needed, and again when the server has forgotten the session (HTTP 404). Use
 /// by shared_ptr: what is sent at the end (cancellation, DELETE) outlives the caller.
-class HttpSession : public std::enable_shared_from_this<HttpSession> {
+class HttpSession final : public UpstreamSession, public std::enable_shared_from_this<HttpSession> {
  public:
   HttpSession(std::shared_ptr<HttpWire> wire, ClientFace face);
 
-  /// Initialises if that has not been done.
-  Task<> Ensure();
-  Task<UpstreamAnswer> Call(UpstreamRequest request, UpstreamEvents& events);
-  Task<> Notify(std::string method, std::string params);
+  Task<> Ensure() override;
+  const Initialized& server() const override { return server_; }
+  Task<UpstreamAnswer> Call(UpstreamRequest request, UpstreamEvents& events) override;
+  Task<> Notify(std::string method, std::string params) override;
   /// The GET stream, resumed as long as the server lets us. Ends with an error only.
-  Task<> Listen(std::string filter, UpstreamEvents& events);
+  Task<> Listen(std::string filter, UpstreamEvents& events) override;
   /// DELETE, in the background.
-  void Close();
-
-  /// What the server said at the last initialize.
-  const Initialized& server() const { return server_; }
-  bool ready() const { return ready_; }
+  void Close() override;
 
  private:
   class CancelNotice;

@@ -293,6 +293,26 @@ TEST_F(HttpUpstreamTest, ModernServerMayNotAskOnTheStream) {
   EXPECT_TRUE(events_.requests.empty());
 }
 
+TEST_F(HttpUpstreamTest, EraIsAskedAgainWhenTheServerHasChanged) {
+  bool modern = true;
+  Serve([&](const FakeRequest& r) -> Result<FakeResponse> {
+    const std::string method = MethodOf(r.body);
+    if (method == "initialize" && !modern) {
+      return Json(ResultFor(r, R"({"protocolVersion":"2025-11-25","capabilities":{}})"));
+    }
+    if (method.starts_with("notifications/")) return Status(202);
+    if (modern != (r.Header("mcp-protocol-version") == "2026-07-28")) return Status(400);
+    return Json(ResultFor(r, method == "server/discover" ? kDiscover : "{}"));
+  });
+  const auto peer = Open(Revision::r2026_07_28);
+  ASSERT_TRUE(CallOn(*peer));
+  modern = false;
+  EXPECT_FALSE(CallOn(*peer));
+  const auto answer = CallOn(*peer);
+  ASSERT_TRUE(answer) << answer.error().detail;
+  EXPECT_EQ(answer->json, R"({"resultType":"complete"})");
+}
+
 // --- a session client on a modern server
 // -----------------------------------------------------------------
 

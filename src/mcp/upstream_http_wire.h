@@ -59,7 +59,6 @@ class HttpWire {
   /// Ends a session; the answer does not matter.
   Task<> Delete(net::Headers headers);
 
-  size_t peers = 0;
   uint64_t strays = 0;  // messages that answered nothing
 
  private:

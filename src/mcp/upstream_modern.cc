@@ -102,6 +102,14 @@ class ListenEvents final : public UpstreamEvents {
   bool acknowledge_;
 };
 
+class NoEvents final : public UpstreamEvents {
+ public:
+  Task<> OnNotification(std::string) override { co_return Result<>(); }
+  Task<UpstreamAnswer> OnRequest(std::string, std::string) override {
+    co_return UpstreamAnswer{true, ErrorText(-32601, "Method not found")};
+  }
+};
+
 }  // namespace
 
 Task<UpstreamAnswer> ModernTalk::Call(UpstreamRequest request, UpstreamEvents& events) {
@@ -189,6 +197,42 @@ Task<UpstreamAnswer> ModernTalk::Listen(std::string filter, UpstreamEvents& even
     if (!answer && (reopen_ || answer.error().code == Errc::upstream_timeout)) continue;
     co_return answer;
   }
+}
+
+Task<std::optional<UpstreamFace>> ProbeModern(ModernTransport& transport) {
+  ClientFace nobody;
+  nobody.revision = Revision::r2026_07_28;
+  SALLYPORT_CO_TRY(std::string params, ModernParams({}, nobody, {}));
+  NoEvents ignored;
+  const auto answer =
+      co_await transport.Ask({"server/discover", std::move(params), {}, {}}, ignored);
+  if (!answer) {
+    // Whatever it said that is not modern means `initialize`, which finds out what is really wrong.
+    if (answer.error().code == Errc::upstream_protocol) co_return std::nullopt;
+    co_return std::unexpected(answer.error());
+  }
+  if (!answer->error) {
+    auto face = ReadDiscover(answer->json);
+    if (!face) co_return std::nullopt;
+    if (!face->revisions.empty() && IsModern(face->revisions.back())) co_return std::move(*face);
+    if (!face->revisions.empty()) co_return std::nullopt;
+    co_return Fail(Errc::upstream_protocol, "upstream speaks no revision that is spoken here");
+  }
+  const auto doc = json::Document::Parse(answer->json);
+  const int64_t code = doc ? doc->root()["code"].integer().value_or(0) : 0;
+  if (code == -32022) {
+    const json::Value supported = doc->root()["data"]["supported"];
+    for (auto v = supported.at(0); v; v = v.next()) {
+      const auto known = ParseRevision(v.string().value_or(std::string_view()));
+      if (known && !IsModern(*known)) co_return std::nullopt;
+    }
+    co_return Fail(Errc::upstream_protocol, "upstream speaks no revision that is spoken here");
+  }
+  if (code == -32020 || code == -32021) {
+    co_return Fail(Errc::upstream_protocol,
+                   "upstream refused server/discover with " + std::to_string(code));
+  }
+  co_return std::nullopt;
 }
 
 }  // namespace sallyport::mcp

@@ -21,6 +21,8 @@ class ModernTransport {
  public:
   virtual ~ModernTransport() = default;
   virtual Task<UpstreamAnswer> Ask(ModernRequest request, UpstreamEvents& events) = 0;
+  /// A call that began at `since` has not been answered in time.
+  virtual void TimedOut(std::chrono::steady_clock::time_point since) { static_cast<void>(since); }
 };
 
 /// The conversation of one caller with a modern server, over any transport: passes the requests of
@@ -50,5 +52,9 @@ class ModernTalk {
   bool reopen_ = false;
   CallTable listens_;
 };
+
+/// server/discover over any transport. Without a value: the server is not of this era and wants
+/// `initialize`. upstream_protocol when it is modern, but not in a revision that is spoken here.
+Task<std::optional<UpstreamFace>> ProbeModern(ModernTransport& transport);
 
 }  // namespace sallyport::mcp

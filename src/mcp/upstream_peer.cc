@@ -1,0 +1,178 @@
+#include "mcp/upstream_peer.h"
+
+namespace sallyport::mcp {
+
+Task<UpstreamFace> UpstreamEras::Describe(Revision wanted, bool fresh) {
+  if (fresh) Forget();
+  if (const UpstreamFace* known = Known(wanted)) co_return *known;
+  SALLYPORT_CO_TRY([[maybe_unused]] Turn::Hold hold, co_await turn_.Take(limit_));
+  if (const UpstreamFace* known = Known(wanted)) co_return *known;
+  if (!modern_ && !session_) no_modern_ = no_session_ = false;
+  SALLYPORT_CO_TRY([[maybe_unused]] UpstreamAnswer asked,
+                   co_await probes_.Run(probes_.Take(), limit_, Probe(wanted)));
+  if (const UpstreamFace* known = Known(wanted)) co_return *known;
+  co_return std::unexpected(session_error_);
+}
+
+std::optional<UpstreamEras::Era> UpstreamEras::EraFor(Revision wanted) const {
+  if (Known(wanted) == nullptr) return std::nullopt;
+  if (IsModern(wanted)) return modern_ ? Era::modern : Era::session;
+  return session_ ? Era::session : Era::modern;
+}
+
+void UpstreamEras::Learn(const UpstreamFace& session_face) {
+  session_ = session_face;
+  no_session_ = false;
+}
+
+void UpstreamEras::Forget() {
+  modern_.reset();
+  session_.reset();
+  no_modern_ = no_session_ = false;
+}
+
+/// The face in the era of `wanted`, or the other one once it is known that there is no better.
+const UpstreamFace* UpstreamEras::Known(Revision wanted) const {
+  const auto& own = IsModern(wanted) ? modern_ : session_;
+  const auto& other = IsModern(wanted) ? session_ : modern_;
+  const bool none = IsModern(wanted) ? no_modern_ : no_session_;
+  if (own) return &*own;
+  return none && other ? &*other : nullptr;
+}
+
+Task<UpstreamAnswer> UpstreamEras::Probe(Revision wanted) {
+  const bool modern_first = IsModern(wanted);
+  SALLYPORT_CO_TRY(bool found, modern_first ? co_await TryModern() : co_await TrySession(wanted));
+  if (!found) {
+    SALLYPORT_CO_TRY(found, modern_first ? co_await TrySession(wanted) : co_await TryModern());
+  }
+  if (!found) co_return std::unexpected(session_error_);  // what the older way of speaking met
+  co_return UpstreamAnswer{};
+}
+
+/// False: it does not speak this era. An error: it could not be asked.
+Task<bool> UpstreamEras::TryModern() {
+  if (no_modern_) co_return false;
+  SALLYPORT_CO_TRY(modern_, co_await ProbeModern());
+  no_modern_ = !modern_.has_value();
+  co_return modern_.has_value();
+}
+
+Task<bool> UpstreamEras::TrySession(Revision wanted) {
+  if (no_session_) co_return false;
+  auto face = co_await ProbeSession(wanted);
+  if (face) {
+    session_ = std::move(*face);
+    co_return true;
+  }
+  if (face.error().code != Errc::upstream_protocol) co_return std::unexpected(face.error());
+  no_session_ = true;
+  session_error_ = face.error();
+  co_return false;
+}
+
+BridgedPeer::BridgedPeer(Parts parts, ClientFace client)
+    : parts_(std::move(parts)), face_(std::move(client)), talk_(*parts_.modern, face_) {
+  ++*parts_.count;
+}
+
+BridgedPeer::~BridgedPeer() {
+  Close();
+  --*parts_.count;
+}
+
+void BridgedPeer::Close() {
+  if (closed_) return;
+  closed_ = true;
+  if (session_) session_->Close();
+  calls_.CancelAll();
+}
+
+Task<UpstreamAnswer> BridgedPeer::Call(const gate::Permit&, UpstreamRequest request,
+                                       UpstreamEvents& events) {
+  return Limited(calls_.Take(), std::move(request), events);
+}
+
+Task<UpstreamAnswer> BridgedPeer::Limited(uint64_t token, UpstreamRequest request,
+                                          UpstreamEvents& events) {
+  const auto since = std::chrono::steady_clock::now();
+  auto answer = co_await calls_.Run(token, parts_.call_timeout, Serve(std::move(request), events));
+  if (!answer && answer.error().code == Errc::upstream_timeout) {
+    if (era_ == UpstreamEras::Era::session && session_) session_->TimedOut(since);
+    if (era_ == UpstreamEras::Era::modern) parts_.modern->TimedOut(since);
+  }
+  // The server may have been replaced by one of another era: ask again before the next call.
+  const bool doubt = answer ? answer->error && answer->json.find("-32022") != std::string::npos
+                            : answer.error().code == Errc::upstream_protocol;
+  if (doubt) {
+    parts_.eras->Forget();
+    era_.reset();
+  }
+  co_return answer;
+}
+
+Task<UpstreamAnswer> BridgedPeer::Serve(UpstreamRequest request, UpstreamEvents& events) {
+  SALLYPORT_CO_TRY(const UpstreamEras::Era era, co_await Choose());
+  if (era == UpstreamEras::Era::session)
+    co_return co_await session_->Call(std::move(request), events);
+  co_return co_await talk_.Call(std::move(request), events);
+}
+
+Task<> BridgedPeer::Notify(const gate::Permit&, std::string method, std::string params) {
+  if (method == "notifications/initialized" || method == "notifications/cancelled")
+    co_return Result<>();
+  SALLYPORT_CO_TRY(const UpstreamEras::Era era, co_await Choose());
+  if (era == UpstreamEras::Era::modern) co_return Result<>();
+  co_return co_await session_->Notify(std::move(method), std::move(params));
+}
+
+Task<> BridgedPeer::Listen(const gate::Permit&, std::string filter, UpstreamEvents& events) {
+  const uint64_t token = calls_.Take();
+  const auto ended = co_await calls_.Run(token, {}, ServeListen(std::move(filter), events));
+  if (!ended)
+    co_return std::unexpected(closed_ ? Error(Errc::upstream_closed, "peer closed")
+                                      : ended.error());
+  co_return Fail(Errc::upstream_closed, "upstream ended the subscription");
+}
+
+Task<UpstreamAnswer> BridgedPeer::ServeListen(std::string filter, UpstreamEvents& events) {
+  SALLYPORT_CO_TRY(const UpstreamEras::Era era, co_await Choose());
+  if (era == UpstreamEras::Era::modern) co_return co_await talk_.Listen(std::move(filter), events);
+  SALLYPORT_CO_CHECK(co_await session_->Listen(std::move(filter), events));
+  co_return UpstreamAnswer{};
+}
+
+/// The client's own era if the server speaks it. A session client finds that out by opening its
+/// session.
+Task<UpstreamEras::Era> BridgedPeer::Choose() {
+  if (closed_) co_return Fail(Errc::upstream_closed, "peer closed");
+  if (era_) co_return *era_;
+  UpstreamEras& eras = *parts_.eras;
+  if (!eras.EraFor(face_.revision) && !IsModern(face_.revision)) {
+    const auto session = Session();
+    const auto opened = co_await session->Ensure();
+    if (opened) {
+      eras.Learn(session->server().face);
+    } else if (opened.error().code != Errc::upstream_protocol) {
+      co_return std::unexpected(opened.error());
+    }
+  }
+  auto era = eras.EraFor(face_.revision);
+  if (!era) {
+    SALLYPORT_CO_TRY([[maybe_unused]] UpstreamFace face,
+                     co_await eras.Describe(face_.revision, false));
+    era = eras.EraFor(face_.revision);
+  }
+  if (!era) co_return Fail(Errc::upstream_protocol, "era of the upstream is unknown");
+  if (*era == UpstreamEras::Era::session) Session();
+  if (*era == UpstreamEras::Era::modern && session_) session_->Close(), session_.reset();
+  era_ = era;
+  co_return *era;
+}
+
+std::shared_ptr<UpstreamSession> BridgedPeer::Session() {
+  if (!session_) session_ = parts_.open_session(face_);
+  return session_;
+}
+
+}  // namespace sallyport::mcp

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "mcp/upstream.h"
+#include "mcp/upstream_bridge.h"
+#include "mcp/upstream_call.h"
+#include "mcp/upstream_modern.h"
+
+namespace sallyport::mcp {
+
+/// What a transport does for a server of the session eras: one session on behalf of one caller.
+class UpstreamSession {
+ public:
+  virtual ~UpstreamSession() = default;
+  /// Starts it and says `initialize` if that has not been done, or has been lost.
+  virtual Task<> Ensure() = 0;
+  /// What the server said to `initialize`.
+  virtual const Initialized& server() const = 0;
+  virtual Task<UpstreamAnswer> Call(UpstreamRequest request, UpstreamEvents& events) = 0;
+  virtual Task<> Notify(std::string method, std::string params) = 0;
+  virtual Task<> Listen(std::string filter, UpstreamEvents& events) = 0;
+  virtual void Close() = 0;
+  /// A call that began at `since` has not been answered in time.
+  virtual void TimedOut(std::chrono::steady_clock::time_point since) { static_cast<void>(since); }
+};
+
+/// Which eras one server speaks, as far as that has been asked: a property of the server, so its
+/// peers share it. One shard; outlives what runs on it.
+class UpstreamEras {
+ public:
+  UpstreamEras(boost::asio::any_io_executor executor, std::chrono::milliseconds limit)
+      : limit_(limit), turn_(std::move(executor)) {}
+  virtual ~UpstreamEras() = default;
+
+  /// The server as a client of `wanted` should see it.
+  Task<UpstreamFace> Describe(Revision wanted, bool fresh);
+
+  enum class Era : uint8_t { modern, session };
+  /// Which era to speak with it on behalf of a client of `wanted`, if that is known already.
+  std::optional<Era> EraFor(Revision wanted) const;
+
+  /// A session was opened without having been asked for here.
+  void Learn(const UpstreamFace& session_face);
+  void Forget();
+
+ protected:
+  /// server/discover; no value: not of this era, try `initialize`.
+  virtual Task<std::optional<UpstreamFace>> ProbeModern() = 0;
+  /// `initialize`, and the end of that session. upstream_protocol: not of these eras.
+  virtual Task<UpstreamFace> ProbeSession(Revision wanted) = 0;
+
+ private:
+  const UpstreamFace* Known(Revision wanted) const;
+  Task<UpstreamAnswer> Probe(Revision wanted);
+  Task<bool> TryModern();
+  Task<bool> TrySession(Revision wanted);
+
+  std::chrono::milliseconds limit_;
+  Turn turn_;
+  CallTable probes_;
+  std::optional<UpstreamFace> modern_, session_;
+  bool no_modern_ = false, no_session_ = false;
+  Error session_error_{Errc::upstream_protocol,
+                       "upstream answers neither server/discover nor initialize"};
+};
+
+/// A peer over any transport: chooses the era, limits and cancels calls. See UpstreamPeer.
+class BridgedPeer final : public UpstreamPeer {
+ public:
+  struct Parts {
+    std::shared_ptr<UpstreamEras> eras;
+    std::shared_ptr<ModernTransport> modern;
+    std::function<std::shared_ptr<UpstreamSession>(const ClientFace&)> open_session;
+    std::shared_ptr<size_t> count;  // of peers, kept up to date
+    std::chrono::milliseconds call_timeout;
+  };
+  BridgedPeer(Parts parts, ClientFace client);
+  ~BridgedPeer() override;
+
+  Task<UpstreamAnswer> Call(const gate::Permit&, UpstreamRequest request,
+                            UpstreamEvents& events) override;
+  void Cancel(uint64_t token) override { calls_.Cancel(token); }
+  uint64_t NextToken() const override { return calls_.next(); }
+  Task<> Notify(const gate::Permit&, std::string method, std::string params) override;
+  Task<> Listen(const gate::Permit&, std::string filter, UpstreamEvents& events) override;
+  void Close() override;
+
+ private:
+  Task<UpstreamAnswer> Limited(uint64_t token, UpstreamRequest request, UpstreamEvents& events);
+  Task<UpstreamAnswer> Serve(UpstreamRequest request, UpstreamEvents& events);
+  Task<UpstreamAnswer> ServeListen(std::string filter, UpstreamEvents& events);
+  Task<UpstreamEras::Era> Choose();
+  std::shared_ptr<UpstreamSession> Session();
+
+  Parts parts_;
+  ClientFace face_;
+  ModernTalk talk_;
+  std::shared_ptr<UpstreamSession> session_;
+  std::optional<UpstreamEras::Era> era_;
+  bool closed_ = false;
+  CallTable calls_;
+};
+
+}  // namespace sallyport::mcp
