@@ -29,7 +29,7 @@ std::unique_ptr<TokenVerifier> MakeVerifier(const Signer& signer, size_t cache_e
   p.audiences = {"https://gate.example.com"};
   p.jwks_uri = "https://idp/jwks";
   auto fetch = [jwks = Jwks({signer.PublicJwk()})](const FetchRequest&) -> Result<FetchResponse> {
-    return FetchResponse{.status = 200, .body = jwks, .cache_control = ""};
+    return FetchResponse{.status = 200, .headers = {}, .body = jwks};
   };
   TokenVerifier::Options options;
   options.cache_entries = cache_entries;

@@ -112,8 +112,7 @@ void Issuer::Loop() {
   for (;;) {
     {
       std::unique_lock lock(mu_);
-      wake_.wait_for(lock, next_due_ - clock_.SteadyNow(),
-                     [this] { return stopping_ || wanted_; });
+      wake_.wait_for(lock, next_due_ - clock_.SteadyNow(), [this] { return stopping_ || wanted_; });
       if (stopping_) return;
     }
     RunDue();
@@ -178,12 +177,15 @@ void Issuer::SetKeys(std::shared_ptr<const KeySet> keys, Steady usable_until) {
 }
 
 Result<FetchResponse> Issuer::Get(const std::string& url) {
-  SALLYPORT_TRY(FetchResponse response, fetch_({.url = url,
-                                                .ca_file = config_.ca_file,
-                                                .allow_addresses = config_.allow_addresses,
-                                                .allow_loopback_http = config_.allow_loopback_http,
-                                                .max_body = kMaxJwksBytes,
-                                                .stop = stop_.get_token()}));
+  FetchRequest request;
+  request.url = url;
+  request.headers = {{"Accept", "application/json"}};
+  request.ca_file = config_.ca_file;
+  request.allow_addresses = config_.allow_addresses;
+  request.allow_loopback_http = config_.allow_loopback_http;
+  request.max_body = kMaxJwksBytes;
+  request.stop = stop_.get_token();
+  SALLYPORT_TRY(FetchResponse response, fetch_(request));
   if (response.status != 200) {
     return Fail(Errc::upstream_protocol,
                 "the issuer answered with status " + std::to_string(response.status));
@@ -227,7 +229,7 @@ Result<Issuer::Fetched> Issuer::FetchKeys(bool discover) {
   SALLYPORT_TRY(FetchResponse response, Get(uri));
   auto keys = KeySet::Import(response.body, rules_);
   if (!keys) return Fail(Errc::upstream_protocol, keys.error().detail);
-  return Fetched{std::move(*keys), FreshFor(response.cache_control)};
+  return Fetched{std::move(*keys), FreshFor(response.Header("cache-control"))};
 }
 
 bool Issuer::MayRefresh(Steady now) const {

@@ -44,7 +44,8 @@ class FakeIdp {
 
   void Serve(const std::string& path, std::string body, int status = 200) {
     std::lock_guard lock(mu_);
-    pages_[issuer_ + path] = {status, std::move(body), cache_control};
+    pages_[issuer_ + path] = {
+        .status = status, .headers = {{"cache-control", cache_control}}, .body = std::move(body)};
   }
   void ServeKeys(std::initializer_list<std::string> jwks) { Serve("/jwks", Jwks(jwks)); }
 
@@ -56,7 +57,7 @@ class FakeIdp {
       if (request.url.ends_with("/jwks")) ++key_fetches;
       if (down) return Fail(Errc::upstream_unreachable, "connection refused");
       auto it = pages_.find(request.url);
-      if (it == pages_.end()) return FetchResponse{.status = 404, .body = "", .cache_control = ""};
+      if (it == pages_.end()) return FetchResponse{.status = 404, .headers = {}, .body = ""};
       if (it->second.body.size() > request.max_body) {
         return Fail(Errc::upstream_too_large, "the body is larger than allowed");
       }

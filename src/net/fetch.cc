@@ -296,14 +296,7 @@ Error Explain(CURLcode code, const Exchange& x) {
 
 }  // namespace
 
-std::string_view FetchResponse::Header(std::string_view name) const {
-  for (const auto& [n, value] : headers) {
-    if (n == name) return value;
-  }
-  return {};
-}
-
-Result<FetchResponse> Fetch(const FetchRequest& request) {
+Result<FetchResponse> FetchUrl(const FetchRequest& request) {
   static std::once_flag once;
   std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
 

@@ -95,7 +95,7 @@ TEST(Fetch, GetAndHeaders) {
   });
   auto r = To(server, "/a?b=c");
   r.headers = {{"Accept", "application/json"}};
-  auto got = Fetch(r);
+  auto got = FetchUrl(r);
   ASSERT_TRUE(got) << got.error().detail;
   EXPECT_EQ(got->status, 200);
   EXPECT_EQ(got->body, "hello");
@@ -116,7 +116,7 @@ TEST(Fetch, Post) {
   r.method = "POST";
   r.body = "a=b&c=d";
   r.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};
-  auto got = Fetch(r);
+  auto got = FetchUrl(r);
   ASSERT_TRUE(got) << got.error().detail;
   EXPECT_EQ(got->status, 204);
   EXPECT_EQ(body, "a=b&c=d");
@@ -128,7 +128,7 @@ TEST(Fetch, RedirectsAreNotFollowed) {
     ReadHead(fd);
     Send(fd, "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n");
   });
-  auto got = Fetch(To(server));
+  auto got = FetchUrl(To(server));
   ASSERT_TRUE(got);
   EXPECT_EQ(got->status, 302);
   EXPECT_EQ(server.connections(), 1);
@@ -148,7 +148,7 @@ TEST(Fetch, TheBodyIsCountedWhileReading) {
   });
   auto r = To(server);
   r.max_body = 100'000;
-  EXPECT_EQ(Fetch(r).error().code, Errc::upstream_too_large);
+  EXPECT_EQ(FetchUrl(r).error().code, Errc::upstream_too_large);
   EXPECT_LT(sent, size_t(20) << 20) << "it hung up early";
 }
 
@@ -159,9 +159,9 @@ TEST(Fetch, ABodyOfExactlyTheLimitPasses) {
   });
   auto r = To(server);
   r.max_body = 5;
-  EXPECT_TRUE(Fetch(r));
+  EXPECT_TRUE(FetchUrl(r));
   r.max_body = 4;
-  EXPECT_EQ(Fetch(r).error().code, Errc::upstream_too_large);
+  EXPECT_EQ(FetchUrl(r).error().code, Errc::upstream_too_large);
 }
 
 TEST(Fetch, EndlessHeaders) {
@@ -172,7 +172,7 @@ TEST(Fetch, EndlessHeaders) {
       Send(fd, "X-" + std::to_string(i) + ": yyyyyyyyyyyyyyyyyy\r\n");
     Send(fd, "\r\n");
   });
-  EXPECT_EQ(Fetch(To(server)).error().code, Errc::upstream_too_large);
+  EXPECT_EQ(FetchUrl(To(server)).error().code, Errc::upstream_too_large);
 }
 
 TEST(Fetch, TimesOutAndStops) {
@@ -184,7 +184,7 @@ TEST(Fetch, TimesOutAndStops) {
   auto r = To(server);
   r.timeout = milliseconds(150);
   auto begin = std::chrono::steady_clock::now();
-  EXPECT_EQ(Fetch(r).error().code, Errc::upstream_timeout);
+  EXPECT_EQ(FetchUrl(r).error().code, Errc::upstream_timeout);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(1500));
 
   r.timeout = milliseconds(10'000);
@@ -195,7 +195,7 @@ TEST(Fetch, TimesOutAndStops) {
     source.request_stop();
   });
   begin = std::chrono::steady_clock::now();
-  EXPECT_EQ(Fetch(r).error().code, Errc::cancelled);
+  EXPECT_EQ(FetchUrl(r).error().code, Errc::cancelled);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(2500));
   stopper.join();
 }
@@ -205,14 +205,14 @@ TEST(Fetch, BrokenServers) {
     ReadHead(fd);
     Send(fd, "SSH-2.0-OpenSSH\r\n");
   });
-  EXPECT_FALSE(Fetch(To(garbage)));
+  EXPECT_FALSE(FetchUrl(To(garbage)));
   Listener shut([](int) {});
-  EXPECT_EQ(Fetch(To(shut)).error().code, Errc::upstream_protocol);
+  EXPECT_EQ(FetchUrl(To(shut)).error().code, Errc::upstream_protocol);
   Listener cut([](int fd) {
     ReadHead(fd);
     Send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello");
   });
-  EXPECT_EQ(Fetch(To(cut)).error().code, Errc::upstream_protocol);
+  EXPECT_EQ(FetchUrl(To(cut)).error().code, Errc::upstream_protocol);
 }
 
 TEST(Fetch, UrlsThatAreNotHttps) {
@@ -224,14 +224,14 @@ TEST(Fetch, UrlsThatAreNotHttps) {
         std::string("https://user@idp.example/"), std::string("x"), std::string()}) {
     FetchRequest r;
     r.url = url;
-    EXPECT_EQ(Fetch(r).error().code, Errc::config_invalid) << url;
+    EXPECT_EQ(FetchUrl(r).error().code, Errc::config_invalid) << url;
   }
   FetchRequest r;
   r.allow_loopback_http = true;
   for (const std::string& url : {std::string("http://example.com/"), "http://127.0.0.1.evil:" + p,
                                  "http://localhost@evil:" + p, "http://2130706434:" + p}) {
     r.url = url;
-    EXPECT_EQ(Fetch(r).error().code, Errc::config_invalid) << url;
+    EXPECT_EQ(FetchUrl(r).error().code, Errc::config_invalid) << url;
   }
   EXPECT_EQ(server.connections(), 0);
 }
@@ -244,7 +244,7 @@ TEST(Fetch, InternalAddressesAreNotConnectedTo) {
     FetchRequest r;
     r.url = "https://" + std::string(host) + ":" + server.port() + "/";
     r.timeout = milliseconds(500);
-    auto got = Fetch(r);
+    auto got = FetchUrl(r);
     ASSERT_FALSE(got) << host;
     EXPECT_EQ(got.error().code, Errc::upstream_unreachable) << host;
     EXPECT_THAT(got.error().detail, HasSubstr("allow_addresses")) << host;
@@ -260,7 +260,7 @@ TEST(Fetch, NoProxyFromTheEnvironment) {
   Listener proxy([](int fd) { ReadHead(fd); });
   ::setenv("http_proxy", ("http://127.0.0.1:" + proxy.port()).c_str(), 1);
   ::setenv("ALL_PROXY", ("http://127.0.0.1:" + proxy.port()).c_str(), 1);
-  EXPECT_TRUE(Fetch(To(server)));
+  EXPECT_TRUE(FetchUrl(To(server)));
   ::unsetenv("http_proxy");
   ::unsetenv("ALL_PROXY");
   EXPECT_EQ(proxy.connections(), 0);
@@ -270,13 +270,13 @@ TEST(Fetch, RequestsThatCannotBeSent) {
   FetchRequest r;
   r.url = "https://example.com/";
   r.method = "DELETE";
-  EXPECT_EQ(Fetch(r).error().code, Errc::config_invalid);
+  EXPECT_EQ(FetchUrl(r).error().code, Errc::config_invalid);
   r.method = "GET";
   r.headers = {{"A", "b\r\nEvil: 1"}};
-  EXPECT_EQ(Fetch(r).error().code, Errc::config_invalid);
+  EXPECT_EQ(FetchUrl(r).error().code, Errc::config_invalid);
   r.headers.clear();
   r.allow_addresses = {"10.0.0.0/33"};
-  EXPECT_EQ(Fetch(r).error().code, Errc::config_invalid);
+  EXPECT_EQ(FetchUrl(r).error().code, Errc::config_invalid);
 }
 
 TEST(AddressFilter, PublicAndInternal) {
@@ -392,19 +392,19 @@ TEST(Fetch, HttpsWithOurOwnAuthorityOnly) {
   FetchRequest r;
   r.url = "https://127.0.0.1:" + server.port() + "/";
   r.allow_addresses = {"127.0.0.0/8"};
-  EXPECT_EQ(Fetch(r).error().code, Errc::upstream_unreachable)
+  EXPECT_EQ(FetchUrl(r).error().code, Errc::upstream_unreachable)
       << "not signed by a system authority";
   r.ca_file = testing::TempDir() + "fetch_test_ca.pem";
   identity.Write(r.ca_file);
-  auto got = Fetch(r);
+  auto got = FetchUrl(r);
   ASSERT_TRUE(got) << got.error().detail;
   EXPECT_EQ(got->body, "ok");
   r.url = "https://localhost:" + server.port() + "/";
   r.allow_addresses.push_back("::1");
-  EXPECT_EQ(Fetch(r).error().code, Errc::upstream_unreachable)
+  EXPECT_EQ(FetchUrl(r).error().code, Errc::upstream_unreachable)
       << "the certificate is for 127.0.0.1";
   r.ca_file = "/nonexistent.pem";
-  EXPECT_FALSE(Fetch(r));
+  EXPECT_FALSE(FetchUrl(r));
   SSL_CTX_free(ctx);
 }
 
