@@ -4,13 +4,22 @@ import json
 
 import pytest
 
-from kit import clients, pans
+import conftest
+from kit import capture, clients, pans
 from kit.conformance import run_suite
 from kit.mcp import LEGACY, MODERN, Mcp
 from kit.parts import UPSTREAM_SECRET
 from kit.paths import NODE, NODE_DIR
 from kit.process import eventually
 from raw_upstream import RawUpstream
+
+
+@pytest.fixture(autouse=True)
+def not_captured():
+    """Nothing here comes through the gateway: the search for leaks must not see it."""
+    capture.pause()
+    yield
+    capture.use(conftest.run_dir() / "capture")
 
 
 @pytest.mark.parametrize("revision", [MODERN, "2025-11-25"])

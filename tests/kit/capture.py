@@ -14,6 +14,12 @@ def use(directory: pathlib.Path) -> None:
     _dir = directory
 
 
+def pause() -> None:
+    """For traffic that does not come through the gateway."""
+    global _dir
+    _dir = None
+
+
 def received(data: bytes | str) -> None:
     """Keeps what a client saw. Each worker appends to its own file."""
     if _dir is None or not data:
