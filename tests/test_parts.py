@@ -97,3 +97,16 @@ def test_spellings_find_numbers_in_base64():
         assert pans.shown_in(encoded) == ["text"]
     assert pans.shown_in(json.dumps({"a": "no card 4111 1111 1111 1112"})) == []
     assert pans.masked_last4("4485 2757 4230 8327") == "**** **** **** 8327"
+
+
+@pytest.mark.parametrize("revision", [MODERN, "2025-11-25"])
+def test_the_hop_does_not_weaken_the_suite(scratch, upstream, revision):
+    """Suite → hop → upstream: all still pass, DNS rebinding included."""
+    from types import SimpleNamespace
+    from kit.parts import Hop
+    hop = Hop(scratch, SimpleNamespace(port=upstream.port), UPSTREAM_SECRET, f"hop-{revision}")
+    try:
+        outcome = run_suite(f"http://127.0.0.1:{hop.port}/mcp", revision, scratch / f"hop-{revision}")
+    finally:
+        hop.stop()
+    assert outcome.failed_scored == [], outcome.why()

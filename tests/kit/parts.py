@@ -192,7 +192,7 @@ class Gateway:
             "identity": {
                 "providers": [{
                     "name": o.name,
-                    "oidc": {"issuer": o.issuer, "audience": self.oidc.audience,
+                    "oidc": {"issuer": o.issuer, "audience": self.oidc.audience, "allow_loopback_http": True,
                              "claims": {"user": "email", "groups": "groups"}},
                 } for o in issuers],
                 "agents": [{"name": "agent-refunds", "match": {"provider": "corp", "client_id": "agent-refunds"},
