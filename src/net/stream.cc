@@ -110,6 +110,7 @@ void Stream::OnRead(boost::system::error_code error, size_t n) {
   dozing_ = false;
   if (error) ended_ = true;
   if (!tls_) {
+    clean_ = error == asio::error::eof;
     end_ += n;
     return Arrived();
   }
@@ -167,6 +168,7 @@ bool Stream::Decrypt() {
     if (outcome == TlsEngine::Outcome::want_more) break;
     if (outcome != TlsEngine::Outcome::ok) {
       ended_ = true;
+      clean_ = outcome == TlsEngine::Outcome::ended;
       break;
     }
   }

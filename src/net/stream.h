@@ -69,6 +69,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
 
   /// The peer has closed or reset its side, or the connection was closed here.
   bool ended() const { return ended_; }
+  /// It said so: by a FIN, under TLS by a close_notify. A reset or a cut is not clean.
+  bool ended_cleanly() const { return clean_ && !closed_; }
   /// Called once when that happens and nobody waits in More(). Empty: not any more.
   void OnEnd(std::function<void()> f) { on_end_ = std::move(f); }
   /// Called once for bytes that come while nobody waits in More().
@@ -110,7 +112,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   std::unique_ptr<char[]> sealed_;  // what a read under TLS goes into
   Reading reading_ = Reading::nothing;
   bool dozing_ = false;
-  bool ended_ = false, closed_ = false, broken_ = false;
+  bool ended_ = false, clean_ = false, closed_ = false, broken_ = false;
   Parking reader_, writer_;
   Deadline doze_;
   std::function<void()> on_end_, on_data_;
