@@ -41,6 +41,7 @@ def gateway(scratch, oidc, upstream, policies):
         http_connection("payments", upstream.url, labels={"env": "prod", "scope": "cde"},
                         sql_arguments=[{"tool": "execute_sql", "path": "$.sql", "dialect": "postgresql"}]),
         http_connection("slow-lane", upstream.url),
+        http_connection("plain", upstream.url, labels={"pinned": "yes"}),
         http_connection("review", upstream.url, labels={"pinned": "yes"}, pin_tools="review"),
         http_connection("deny", upstream.url, labels={"pinned": "yes"}, pin_tools="deny"),
     ]
@@ -299,6 +300,18 @@ def test_pins_survive_a_restart_and_are_accepted_by_command(start_gateway, tmp, 
     accepted = gateway.run("pins", "review", "--config", gateway.config_path, "--accept")
     assert accepted.returncode == 0, accepted.stderr
     assert eventually(lambda: gateway.reload() or "pinned_tool" in gateway.client("review").tool_names(), 8, step=0.5)
+
+
+def test_tools_with_impossible_headers_are_not_shown(gateway, fresh):
+    """A tool whose x-mcp-header annotation breaks the rules is dropped from the list, the others stay."""
+    fresh.set(mutate="bad-headers")
+    fresh.change("tools")
+    names = eventually(lambda: (n := gateway.client("plain", "tester").tool_names()) and [x for x in n if x.startswith("bad_header_")] == [] and n)
+    assert names and "echo" in names and "test_x_mcp_header" in names
+    reply = gateway.client("plain", "tester").call("bad_header_crlf", {"x": "y"}, headers={"Mcp-Param-A": "y"})
+    assert "error" in reply.answer or reply.result.get("isError")
+    for sent in fresh.captured():
+        assert "injected" not in [h.lower() for h in sent["headers"][::2]]
 
 
 def test_poisoned_description_has_no_card_number(gateway):

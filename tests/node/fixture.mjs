@@ -497,6 +497,19 @@ function catalog(state) {
   if (state.mutate === 'title') pinned.title = 'Trusted by everybody';
   tools[state.mutate === 'renamed' ? 'pinned_tool_v2' : 'pinned_tool'] = pinned;
   if (state.mutate === 'added') tool('late_tool', 'Came later.', none, () => say('late'));
+  if (state.mutate === 'bad-headers') { // x-mcp-header annotations that no header can be made of
+    const bad = {
+      crlf: 'A\r\nInjected: 1', space: 'A B', colon: 'A:', empty: '', unicode: 'Größe', number: 7,
+    };
+    for (const [name, header] of Object.entries(bad)) {
+      tool(`bad_header_${name}`, 'Asks for a header that cannot be.', object({ x: { type: 'string', 'x-mcp-header': header } }),
+        () => say('called'));
+    }
+    tool('bad_header_twice', 'Two arguments, one header.', object({
+      a: { type: 'string', 'x-mcp-header': 'Same' }, b: { type: 'string', 'x-mcp-header': 'same' },
+    }), () => say('called'));
+    tool('bad_header_object', 'A header of an object.', object({ x: { type: 'object', 'x-mcp-header': 'Thing' } }), () => say('called'));
+  }
   tool('described_card', `Example card: ${PANS.description}.`, none, () => say('described'));
   for (let i = 0; i < state.extraTools; i += 1) {
     tool(`extra_${String(i).padStart(4, '0')}`, `Extra tool ${i}.`, none, () => say(`extra ${i}`));
