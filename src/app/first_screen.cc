@@ -1,0 +1,223 @@
+#include "app/first_screen.h"
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <future>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "ledger/reader.h"
+#include "ledger/replay.h"
+#include "ledger/verify.h"
+#include "net/event.h"
+
+namespace sallyport::app {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kGreen = "32";
+constexpr const char* kRed = "31";
+constexpr const char* kYellow = "33";
+constexpr const char* kBold = "1";
+constexpr const char* kDim = "2";
+
+/// One POST on the executor's shard; fulfils `done`.
+boost::asio::awaitable<void> Post(
+    std::shared_ptr<net::HttpClient> client, net::Url url, net::Headers headers, std::string body,
+    std::shared_ptr<std::promise<Result<std::pair<int, std::string>>>> done) {
+  auto response =
+      co_await client->Send(url.origin, "POST", url.target, std::move(headers), std::move(body));
+  if (!response) {
+    done->set_value(std::unexpected(response.error()));
+    co_return;
+  }
+  auto text = co_await (*response)->ReadAll(16 << 20);
+  if (!text) {
+    done->set_value(std::unexpected(text.error()));
+    co_return;
+  }
+  done->set_value(std::pair((*response)->status(), std::move(*text)));
+}
+
+/// The text of a tool result, or of a JSON-RPC error.
+std::string TextOf(const json& message) {
+  if (const auto error = message.find("error"); error != message.end()) {
+    return error->contains("message") ? (*error)["message"].get<std::string>() : error->dump();
+  }
+  const json content = message.value("/result/content"_json_pointer, json::array());
+  return content.empty() || !content[0].contains("text") ? message.dump()
+                                                         : content[0]["text"].get<std::string>();
+}
+
+/// The line of `text` that holds `needle`, trimmed.
+std::string LineWith(const std::string& text, std::string_view needle) {
+  const size_t at = text.find(needle);
+  if (at == std::string::npos) return {};
+  size_t from = text.rfind('\n', at), to = text.find('\n', at);
+  from = from == std::string::npos ? 0 : from + 1;
+  while (from < at && text[from] == ' ') ++from;
+  return text.substr(from, to == std::string::npos ? to : to - from);
+}
+
+}  // namespace
+
+FirstScreen::FirstScreen(const DemoIssuer& issuer, Place place,
+                         boost::asio::any_io_executor executor)
+    : issuer_(issuer),
+      place_(std::move(place)),
+      executor_(std::move(executor)),
+      terminal_(isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr) {}
+
+std::string FirstScreen::Paint(const char* colour, const std::string& text) const {
+  return terminal_ ? std::string("\033[") + colour + "m" + text + "\033[0m" : text;
+}
+
+Result<FirstScreen::Reply> FirstScreen::Call(const std::string& token, const std::string& tool,
+                                             const std::string& arguments) {
+  const std::string body =
+      R"({"jsonrpc":"2.0","id":)" + std::to_string(++id_) +
+      R"(,"method":"tools/call","params":{"name":")" + tool + R"(","arguments":)" + arguments +
+      R"(,"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",)"
+      R"("io.modelcontextprotocol/clientCapabilities":{},)"
+      R"("io.modelcontextprotocol/clientInfo":{"name":"sallyport-dev","version":"1"}}}})";
+  net::Headers headers{{"Authorization", "Bearer " + token},
+                       {"Content-Type", "application/json"},
+                       {"Accept", "application/json, text/event-stream"},
+                       {"MCP-Protocol-Version", "2026-07-28"},
+                       {"Mcp-Method", "tools/call"},
+                       {"Mcp-Name", tool}};
+  SALLYPORT_TRY(net::Url url, net::ParseUrl(place_.mcp_url));
+  auto done = std::make_shared<std::promise<Result<std::pair<int, std::string>>>>();
+  auto future = done->get_future();
+  const auto begun = std::chrono::steady_clock::now();
+  net::Post(executor_, [executor = executor_, url, headers, body, done]() mutable {
+    std::shared_ptr<net::HttpClient> client = net::HttpClient::Make(executor, {});
+    net::Spawn(executor,
+               Post(std::move(client), std::move(url), std::move(headers), std::move(body), done));
+  });
+  if (future.wait_for(std::chrono::seconds(20)) != std::future_status::ready) {
+    return Fail(Errc::upstream_timeout, "the gate did not answer in 20 s");
+  }
+  SALLYPORT_TRY(auto answer, future.get());
+  return Reply{.status = answer.first,
+               .body = std::move(answer.second),
+               .milliseconds = std::chrono::duration<double, std::milli>(
+                                   std::chrono::steady_clock::now() - begun)
+                                   .count()};
+}
+
+Result<> FirstScreen::MaskedCard(const std::string& token) {
+  SALLYPORT_TRY(const Reply reply, Call(token, "get_order", R"({"id":"o_1a2b3c4d"})"));
+  const std::string line = LineWith(TextOf(json::parse(reply.body, nullptr, false)), "card_number");
+  if (line.find('*') == std::string::npos)
+    return Fail(Errc::mask_failed, "get_order came back without a masked card number");
+  std::printf("  %s agent-refunds  get_order     %s   %s\n", Paint(kGreen, "✓").c_str(),
+              line.c_str(), Paint(kDim, "masked on its way back").c_str());
+  return {};
+}
+
+Result<> FirstScreen::DeniedExport(const std::string& token) {
+  SALLYPORT_TRY(const Reply reply, Call(token, "export_all", "{}"));
+  const json message = json::parse(reply.body, nullptr, false);
+  if (!message.value("/result/isError"_json_pointer, false))
+    return Fail(Errc::internal, "export_all was not denied");
+  std::printf("  %s agent-refunds  export_all    denied: %s\n", Paint(kRed, "✗").c_str(),
+              TextOf(message).c_str());
+  return {};
+}
+
+Result<> FirstScreen::HeldRefund(const std::string& token) {
+  SALLYPORT_TRY(
+      const Reply reply,
+      Call(token, "refund_order", R"({"order_id":"o_1a2b3c4d","amount":900,"currency":"EUR"})"));
+  const json message = json::parse(reply.body, nullptr, false);
+  const std::string reason =
+      message.value("/result/structuredContent/gateway/reason"_json_pointer, std::string());
+  if (reason != "approval-required")
+    return Fail(Errc::internal, "a refund of 900 EUR did not ask for approval");
+  std::printf(
+      "  %s agent-refunds  refund_order  900 EUR needs approval by leads-one: not forwarded\n",
+      Paint(kYellow, "…").c_str());
+  return {};
+}
+
+Result<> FirstScreen::StolenToken() {
+  SALLYPORT_TRY(const std::string stolen,
+                issuer_.Token("agent-refunds", "https://another-service.example"));
+  SALLYPORT_TRY(const Reply reply, Call(stolen, "get_order", R"({"id":"o_1a2b3c4d"})"));
+  if (reply.status != 401)
+    return Fail(Errc::internal, "a token for another service was not refused");
+  std::printf(
+      "  %s stolen token   get_order     HTTP 401: issued for another service, not for this gate\n",
+      Paint(kRed, "✗").c_str());
+  SALLYPORT_TRY(const std::string gone, issuer_.Token("contractor"));
+  SALLYPORT_TRY(const Reply unknown, Call(gone, "get_order", R"({"id":"o_1a2b3c4d"})"));
+  const json message = json::parse(unknown.body, nullptr, false);
+  if (!message.contains("error"))
+    return Fail(Errc::internal, "the off-boarded contractor was not refused");
+  std::printf("  %s contractor     get_order     %s: off-boarded, no rule knows them\n",
+              Paint(kRed, "✗").c_str(), TextOf(message).c_str());
+  return {};
+}
+
+Result<> FirstScreen::ReplayAndVerify() {
+  ledger::SearchCriteria criteria;
+  criteria.agent = "agent-refunds";
+  SALLYPORT_TRY(const auto found, ledger::Search(place_.data_dir, criteria));
+  const json first = found.empty() ? json() : json::parse(found.front().json, nullptr, false);
+  const std::string session =
+      first.is_object() ? first.value("/session/id"_json_pointer, std::string()) : "";
+  if (session.empty())
+    return Fail(Errc::internal, "the log does not name the session of agent-refunds");
+  std::printf("\n%s\n", Paint(kBold, "Replay of session " + session).c_str());
+  SALLYPORT_TRY(const std::string replay,
+                ledger::RenderReplay(place_.data_dir, session, ledger::ReplayFormat::text));
+  std::printf("%s\n", replay.c_str());
+
+  const ledger::VerifyReport report = ledger::VerifyDataDir(place_.data_dir, place_.vkey, {});
+  if (!report.ok()) return Fail(Errc::internal, "the log does not verify");
+  std::printf("%s %s\n", Paint(kGreen, "✓").c_str(), report.Summary().c_str());
+  return {};
+}
+
+void FirstScreen::Connect(const std::string& token) const {
+  std::printf("\n%s\n", Paint(kBold, "Connect an MCP client as agent-refunds").c_str());
+  std::printf(
+      "  claude mcp add --transport http payments %s \\\n    --header \"Authorization: Bearer "
+      "%s\"\n\n",
+      place_.mcp_url.c_str(), token.c_str());
+  std::printf(
+      "  {\"mcpServers\": {\"payments\": {\"type\": \"http\", \"url\": \"%s\",\n"
+      "    \"headers\": {\"Authorization\": \"Bearer $TOKEN\"}}}}\n\n",
+      place_.mcp_url.c_str());
+  std::printf(
+      "  TOKEN=$(curl -s %s -d grant_type=client_credentials -d client_id=support -d "
+      "client_secret=dev | jq -r .access_token)\n",
+      issuer_.token_endpoint().c_str());
+  std::printf("\n%s\n", Paint(kBold, "Look further").c_str());
+  std::printf("  sallyport audit verify %s --key '%s'\n", place_.data_dir.c_str(),
+              place_.vkey.c_str());
+  std::printf("  sallyport audit tail %s --follow\n", place_.data_dir.c_str());
+  std::printf("  configuration %s   metrics %s/metrics\n", place_.config.c_str(),
+              place_.ops.c_str());
+  std::printf("\nRunning until Ctrl-C.\n");
+  std::fflush(stdout);
+}
+
+Result<> FirstScreen::Show() {
+  SALLYPORT_TRY(const std::string agent, issuer_.Token("agent-refunds"));
+  std::printf("%s loopback only, demo identities, demo data. Not for cardholder data.\n\n",
+              Paint(kBold, "sallyport " SALLYPORT_VERSION " dev:").c_str());
+  SALLYPORT_CHECK(MaskedCard(agent));
+  SALLYPORT_CHECK(DeniedExport(agent));
+  SALLYPORT_CHECK(HeldRefund(agent));
+  SALLYPORT_CHECK(StolenToken());
+  SALLYPORT_CHECK(ReplayAndVerify());
+  Connect(agent);
+  return {};
+}
+
+}  // namespace sallyport::app

@@ -1,0 +1,340 @@
+#include "app/gateway.h"
+
+#include <atomic>
+#include <sys/resource.h>
+#include <thread>
+
+#include "app/keys.h"
+#include "app/ops.h"
+#include "app/read_spool.h"
+#include "config/load.h"
+#include "gate/gate.h"
+#include "identity/verifier.h"
+#include "ledger/writer.h"
+#include "mask/masker.h"
+#include "mcp/frontend.h"
+#include "net/event.h"
+#include "net/fetch.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
+#include "net/shards.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "policy/rules.h"
+#include "secrets/source.h"
+
+namespace sallyport::app {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+Result<std::shared_ptr<const mask::Masker>> MakeMasker(const config::Root& root,
+                                                       const Secret& token_key) {
+  return mask::Masker::Make(root.masking.detectors, token_key);
+}
+
+/// The secret of `ref`, or the one kept in the data directory.
+Result<Secret> SecretOr(const std::optional<secrets::Ref>& ref, const fs::path& kept,
+                        Result<Secret> (*make)(const fs::path&)) {
+  return ref ? secrets::Resolve(*ref) : make(kept);
+}
+
+/// Everything that a line of the operational log may hold is masked too (I2).
+void MaskLogLines(std::shared_ptr<const mask::Masker> masker) {
+  obs::SetLineFilter([masker = std::move(masker)](std::string& line) {
+    std::string masked;
+    mask::Tally tally;
+    if (masker->MaskText(line, {}, masked, tally)) line = std::move(masked);
+  });
+}
+
+}  // namespace
+
+/// Members are destroyed in reverse: first what serves, then what it serves with, the ledger last.
+struct Gateway::Impl {
+  config::Root root;
+  Secret token_key;
+  std::unique_ptr<ledger::Ledger> ledger;
+  std::unique_ptr<gate::Gate> gate;
+  std::shared_ptr<const mask::Masker> masker;
+  std::unique_ptr<net::Shards> shards;
+  std::unique_ptr<identity::TokenVerifier> verifier;
+  std::unique_ptr<mcp::Frontend> frontend;
+  std::shared_ptr<net::TlsServer> tls;
+  std::vector<std::unique_ptr<net::HttpServer>> listeners;
+  std::unique_ptr<net::HttpServer> ops;
+  std::atomic<bool> stopped = false;
+
+  Result<> OpenLedger();
+  Result<> BuildPath();
+  Result<> BuildIdentity();
+  Result<> BuildFrontend();
+  Result<> Listen();
+  Result<> RecordStart();
+  void DeclareMetrics();
+  std::vector<ReadyCheck> Checks() const;
+  Result<> Apply(config::Root fresh);
+};
+
+Result<> Gateway::Impl::OpenLedger() {
+  const fs::path& dir = root.server.data_dir;
+  std::error_code error;
+  fs::create_directories(dir, error);
+  if (error)
+    return Fail(Errc::io_failed, "cannot make data_dir " + dir.string() + ": " + error.message());
+  fs::permissions(dir, fs::perms::owner_all, error);
+  fs::create_directory(dir / "reads", error);
+  fs::create_directory(dir / "state", error);
+  ledger::Options options;
+  options.data_dir = dir;
+  options.origin = root.evidence.origin;
+  options.durability =
+      root.evidence.strict ? ledger::Durability::strict : ledger::Durability::group;
+  SALLYPORT_TRY(options.signing_key,
+                SecretOr(root.evidence.signing_key, dir / "state/log-ed25519.key", SigningKeyFile));
+  SALLYPORT_TRY(ledger, ledger::Ledger::Open(std::move(options)));
+  return {};
+}
+
+Result<> Gateway::Impl::BuildPath() {
+  SALLYPORT_TRY(auto rules, policy::RuleSet::Compile(root.policies));
+  gate = std::make_unique<gate::Gate>(*ledger, rules,
+                                      gate::Gate::Options{.always_strict = root.evidence.strict});
+  SALLYPORT_TRY(token_key, SecretOr(root.masking.token_key,
+                                    root.server.data_dir / "state/token.key", KeyFile));
+  SALLYPORT_TRY(masker, MakeMasker(root, token_key));
+  MaskLogLines(masker);
+  const size_t count = root.server.shards != 0 ? root.server.shards
+                                               : std::max(1u, std::thread::hardware_concurrency());
+  shards = std::make_unique<net::Shards>(count);
+  return {};
+}
+
+Result<> Gateway::Impl::BuildIdentity() {
+  identity::TokenVerifier::Options options;
+  options.observe = [](const identity::IssuerEvent& event) {
+    if (event.outcome) {
+      obs::Log(obs::Level::info, "identity.keys_fetched",
+               {{"provider", event.provider}, {"keys", event.keys}});
+    } else {
+      obs::Log(obs::Level::warn, "identity.keys_not_fetched",
+               {{"provider", event.provider}, {"detail", event.outcome.error().detail}});
+    }
+  };
+  SALLYPORT_TRY(verifier,
+                identity::TokenVerifier::Create({root.providers, root.agents}, net::FetchUrl,
+                                                SystemClock(), std::move(options)));
+  return {};
+}
+
+Result<> Gateway::Impl::Listen() {
+  const auto handler = [f = frontend.get()](net::HttpExchange& exchange) {
+    return f->Handle(exchange);
+  };
+  const auto refused = [this](const std::string& address, int, Errc reason,
+                              std::string_view detail) {
+    op::Evidence evidence;
+    evidence.type = op::EventType::request_refused;
+    evidence.address = address;
+    evidence.reason = reason;
+    evidence.detail = detail;
+    (void)gate->Record(std::move(evidence));
+  };
+  for (const auto& [address, secure] :
+       {std::pair(root.server.https, true), std::pair(root.server.http, false)}) {
+    if (address.empty()) continue;
+    net::HttpServer::Options options;
+    options.address = address;
+    options.limits = root.server.limits.http;
+    options.handler = handler;
+    options.on_refused = refused;
+    if (secure) options.tls = tls;
+    SALLYPORT_TRY(auto listener, net::HttpServer::Listen(*shards, std::move(options)));
+    listeners.push_back(std::move(listener));
+  }
+  if (!root.server.ops.empty()) {
+    SALLYPORT_TRY(ops, ListenOps(*shards, root.server.ops, [this] { return Checks(); }));
+  }
+  return {};
+}
+
+Result<> Gateway::Impl::RecordStart() {
+  if (ledger->recovery().created) {
+    op::Evidence evidence;
+    evidence.type = op::EventType::log_init;
+    evidence.detail = "origin " + ledger->origin();
+    SALLYPORT_CHECK(gate->Record(std::move(evidence)));
+  }
+  if (ledger->recovery().dropped_bytes > 0) {
+    op::Evidence evidence;
+    evidence.type = op::EventType::log_recovered;
+    evidence.count = ledger->recovery().dropped_bytes;
+    evidence.detail = "bytes of a torn tail dropped at start";
+    SALLYPORT_CHECK(gate->Record(std::move(evidence)));
+  }
+  op::Evidence evidence;
+  evidence.type = op::EventType::log_start;
+  evidence.policy_version = gate->rules()->version();
+  evidence.detail = "sallyport " SALLYPORT_VERSION ", durability " +
+                    std::string(root.evidence.strict ? "strict" : "group");
+  return gate->Record(std::move(evidence));
+}
+
+std::vector<ReadyCheck> Gateway::Impl::Checks() const {
+  std::vector<ReadyCheck> checks;
+  checks.push_back(
+      {"evidence log", gate->healthy(), gate->healthy() ? "" : ledger->stats().failure});
+  for (const identity::IssuerStatus& issuer : verifier->Status()) {
+    const bool usable = issuer.state == identity::IssuerStatus::State::ready ||
+                        issuer.state == identity::IssuerStatus::State::stale;
+    checks.push_back({"identity provider " + issuer.provider, usable, issuer.last_error});
+  }
+  checks.push_back({"accepting", !stopped, stopped ? "draining" : ""});
+  return checks;
+}
+
+void Gateway::Impl::DeclareMetrics() {
+  obs::Registry& m = obs::Metrics();
+  m.Observe("sallyport_ledger_entries", "Entries in the evidence log",
+            [this] { return double(ledger->stats().size); });
+  m.Observe("sallyport_ledger_unpublished", "Entries that no published checkpoint covers yet",
+            [this] { return double(ledger->stats().queued); });
+  m.Observe("sallyport_ledger_unavailable",
+            "1 when the evidence log has failed and service has stopped",
+            [this] { return gate->healthy() ? 0.0 : 1.0; });
+  m.Observe("sallyport_ledger_commit_p50_seconds", "Median of the latest commits",
+            [this] { return double(ledger->stats().commit_p50_us) / 1e6; });
+  m.Observe("sallyport_ledger_commit_p99_seconds", "99th percentile of the latest commits",
+            [this] { return double(ledger->stats().commit_p99_us) / 1e6; });
+  m.Observe("sallyport_http_connections", "Open client connections", [this] {
+    size_t n = 0;
+    for (const auto& listener : listeners) n += listener->connections();
+    return double(n);
+  });
+  m.Observe("sallyport_http_active", "Requests in progress", [this] {
+    size_t n = 0;
+    for (const auto& listener : listeners) n += listener->active();
+    return double(n);
+  });
+  m.Observe("sallyport_policy_rules", "Rules in force",
+            [this] { return double(gate->rules()->size()); });
+  m.Observe("sallyport_log_lines_dropped_total", "Operational log lines that could not be written",
+            [] { return double(obs::LinesDropped()); });
+}
+
+Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
+  auto impl = std::make_unique<Impl>();
+  impl->root = std::move(root);
+  if (impl->root.server.tls) {
+    SALLYPORT_TRY(impl->tls,
+                  net::TlsServer::Make({.certificate_file = impl->root.server.tls->cert,
+                                        .key_file = impl->root.server.tls->key.name,
+                                        .min_version = impl->root.server.tls->min_version}));
+  }
+  SALLYPORT_CHECK(impl->OpenLedger());
+  SALLYPORT_CHECK(impl->BuildPath());
+  SALLYPORT_CHECK(impl->RecordStart());
+  SALLYPORT_CHECK(impl->BuildIdentity());
+  SALLYPORT_CHECK(impl->BuildFrontend());
+  SALLYPORT_CHECK(impl->Listen());
+  impl->DeclareMetrics();
+  impl->verifier->Start();
+  impl->shards->Start();
+  for (const std::string& note : impl->root.notes)
+    obs::Log(obs::Level::warn, "config.note", {{"note", note}});
+  obs::Log(obs::Level::info, "gateway.started",
+           {{"public_url", impl->root.server.public_url},
+            {"rules", impl->gate->rules()->size()},
+            {"origin", impl->ledger->origin()},
+            {"vkey", impl->ledger->vkey()}});
+  return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
+}
+
+Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Gateway::~Gateway() { Stop(milliseconds(0)); }
+
+void Gateway::Tick() {
+  TakeReadings(impl_->root.server.data_dir, *impl_->masker, *impl_->gate);
+  impl_->frontend->Tick();
+}
+
+Result<> Gateway::Impl::Apply(config::Root fresh) {
+  const auto& a = root.server;
+  const auto& b = fresh.server;
+  if (a.https != b.https || a.http != b.http || a.ops != b.ops || a.data_dir != b.data_dir ||
+      a.shards != b.shards || root.evidence.origin != fresh.evidence.origin ||
+      a.public_url != b.public_url) {
+    return Fail(Errc::config_invalid,
+                "listeners, public_url, data_dir, shards and origin change at a restart only");
+  }
+  SALLYPORT_TRY(auto rules, policy::RuleSet::Compile(fresh.policies));
+  SALLYPORT_TRY(auto fresh_masker, MakeMasker(fresh, token_key));
+  if (tls) SALLYPORT_CHECK(tls->Reload());
+  SALLYPORT_CHECK(frontend->Reload(fresh, fresh_masker));
+  SALLYPORT_CHECK(gate->Replace(std::move(rules)));
+  masker = std::move(fresh_masker);
+  MaskLogLines(masker);
+  for (const auto& listener : listeners) listener->SetLimits(fresh.server.limits.http);
+  root = std::move(fresh);
+  return {};
+}
+
+Result<> Gateway::Reload() {
+  config::LoadResult loaded = config::LoadFile(impl_->root.file);
+  Result<> applied =
+      Fail(Errc::config_invalid, "see `sallyport validate " + impl_->root.file.string() + "`");
+  if (loaded.root) applied = impl_->Apply(std::move(*loaded.root));
+  if (!applied) {
+    op::Evidence evidence;
+    evidence.type = op::EventType::config_refused;
+    evidence.reason = applied.error().code;
+    evidence.policy_version = impl_->gate->rules()->version();
+    evidence.detail = "the configuration in force stays";
+    (void)impl_->gate->Record(std::move(evidence));
+    obs::Log(obs::Level::error, "config.refused", {{"detail", applied.error().detail}});
+    return applied;
+  }
+  obs::Log(obs::Level::info, "config.loaded",
+           {{"policy_version", impl_->gate->rules()->version()}});
+  return {};
+}
+
+void Gateway::Stop(milliseconds grace) {
+  if (impl_->stopped) return;
+  impl_->stopped = true;
+  for (const auto& listener : impl_->listeners) listener->Drain();
+  const auto end = std::chrono::steady_clock::now() + grace;
+  const auto busy = [this] {
+    for (const auto& listener : impl_->listeners) {
+      if (listener->active() > 0) return true;
+    }
+    return false;
+  };
+  impl_->frontend->Drain();
+  while (busy() && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(milliseconds(10));
+  impl_->frontend->CloseAll();
+  impl_->verifier->Stop();
+  TakeReadings(impl_->root.server.data_dir, *impl_->masker, *impl_->gate);
+  op::Evidence evidence;
+  evidence.type = op::EventType::log_stop;
+  evidence.detail = busy() ? "stopped with calls in progress" : "stopped";
+  (void)impl_->gate->Record(std::move(evidence));
+  obs::Log(obs::Level::info, "gateway.stopped", {{"clean", !busy()}});
+  impl_->listeners.clear();
+  impl_->ops.reset();
+  impl_->shards->Stop();
+  (void)impl_->ledger->Close();
+}
+
+bool Gateway::ready() const {
+  for (const ReadyCheck& check : impl_->Checks()) {
+    if (!check.ok) return false;
+  }
+  return true;
+}
+std::string Gateway::vkey() const { return impl_->ledger->vkey(); }
+const config::Root& Gateway::root() const { return impl_->root; }
+
+}  // namespace sallyport::app

@@ -1,0 +1,178 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+
+#include "app/exit_code.h"
+#include "app/verbs.h"
+
+namespace sallyport::app {
+namespace {
+
+/// The command that was chosen, ready to run.
+using Chosen = std::function<int()>;
+
+CLI::App* Command(CLI::App& parent, const char* name, const char* what, const char* example) {
+  CLI::App* command = parent.add_subcommand(name, what);
+  command->footer(std::string("Example:\n  ") + example);
+  return command;
+}
+
+void AddService(CLI::App& root, Chosen& chosen) {
+  static DevOptions dev;
+  CLI::App* c =
+      Command(root, "dev", "Everything on loopback with nothing to configure, and a first screen",
+              "sallyport dev --port-base 7300");
+  c->add_option("--port-base", dev.port_base, "first of five ports")->capture_default_str();
+  c->add_option("--state", dev.state, "keep keys and log here (default: removed at the end)");
+  c->add_flag("--json", dev.json, "one JSON line when ready instead of the screen");
+  c->callback([&chosen] { chosen = [] { return RunDev(dev); }; });
+
+  static ServeOptions serve;
+  c = Command(root, "serve", "The gateway",
+              "sallyport serve --config /etc/sallyport/sallyport.yaml");
+  c->add_option("--config", serve.config, "configuration file")->required();
+  c->callback([&chosen] { chosen = [] { return RunServe(serve); }; });
+
+  static ValidateOptions validate;
+  c = Command(root, "validate", "Checks a configuration as start-up does, without starting",
+              "sallyport validate sallyport.yaml");
+  c->add_option("config", validate.config, "configuration file")->required();
+  c->add_flag("--json", validate.json, "problems as JSON");
+  c->callback([&chosen] { chosen = [] { return RunValidate(validate); }; });
+}
+
+void AddPolicy(CLI::App& root, Chosen& chosen) {
+  CLI::App* policy = Command(root, "policy", "Tests and explains the rules",
+                             "sallyport policy test --config sallyport.yaml policy_test.yaml");
+  policy->require_subcommand(1);
+
+  static PolicyTestOptions test;
+  CLI::App* c = Command(*policy, "test", "Runs policy tests and says which rules they cover",
+                        "sallyport policy test --config sallyport.yaml policy_test.yaml");
+  c->add_option("--config", test.config, "configuration file")->required();
+  c->add_option("tests", test.tests, "files with tests")->required();
+  c->add_flag("--json", test.json, "result as JSON");
+  c->callback([&chosen] { chosen = [] { return RunPolicyTest(test); }; });
+
+  static PolicyExplainOptions explain;
+  c = Command(
+      *policy, "explain", "Says why a request is allowed or not, rule by rule",
+      "sallyport policy explain --config sallyport.yaml --as agent:agent-refunds "
+      "--call "
+      "'{\"connection\":\"payments\",\"tool\":\"get_order\",\"args\":{\"id\":\"o_1a2b3c4d\"}}'");
+  c->add_option("--config", explain.config, "configuration file")->required();
+  c->add_option("--as", explain.as, "agent:NAME, user:NAME or user:NAME,group:NAME…")->required();
+  c->add_option("--call", explain.call, "tool call as JSON: {connection, tool, args}");
+  c->add_option("--sql", explain.sql, "statement");
+  c->add_option("--connection", explain.connection, "connection of the statement");
+  c->add_flag("--json", explain.json, "result as JSON");
+  c->callback([&chosen] { chosen = [] { return RunPolicyExplain(explain); }; });
+}
+
+void AddMask(CLI::App& root, Chosen& chosen) {
+  static MaskOptions mask;
+  CLI::App* c = Command(root, "mask", "Masks card numbers in standard input",
+                        "echo 'card 4111 1111 1111 1111' | sallyport mask");
+  c->add_flag("--jsonl", mask.jsonl, "read records, write findings, one JSON object a line");
+  c->add_option("--config", mask.config, "use the detectors of this configuration");
+  c->callback([&chosen] { chosen = [] { return RunMask(mask); }; });
+}
+
+void AddAudit(CLI::App& root, Chosen& chosen) {
+  CLI::App* audit = Command(root, "audit", "Verifies, proves, searches and follows the log",
+                            "sallyport audit verify /var/lib/sallyport");
+  audit->require_subcommand(1);
+  static AuditVerifyOptions verify;
+  CLI::App* c = Command(
+      *audit, "verify", "Proves offline that the log is whole and unchanged; needs no secret",
+      "sallyport audit verify /var/lib/sallyport --key \"$VKEY\" --checkpoint yesterday.txt");
+  c->add_option("data_dir", verify.data_dir, "data directory (or a copy of it)")->required();
+  c->add_option("--checkpoint", verify.checkpoint,
+                "an older checkpoint that you kept: shows a rollback");
+  c->add_option("--key", verify.key, "the log's verifier key, as you were given it");
+  c->add_flag("--json", verify.json, "report as JSON");
+  c->callback([&chosen] { chosen = [] { return RunAuditVerify(verify); }; });
+
+  static AuditProveOptions prove;
+  c = Command(*audit, "prove", "Writes the proof that an entry is in the log (C2SP tlog-proof)",
+              "sallyport audit prove 4711 --data-dir /var/lib/sallyport > 4711.tlog-proof");
+  c->add_option("index", prove.index, "index of the entry")->required();
+  c->add_option("--data-dir", prove.data_dir, "data directory");
+  c->add_option("--out", prove.out, "file to write (default: standard output)");
+  c->callback([&chosen] { chosen = [] { return RunAuditProve(prove); }; });
+
+  static AuditSearchOptions search;
+  c = Command(*audit, "search", "Finds entries",
+              "sallyport audit search --person ana@example.com --decision deny");
+  c->add_option("--data-dir", search.data_dir, "data directory");
+  c->add_option("--person", search.person, "name or subject");
+  c->add_option("--agent", search.agent, "agent");
+  c->add_option("--connection", search.connection, "connection");
+  c->add_option("--tool", search.tool, "tool, prompt or resource");
+  c->add_option("--decision", search.decision, "allow, approve or deny");
+  c->add_option("--session", search.session, "session id, s_…");
+  c->add_option("--event", search.event, "event type, for example call.denied");
+  c->add_option("--reason", search.reason, "reason code");
+  c->add_option("--from", search.from, "from this time on (RFC 3339)");
+  c->add_option("--to", search.to, "before this time (RFC 3339)");
+  c->add_option("--limit", search.limit, "most entries")->capture_default_str();
+  c->add_flag("--json", search.json, "one JSON object a line");
+  c->callback([&chosen] { chosen = [] { return RunAuditSearch(search); }; });
+
+  static AuditTailOptions tail;
+  c = Command(*audit, "tail", "Shows the newest entries", "sallyport audit tail --follow");
+  c->add_option("data_dir,--data-dir", tail.data_dir, "data directory");
+  c->add_option("-n,--lines", tail.lines, "how many")->capture_default_str();
+  c->add_flag("-f,--follow", tail.follow, "go on as they come");
+  c->add_flag("--json", tail.json, "one JSON object a line");
+  c->callback([&chosen] { chosen = [] { return RunAuditTail(tail); }; });
+
+  static ReplayOptions replay;
+  c = Command(root, "replay", "Shows what a session asked and what it saw (masked)",
+              "sallyport replay s_0123456789abcdef --data-dir /var/lib/sallyport");
+  c->add_option("session", replay.session, "session id, s_…")->required();
+  c->add_option("--data-dir", replay.data_dir, "data directory");
+  c->add_option("--format", replay.format, "text or jsonl")
+      ->check(CLI::IsMember({"text", "jsonl"}))
+      ->capture_default_str();
+  c->callback([&chosen] { chosen = [] { return RunReplay(replay); }; });
+}
+
+void AddPins(CLI::App& root, Chosen& chosen) {
+  static PinsOptions pins;
+  CLI::App* c = Command(root, "pins", "Shows pinned tool definitions and accepts changed ones",
+                        "sallyport pins --config sallyport.yaml payments --accept");
+  c->add_option("connection", pins.connection, "connection")->required();
+  c->add_option("--config", pins.config, "configuration file")->required();
+  c->add_flag("--accept", pins.accept, "accept what the server offers now");
+  c->add_flag("--json", pins.json, "as JSON");
+  c->callback([&chosen] { chosen = [] { return RunPins(pins); }; });
+}
+
+}  // namespace
+}  // namespace sallyport::app
+
+int main(int argc, char** argv) {
+  using namespace sallyport::app;
+  CLI::App root("sallyport: the gate between AI agents and cardholder data", "sallyport");
+  root.require_subcommand(1);
+  root.set_version_flag("--version", SALLYPORT_VERSION);
+  Chosen chosen;
+  AddService(root, chosen);
+  AddPolicy(root, chosen);
+  AddMask(root, chosen);
+  AddAudit(root, chosen);
+  AddPins(root, chosen);
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    const int code = root.exit(e);
+    return code == 0 ? kOk : kUsage;
+  }
+  try {
+    return chosen();
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "sallyport: %s\n", e.what());
+    return kFailed;
+  }
+}

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+// One struct of options and one function per command of the command line. main.cc reads the
+// arguments into the structs; each function lives in a file of its own and returns an ExitCode.
+
+namespace sallyport::app {
+
+struct DevOptions {
+  uint16_t port_base = 7300;
+  std::string state;  // empty: a directory that is removed at the end
+  bool json = false;
+};
+int RunDev(const DevOptions& options);
+
+struct ServeOptions {
+  std::string config;
+};
+int RunServe(const ServeOptions& options);
+
+struct ValidateOptions {
+  std::string config;
+  bool json = false;
+};
+int RunValidate(const ValidateOptions& options);
+
+struct PolicyTestOptions {
+  std::string config;
+  std::vector<std::string> tests;
+  bool json = false;
+};
+int RunPolicyTest(const PolicyTestOptions& options);
+
+struct PolicyExplainOptions {
+  std::string config, as, call, sql, connection;
+  bool json = false;
+};
+int RunPolicyExplain(const PolicyExplainOptions& options);
+
+struct MaskOptions {
+  bool jsonl = false;
+  std::string config;
+};
+int RunMask(const MaskOptions& options);
+
+struct AuditVerifyOptions {
+  std::string data_dir, checkpoint, key;
+  bool json = false;
+};
+int RunAuditVerify(const AuditVerifyOptions& options);
+
+struct AuditProveOptions {
+  std::string data_dir;
+  uint64_t index = 0;
+  std::string out;
+};
+int RunAuditProve(const AuditProveOptions& options);
+
+struct AuditSearchOptions {
+  std::string data_dir, person, agent, connection, tool, decision, session, event, reason, from, to;
+  uint64_t limit = 1000;
+  bool json = false;
+};
+int RunAuditSearch(const AuditSearchOptions& options);
+
+struct AuditTailOptions {
+  std::string data_dir;
+  uint64_t lines = 20;
+  bool follow = false, json = false;
+};
+int RunAuditTail(const AuditTailOptions& options);
+
+struct ReplayOptions {
+  std::string data_dir, session, format = "text";
+};
+int RunReplay(const ReplayOptions& options);
+
+struct PinsOptions {
+  std::string config, connection;
+  bool accept = false, json = false;
+};
+int RunPins(const PinsOptions& options);
+
+/// The data directory a command works on: the one given, else that of `config`, else the
+/// environment's SALLYPORT_DATA_DIR, else the default of the service.
+std::string DataDirOrDefault(const std::string& given);
+
+}  // namespace sallyport::app
