@@ -2,12 +2,11 @@
 
 #include <map>
 
+#include "ledger/object_writer.h"
 #include "ledger/writer.h"
 
 namespace sallyport::ledger {
 namespace {
-
-constexpr size_t kMaxText = 4096;  // of one name, address or detail
 
 /// How much an entry keeps: each level drops more, until it fits.
 enum Level : int { kAll, kNoResult, kNoPayload, kMaskTotals, kNoGroups, kLevels };
@@ -23,52 +22,6 @@ std::string_view VerdictName(op::Verdict v) {
   }
   return "deny";
 }
-
-std::string_view Cut(std::string_view text) {
-  if (text.size() <= kMaxText) return text;
-  size_t end = kMaxText;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
-    --end;  // not inside a character
-  return text.substr(0, end);
-}
-
-/// An object with its members in the order of the calls; empty values are left out.
-class ObjectWriter {
- public:
-  explicit ObjectWriter(std::string& out) : out_(out) { out_ += '{'; }
-  void Close() { out_ += '}'; }
-
-  /// `key` is a constant of this file and needs no escaping.
-  std::string& Key(std::string_view key) {
-    if (!first_) out_ += ',';
-    first_ = false;
-    out_ += '"';
-    out_ += key;
-    out_ += "\":";
-    return out_;
-  }
-  void Text(std::string_view key, std::string_view value) {
-    if (!value.empty()) json::AppendString(Key(key), Cut(value));
-  }
-  void Number(std::string_view key, uint64_t value) { Key(key) += std::to_string(value); }
-  void NumberUnlessZero(std::string_view key, uint64_t value) {
-    if (value != 0) Number(key, value);
-  }
-  void Flag(std::string_view key, bool value) { Key(key) += value ? "true" : "false"; }
-  void Texts(std::string_view key, const std::vector<std::string>& values) {
-    if (values.empty()) return;
-    Key(key) += '[';
-    for (size_t i = 0; i < values.size(); ++i) {
-      if (i > 0) out_ += ',';
-      json::AppendString(out_, Cut(values[i]));
-    }
-    out_ += ']';
-  }
-
- private:
-  std::string& out_;
-  bool first_ = true;
-};
 
 void AppendPayload(std::string& out, const op::Payload& payload, bool with_text) {
   ObjectWriter object(out);

@@ -5,7 +5,7 @@
 #include <system_error>
 
 #include "ledger/file.h"
-#include "ledger/recover.h"
+#include "ledger/wal_reader.h"
 
 namespace sallyport::ledger {
 

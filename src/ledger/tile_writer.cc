@@ -1,12 +1,30 @@
 #include "ledger/tile_writer.h"
 
-#include <cstring>
+#include <cstdio>
 #include <system_error>
 
 #include "base/bytes.h"
 #include "ledger/file.h"
 
 namespace sallyport::ledger {
+namespace {
+
+constexpr const char* kTemporaryTile = "tile.tmp";
+
+/// The first `name.width` hashes or entries of an unfilled tile; empty if there are fewer.
+std::string_view Prefix(const TileName& name, std::string_view bytes) {
+  size_t end = name.width * sizeof(Hash);
+  if (name.entries) {
+    end = 0;
+    for (unsigned i = 0; i < name.width; ++i) {
+      if (end + 2 > bytes.size()) return {};
+      end += 2 + LoadBe16(reinterpret_cast<const uint8_t*>(bytes.data()) + end);
+    }
+  }
+  return end > bytes.size() ? std::string_view() : bytes.substr(0, end);
+}
+
+}  // namespace
 
 TileWriter::TileWriter(std::filesystem::path log_dir, uint64_t base,
                        std::vector<std::vector<Hash>> partials)
@@ -71,6 +89,36 @@ Result<> TileWriter::Publish(std::string_view note) {
   return {};
 }
 
+Result<> TileWriter::RepairPartials() {
+  for (unsigned l = 0; l < kTileLevels; ++l) {
+    SALLYPORT_CHECK(RepairPartialsOf({false, l, levels_[l].number, kTileWidth}, levels_[l].hashes));
+  }
+  return RepairPartialsOf({true, 0, bundle_number_, kTileWidth}, bundle_);
+}
+
+Result<> TileWriter::RepairPartialsOf(const TileName& full, std::string_view bytes) {
+  std::filesystem::path directory = log_dir_ / TilePath(full);
+  directory += ".p";
+  std::error_code error;
+  std::vector<std::filesystem::path> paths;
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
+       it.increment(error)) {
+    paths.push_back(it->path());
+  }
+  for (const auto& path : paths) {
+    const auto name = ParseTilePath(path.lexically_relative(log_dir_).string());
+    if (!name) continue;  // not ours: verification will name it
+    const std::string_view expected = Prefix(*name, bytes);
+    if (expected.empty()) {
+      std::filesystem::remove(path, error);
+    } else {
+      SALLYPORT_CHECK(WriteTile(path, expected));
+      last_partials_.push_back(path);
+    }
+  }
+  return {};
+}
+
 Result<> TileWriter::SyncAll(bool partials) {
   for (const auto& path : unsynced_) SALLYPORT_CHECK(SyncPath(path));
   if (partials) {
@@ -88,17 +136,22 @@ Result<> TileWriter::SyncAll(bool partials) {
   return {};
 }
 
-Result<> TileWriter::WriteFull(const TileName& name, std::string_view bytes) {
-  const std::filesystem::path path = log_dir_ / TilePath(name);
-  bool equal = false;
+Result<> TileWriter::WriteTile(const std::filesystem::path& path, std::string_view bytes) {
   if (keep_equal_) {
     const Result<std::string> old = ReadFile(path);
-    equal = old && *old == bytes;
+    if (old && *old == bytes) return {};
   }
-  if (!equal) {
-    SALLYPORT_CHECK(EnsureDirectory(path));
-    SALLYPORT_CHECK(WriteFile(path, bytes));
-  }
+  SALLYPORT_CHECK(EnsureDirectory(path));
+  const std::filesystem::path temporary = log_dir_ / kTemporaryTile;
+  SALLYPORT_CHECK(WriteFile(temporary, bytes));
+  if (::rename(temporary.c_str(), path.c_str()) != 0)
+    return std::unexpected(SystemError("rename", path));
+  return {};
+}
+
+Result<> TileWriter::WriteFull(const TileName& name, std::string_view bytes) {
+  const std::filesystem::path path = log_dir_ / TilePath(name);
+  SALLYPORT_CHECK(WriteTile(path, bytes));
   unsynced_.push_back(path);
   unsynced_directories_.insert(path.parent_path());
   std::filesystem::path partial = path;
@@ -109,8 +162,7 @@ Result<> TileWriter::WriteFull(const TileName& name, std::string_view bytes) {
 
 Result<> TileWriter::WritePartial(const TileName& name, std::string_view bytes) {
   const std::filesystem::path path = log_dir_ / TilePath(name);
-  SALLYPORT_CHECK(EnsureDirectory(path));
-  SALLYPORT_CHECK(WriteFile(path, bytes));
+  SALLYPORT_CHECK(WriteTile(path, bytes));
   if (last_partials_.size() > 64)
     last_partials_.erase(last_partials_.begin(), last_partials_.begin() + 32);
   last_partials_.push_back(path);

@@ -15,10 +15,11 @@ namespace sallyport::ledger {
 
 /// Writes the files of a log. Not thread-safe.
 ///
-/// Full tiles and bundles are written as soon as they are full and never change; partial ones are
-/// written by Publish, which then puts the checkpoint into place: at every moment the published
-/// checkpoint's files are complete. Nothing is synced before SyncAll; until then the write-ahead
-/// log has to keep the entries.
+/// Files appear under their names whole (written as `tile.tmp`, then renamed). Full tiles and
+/// bundles are written as soon as they are full and never change; partial ones are written by
+/// Publish, which then puts the checkpoint into place: at every moment the published checkpoint's
+/// files are complete. Nothing is synced before SyncAll; until then the write-ahead log has to keep
+/// the entries.
 class TileWriter {
  public:
   /// Continues a log of `base` entries, a multiple of 256. `partials[level]`: hashes of the level's
@@ -27,6 +28,9 @@ class TileWriter {
 
   /// Files that exist with the same content are left alone: for the replay after a crash.
   void set_keep_equal(bool keep) { keep_equal_ = keep; }
+  /// After a replay: makes the partial files of the unfilled tiles what they were, because a power
+  /// cut may have emptied them, and deletes those that no checkpoint was written for.
+  Result<> RepairPartials();
 
   /// Adds one or more entries in the encoding of bundles.
   Result<> AddEntries(std::string_view encoded);
@@ -49,7 +53,9 @@ class TileWriter {
     bool changed = false;  // since its partial file was written
   };
 
+  Result<> WriteTile(const std::filesystem::path& path, std::string_view bytes);
   Result<> WriteFull(const TileName& name, std::string_view bytes);
+  Result<> RepairPartialsOf(const TileName& full, std::string_view bytes);
   Result<> WritePartial(const TileName& name, std::string_view bytes);
   Result<> EnsureDirectory(const std::filesystem::path& file);
 

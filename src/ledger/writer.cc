@@ -78,10 +78,11 @@ Result<> Ledger::Impl::Restart(Recovered recovered) {
   tiles.set_keep_equal(true);
   SALLYPORT_CHECK(tiles.AddEntries(recovered.entries));
   for (const TileHash& hash : recovered.hashes) SALLYPORT_CHECK(tiles.AddHash(hash));
-  tiles.set_keep_equal(false);
+  SALLYPORT_CHECK(tiles.RepairPartials());
   SALLYPORT_TRY(const std::string note,
                 signer.Sign(CheckpointText({signer.name(), tree_.size(), tree_.Root()})));
   SALLYPORT_CHECK(tiles.Publish(note));
+  tiles.set_keep_equal(false);
   SALLYPORT_CHECK(tiles.SyncAll(true));
   SALLYPORT_CHECK(SyncPath(options.data_dir));
 

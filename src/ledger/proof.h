@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "ledger/checkpoint.h"
+#include "ledger/tree.h"
+
+namespace sallyport::ledger {
+
+/// One entry's place in the log, provable without the log (https://c2sp.org/tlog-proof).
+struct ProofFile {
+  uint64_t index = 0;
+  std::vector<Hash> hashes;  // from the leaf's sibling up to the child of the root
+  std::string note;          // the signed checkpoint, verbatim
+};
+
+std::string FormatProof(const ProofFile& proof);
+/// Strict; an "extra" line is accepted and dropped, as it is not authenticated.
+Result<ProofFile> ParseProof(std::string_view text);
+
+/// The .tlog-proof of entry `index` under the published checkpoint. not_found if that does not
+/// cover it yet.
+Result<std::string> Prove(const std::filesystem::path& data_dir, uint64_t index);
+
+/// Checks signature, origin and inclusion of `entry`; returns the checkpoint it is proven under.
+Result<Checkpoint> VerifyProof(std::string_view proof, std::string_view entry,
+                               const NoteVerifier& verifier);
+
+}  // namespace sallyport::ledger

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "ledger/reader.h"
+
+namespace sallyport::ledger {
+
+struct VerifyOptions {
+  std::string vkey;  // empty: the key recorded in log/vkey, which proves consistency only
+  std::string older_checkpoint;  // a signed note remembered from before, or empty
+};
+
+/// Something that an honest writer and a crash do not leave behind.
+struct Problem {
+  std::string file;               // relative to the data directory
+  std::optional<uint64_t> index;  // of the entry, where there is one
+  std::string what;
+};
+
+struct VerifyReport {
+  bool ok() const { return problems.empty(); }
+
+  std::vector<Problem> problems;  // the first one found is the first one listed; at most 20
+  std::string origin;
+  std::string vkey;
+  bool key_given = false;  // else the log's own record of its key was used
+  uint64_t size = 0;       // of the checkpoint
+  std::string root;        // base64
+  uint64_t entries = 0;    // hashed and checked
+  uint64_t files = 0;      // of the log that were compared
+  uint64_t uncovered = 0;  // entries in the write-ahead log that no published checkpoint covers yet
+  std::optional<uint64_t>
+      older_size;  // of the remembered checkpoint, once its signature was verified
+
+  std::string Text() const;  // a few lines for people
+  std::string Json() const;  // one line
+};
+
+/// Recomputes everything from the entries: each bundle, each tile of each level, also the partial
+/// ones that older checkpoints used, the root, the signature; with a remembered checkpoint that
+/// this log still is the one it was (no rollback, no fork). Reads each byte once; memory does not
+/// grow with the log.
+VerifyReport VerifyLog(const LogFiles& files, const VerifyOptions& options);
+
+/// The same for a gateway's data directory, with its write-ahead log. Needs no secret and no
+/// running gateway; one may be running. An error only if there is no log to look at.
+Result<VerifyReport> VerifyDataDir(const std::filesystem::path& data_dir,
+                                   const VerifyOptions& options);
+
+}  // namespace sallyport::ledger

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace sallyport::ledger {
+
+/// What the write-ahead log holds. Borrows the bytes of its files.
+struct WalContents {
+  std::vector<std::string> files;                            // bytes
+  uint64_t first = 0;                                        // index of leaves[0]
+  std::vector<std::string_view> leaves;                      // without gaps
+  std::vector<std::pair<uint64_t, std::string_view>> notes;  // signed checkpoints by tree size
+  uint64_t dropped_bytes = 0;
+  uint64_t dropped_frames = 0;
+};
+
+/// Reads segments and reserve, in order. A torn tail is dropped and counted; refused is what a
+/// crash cannot have caused (docs/formats/wal.md, "Recovery").
+Result<WalContents> ReadWal(const std::filesystem::path& wal_dir);
+
+}  // namespace sallyport::ledger
