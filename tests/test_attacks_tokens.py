@@ -226,7 +226,7 @@ def test_incomplete_groups_are_denied_with_that_reason(gateway, fresh, who):
     assert gateway.recorded(reason="identity-incomplete")
     if reply.status == 200 and "result" in reply.answer:
         assert reply.result["isError"] is True
-        assert reply.result["structuredContent"]["gateway"]["reason"] == "identity-incomplete"
+        assert reply.gateway["reason"] == "identity-incomplete"
 
 
 # -- 8: time -------------------------------------------------------------------------------------

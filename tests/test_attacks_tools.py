@@ -59,7 +59,7 @@ def denial(reply) -> dict:
     result = reply.result
     assert result["isError"] is True and reply.status == 200
     assert result.get("resultType") in (None, "complete")
-    note = result["structuredContent"]["gateway"]
+    note = reply.gateway
     assert note["decision"] in ("deny", "approve") and note["decision_id"].startswith("d_"), note
     return note
 

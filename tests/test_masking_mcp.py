@@ -226,7 +226,7 @@ def test_many_offsets(client):
 def test_opaque_content_is_refused_in_the_cardholder_environment(gateway, tool):
     reply = gateway.client("cde").call(tool)
     assert reply.result["isError"] is True
-    assert reply.result["structuredContent"]["gateway"]["reason"] == "content-type-refused"
+    assert reply.gateway["reason"] == "content-type-refused"
     assert b"iVBORw0KGgo" not in reply.body and b"UEsFB" not in reply.body
     assert gateway.recorded(reason="content-type-refused")
 

@@ -312,7 +312,7 @@ def test_dbhub_on_a_real_postgresql(gateway, version):
     assert pans.shown_in(reply.body) == []
     assert "Ada" in reply.text() and pans.masked_last4(pans.pan("text")) in reply.text()
     for refused in ("delete from cards", "select * from pg_authid", "select 1; drop table cards", "COMMIT; drop table cards"):
-        result = client.call("execute_sql", {"sql": refused}).result
-        assert result["isError"] is True, refused
-        assert result["structuredContent"]["gateway"]["decision"] == "deny"
+        reply = client.call("execute_sql", {"sql": refused})
+        assert reply.result["isError"] is True, refused
+        assert reply.gateway["decision"] == "deny"
     assert client.call("execute_sql", {"sql": "select count(*) from cards"}).result.get("isError") is not True

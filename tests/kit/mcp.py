@@ -58,11 +58,24 @@ class Reply:
     def notifications(self) -> list[dict]:
         return [m for m in self.messages if isinstance(m, dict) and "method" in m and "id" not in m]
 
+    @property
+    def gateway(self) -> dict:
+        """What the gateway says about its decision: beside the content, or in _meta where the tool's own
+        outputSchema leaves no room for it."""
+        return note(self.result)
+
     def text(self, index=0) -> str:
         return self.result["content"][index]["text"]
 
     def __repr__(self):
         return f"<HTTP {self.status} {self.body[:1500]!r}>"
+
+
+def note(result: dict) -> dict:
+    """The gateway's note in a tool result."""
+    found = (result.get("structuredContent") or {}).get("gateway") or result.get("_meta", {}).get("sallyport/gateway")
+    assert found, f"no decision in {json.dumps(result)[:1500]}"
+    return found
 
 
 def parse(content_type: str, body: bytes):
