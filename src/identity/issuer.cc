@@ -95,7 +95,7 @@ void Issuer::Start() {
   if (config_.jwks_file.empty() && !thread_.joinable()) thread_ = std::thread([this] { Loop(); });
 }
 
-void Issuer::Stop() {
+void Issuer::RequestStop() {
   std::vector<Waiter> waiters;
   {
     std::lock_guard lock(mu_);
@@ -105,6 +105,10 @@ void Issuer::Stop() {
   stop_.request_stop();
   wake_.notify_all();
   for (auto& w : waiters) w.done();
+}
+
+void Issuer::Stop() {
+  RequestStop();
   if (thread_.joinable()) thread_.join();
 }
 

@@ -51,7 +51,8 @@ class Issuer {
   Issuer& operator=(const Issuer&) = delete;
 
   void Start();
-  void Stop();  // joins; completes all waiters; idempotent
+  void RequestStop();  // ends the fetch in flight and completes all waiters
+  void Stop();         // the same, and joins; idempotent
 
   struct Found {
     std::shared_ptr<const KeySet> set;   // keeps `key` alive

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <openssl/core_names.h>
 #include <set>
 #include <utility>
@@ -31,7 +32,10 @@ constexpr std::array<Curve, 2> kCurves{{
 
 std::string Thumbprint(std::string_view canonical) {
   std::array<uint8_t, 32> digest;
-  EVP_Digest(canonical.data(), canonical.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
+  if (EVP_Digest(canonical.data(), canonical.size(), digest.data(), nullptr, EVP_sha256(),
+                 nullptr) != 1) {
+    throw std::bad_alloc();  // SHA-256 fails for nothing else
+  }
   return Base64UrlEncode(digest);
 }
 
@@ -77,6 +81,7 @@ Result<Key> ImportRsa(json::Value jwk, std::string_view alg, const ImportRules& 
   if (n.size() > 1025 || e.size() > 5) return Bad("RSA modulus or exponent is too long");
   BigNum modulus(BN_bin2bn(n.data(), int(n.size()), nullptr));
   BigNum exponent(BN_bin2bn(e.data(), int(e.size()), nullptr));
+  if (!modulus || !exponent) throw std::bad_alloc();
   int bits = BN_num_bits(modulus.get());
   if (bits < 2048 || bits > 8192) return Bad("RSA modulus has " + std::to_string(bits) + " bits");
   if (!BN_is_odd(modulus.get())) return Bad("RSA modulus is even");

@@ -69,6 +69,7 @@ void TokenVerifier::Start() {
 }
 
 void TokenVerifier::Stop() {
+  for (auto& [iss, provider] : impl_->by_issuer) provider.issuer->RequestStop();
   for (auto& [iss, provider] : impl_->by_issuer) provider.issuer->Stop();
 }
 

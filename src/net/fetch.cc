@@ -230,6 +230,8 @@ void Configure(CURL* h, CURLU* url, curl_slist* headers, Exchange& x) {
   curl_easy_setopt(h, CURLOPT_PROXY, "");
   curl_easy_setopt(h, CURLOPT_NETRC, long(CURL_NETRC_IGNORED));
   curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+  // Else a name server that does not answer holds the call beyond its timeout.
+  curl_easy_setopt(h, CURLOPT_QUICK_EXIT, 1L);
   curl_easy_setopt(h, CURLOPT_HTTP_VERSION, long(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(h, CURLOPT_SSLVERSION, long(CURL_SSLVERSION_TLSv1_2));
   curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, long(r.timeout.count()));
