@@ -7,6 +7,7 @@
 #include "app/keys.h"
 #include "app/ops.h"
 #include "app/read_spool.h"
+#include "app/upstreams.h"
 #include "config/load.h"
 #include "gate/gate.h"
 #include "identity/verifier.h"
@@ -128,6 +129,35 @@ Result<> Gateway::Impl::BuildIdentity() {
   return {};
 }
 
+mcp::FrontendSettings SettingsOf(const config::Root& root, std::shared_ptr<const mask::Masker> masker) {
+  return {.masker = std::move(masker),
+          .limits = root.server.limits,
+          .allowed_origins = root.server.allowed_origins,
+          .allowed_hosts = root.server.allowed_hosts};
+}
+
+Result<> Gateway::Impl::BuildFrontend() {
+  mcp::FrontendOptions options{.gate = *gate,
+                               .shards = *shards,
+                               .verifier = *verifier,
+                               .clock = SystemClock(),
+                               .public_url = root.server.public_url,
+                               .issuers = {},
+                               .scopes = {},
+                               .state_dir = root.server.data_dir / "state",
+                               .record_bytes = root.evidence.payload_bytes,
+                               .connections = {},
+                               .settings = SettingsOf(root, masker)};
+  for (const identity::ProviderConfig& provider : root.providers) options.issuers.push_back(provider.issuer);
+  for (const config::Connection& connection : root.connections) {
+    if (!connection.mcp) continue;
+    SALLYPORT_TRY(auto made, MakeConnection(connection, root.server.limits));
+    options.connections.push_back(std::move(made));
+  }
+  SALLYPORT_TRY(frontend, mcp::Frontend::Make(std::move(options)));
+  return {};
+}
+
 Result<> Gateway::Impl::Listen() {
   const auto handler = [f = frontend.get()](net::HttpExchange& exchange) {
     return f->Handle(exchange);
@@ -217,6 +247,8 @@ void Gateway::Impl::DeclareMetrics() {
     for (const auto& listener : listeners) n += listener->active();
     return double(n);
   });
+  m.Observe("sallyport_mcp_sessions", "MCP sessions of the session eras", [this] { return double(frontend->stats().sessions); });
+  m.Observe("sallyport_mcp_parked", "Calls that wait for an answer of their client", [this] { return double(frontend->stats().parked); });
   m.Observe("sallyport_policy_rules", "Rules in force",
             [this] { return double(gate->rules()->size()); });
   m.Observe("sallyport_log_lines_dropped_total", "Operational log lines that could not be written",
@@ -268,11 +300,14 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
     return Fail(Errc::config_invalid,
                 "listeners, public_url, data_dir, shards and origin change at a restart only");
   }
+  if (root.connections != fresh.connections || root.providers != fresh.providers || root.agents != fresh.agents) {
+    return Fail(Errc::config_invalid, "connections and identity change at a restart only");
+  }
   SALLYPORT_TRY(auto rules, policy::RuleSet::Compile(fresh.policies));
   SALLYPORT_TRY(auto fresh_masker, MakeMasker(fresh, token_key));
   if (tls) SALLYPORT_CHECK(tls->Reload());
-  SALLYPORT_CHECK(frontend->Reload(fresh, fresh_masker));
   SALLYPORT_CHECK(gate->Replace(std::move(rules)));
+  frontend->Reload(SettingsOf(fresh, fresh_masker));
   masker = std::move(fresh_masker);
   MaskLogLines(masker);
   for (const auto& listener : listeners) listener->SetLimits(fresh.server.limits.http);
@@ -311,7 +346,6 @@ void Gateway::Stop(milliseconds grace) {
     }
     return false;
   };
-  impl_->frontend->Drain();
   while (busy() && std::chrono::steady_clock::now() < end)
     std::this_thread::sleep_for(milliseconds(10));
   impl_->frontend->CloseAll();

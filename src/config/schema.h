@@ -61,24 +61,28 @@ struct UpstreamAuth {
   enum class Kind { none, bearer, header } kind = Kind::none;
   std::string header;                         // for Kind::header
   secrets::Ref secret;
+  bool operator==(const UpstreamAuth&) const = default;
 };
 
 struct McpHttp {
   std::string url;
   UpstreamAuth auth;
   std::filesystem::path ca;
+  bool operator==(const McpHttp&) const = default;
 };
 
 struct McpStdio {
   std::vector<std::string> command;
   std::map<std::string, secrets::Ref> env;
   uint64_t memory_limit = 0;
+  bool operator==(const McpStdio&) const = default;
 };
 
 struct SqlArgument {
   std::string tool;      // glob
   std::string path;      // JSON path, "$.sql"
   std::string dialect;   // "postgresql"
+  bool operator==(const SqlArgument&) const = default;
 };
 
 /// What becomes of content that cannot be looked into, by MIME type.
@@ -86,6 +90,7 @@ enum class OpaqueAction { refuse, strip, pass };
 struct ContentRule {
   std::string type;      // glob over the MIME type, "image/*"
   OpaqueAction action = OpaqueAction::refuse;
+  bool operator==(const ContentRule&) const = default;
 };
 
 enum class PinTools { off, review, deny };
@@ -97,6 +102,7 @@ struct Mcp {
   std::vector<std::string> read_only;         // tools (globs) that the operator has classified as reading only
   std::vector<ContentRule> content;           // first match; default: refuse in scope cde, else pass
   bool server_requests = true;                // the upstream may ask the client (sampling, elicitation, roots)
+  bool operator==(const Mcp&) const = default;
 };
 
 struct Connection {
@@ -104,6 +110,7 @@ struct Connection {
   std::map<std::string, std::string> labels;
   std::optional<Mcp> mcp;                     // exactly one of mcp and postgres
   bool postgres = false;                      // accepted and checked; served from a later release on
+  bool operator==(const Connection&) const = default;
 };
 
 struct Masking {

@@ -38,6 +38,7 @@ Result<TokenClass> ParseTokenClass(std::string_view name);
 struct ClaimNames {
   std::string user = "email";  // for people to read; never part of the identity
   std::string groups = "groups";
+  bool operator==(const ClaimNames&) const = default;
 };
 
 /// One trusted issuer, already resolved and with defaults filled in. The identity of a caller is
@@ -75,6 +76,7 @@ struct ProviderConfig {
   std::vector<std::string> allow_addresses;
   /// http:// to 127.0.0.1, ::1 or localhost (sallyport dev and tests).
   bool allow_loopback_http = false;
+  bool operator==(const ProviderConfig&) const = default;
 };
 
 /// A non-human caller (PCI DSS 7.2.5, 8.6): a verified token that matches becomes this agent.
@@ -88,7 +90,9 @@ struct AgentConfig {
     std::string subject;
     std::map<std::string, std::string>
         claims;  // name or dotted path → exact text (numbers as decimal text)
+    bool operator==(const Match&) const = default;
   } match;
+  bool operator==(const AgentConfig&) const = default;
 };
 
 /// The identity section as this module needs it.

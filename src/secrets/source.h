@@ -17,6 +17,7 @@ struct Ref {
                      // reference
 
   bool empty() const { return kind == Kind::none; }
+  bool operator==(const Ref&) const = default;
 };
 
 /// The configuration's key for `kind`: "env", "file" … Static lifetime.

@@ -1,0 +1,133 @@
+#include "app/upstreams.h"
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "mcp/upstream_http.h"
+#include "mcp/upstream_stdio.h"
+#include "net/http_client.h"
+#include "obs/log.h"
+#include "secrets/source.h"
+
+namespace sallyport::app {
+namespace {
+
+/// A secret that is looked up again now and then. When a look-up fails the old value stays: an upstream that
+/// no longer takes it says so itself. Thread-safe.
+class RotatingSecret {
+ public:
+  static Result<std::shared_ptr<RotatingSecret>> Make(const secrets::Ref& ref) {
+    SALLYPORT_TRY(Secret value, secrets::Resolve(ref));
+    return std::shared_ptr<RotatingSecret>(new RotatingSecret(ref, std::move(value)));
+  }
+  Secret Get() {
+    const std::lock_guard lock(mutex_);
+    const auto now = std::chrono::steady_clock::now();
+    if (now - read_at_ > kLookAgain) {
+      read_at_ = now;
+      if (Result<Secret> fresh = secrets::Resolve(ref_)) {
+        value_ = std::move(*fresh);
+      } else {
+        obs::Log(obs::Level::warn, "secrets.not_renewed", {{"detail", fresh.error().detail}});
+      }
+    }
+    return value_;
+  }
+
+ private:
+  RotatingSecret(secrets::Ref ref, Secret value) : ref_(std::move(ref)), value_(std::move(value)) {}
+  static constexpr std::chrono::seconds kLookAgain{5};
+  const secrets::Ref ref_;
+  std::mutex mutex_;
+  Secret value_;
+  std::chrono::steady_clock::time_point read_at_ = std::chrono::steady_clock::now();
+};
+
+/// An HTTP upstream together with the connections it uses.
+class HttpUpstream final : public mcp::McpUpstream {
+ public:
+  HttpUpstream(std::unique_ptr<net::HttpClient> client, mcp::HttpUpstreamOptions options)
+      : client_(std::move(client)), upstream_((options.client = client_.get(), mcp::MakeHttpUpstream(std::move(options)))) {}
+
+  Task<mcp::UpstreamFace> Describe(const gate::Permit& permit, mcp::Revision wanted, bool fresh) override {
+    return upstream_->Describe(permit, wanted, fresh);
+  }
+  std::unique_ptr<mcp::UpstreamPeer> Open(mcp::ClientFace client) override { return upstream_->Open(std::move(client)); }
+  size_t peers() const override { return upstream_->peers(); }
+
+ private:
+  std::unique_ptr<net::HttpClient> client_;
+  std::unique_ptr<mcp::McpUpstream> upstream_;
+};
+
+using Credential = std::function<void(net::Headers&)>;
+
+Result<Credential> MakeCredential(const config::UpstreamAuth& auth) {
+  if (auth.kind == config::UpstreamAuth::Kind::none) return Credential();
+  SALLYPORT_TRY(std::shared_ptr<RotatingSecret> secret, RotatingSecret::Make(auth.secret));
+  const bool bearer = auth.kind == config::UpstreamAuth::Kind::bearer;
+  const std::string header = bearer ? "Authorization" : auth.header;
+  return Credential([secret, header, bearer](net::Headers& headers) {
+    headers.Add(header, (bearer ? "Bearer " : "") + std::string(secret->Get().Reveal()));
+  });
+}
+
+Result<mcp::FrontendConnection> OverHttp(const config::Connection& connection, const config::McpHttp& http,
+                                         const config::ServerLimits& limits) {
+  SALLYPORT_TRY(const net::Url url, net::ParseUrl(http.url));
+  SALLYPORT_TRY(const Credential credential, MakeCredential(http.auth));
+  mcp::FrontendConnection made{.config = connection, .upstream = {}};
+  made.upstream = [url, credential, limits, ca = http.ca.string()](size_t, boost::asio::any_io_executor executor) {
+    net::HttpClient::Options client;
+    client.ca_file = ca;
+    client.limits.head_timeout = limits.call_timeout;
+    client.limits.read_timeout = limits.upstream_idle_timeout;
+    mcp::HttpUpstreamOptions options;
+    options.executor = executor;
+    options.url = url;
+    options.credential = credential;
+    options.message_bytes = limits.upstream_body_bytes;
+    options.call_timeout = limits.call_timeout;
+    return std::unique_ptr<mcp::McpUpstream>(
+        new HttpUpstream(net::HttpClient::Make(executor, std::move(client)), std::move(options)));
+  };
+  return made;
+}
+
+Result<mcp::FrontendConnection> OverStdio(const config::Connection& connection, const config::McpStdio& stdio,
+                                          const config::ServerLimits& limits) {
+  std::map<std::string, std::shared_ptr<RotatingSecret>> secrets;
+  for (const auto& [name, ref] : stdio.env) {
+    SALLYPORT_TRY(secrets[name], RotatingSecret::Make(ref));
+  }
+  mcp::FrontendConnection made{.config = connection, .upstream = {}};
+  made.upstream = [secrets, stdio, limits, name = connection.name](size_t, boost::asio::any_io_executor executor) {
+    mcp::StdioUpstreamOptions options;
+    options.executor = executor;
+    options.name = name;
+    options.command = stdio.command;
+    options.memory_limit = stdio.memory_limit;
+    options.message_bytes = limits.upstream_body_bytes;
+    options.call_timeout = limits.call_timeout;
+    options.environment = [secrets] {
+      std::map<std::string, std::string> environment;
+      for (const auto& [variable, secret] : secrets) environment[variable] = secret->Get().Reveal();
+      return environment;
+    };
+    return mcp::MakeStdioUpstream(std::move(options));
+  };
+  return made;
+}
+
+}  // namespace
+
+Result<mcp::FrontendConnection> MakeConnection(const config::Connection& connection,
+                                               const config::ServerLimits& limits) {
+  const auto& upstream = connection.mcp->upstream;
+  if (const auto* http = std::get_if<config::McpHttp>(&upstream)) return OverHttp(connection, *http, limits);
+  return OverStdio(connection, std::get<config::McpStdio>(upstream), limits);
+}
+
+}  // namespace sallyport::app
