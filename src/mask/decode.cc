@@ -304,21 +304,35 @@ class BlobFinder {
       if (i + 2 >= text.size() || text[i + 2] != mark) break;
       i += 3;
     }
-    if (at.size() < 12) return end;
     const size_t last = at.back() + 2;
-    std::string bytes;
-    for (size_t p : at) bytes += char(HexValue(text[p]) * 16 + HexValue(text[p + 1]));
-    auto blob = Look(bytes);
-    if (blob) {
-      std::string out;
-      for (char c : blob->masked) {
-        if (!out.empty()) out += mark;
-        out += "0123456789abcdef"[uint8_t(c) >> 4];
-        out += "0123456789abcdef"[uint8_t(c) & 15];
+    // What may be characters: printable ASCII or EBCDIC digits; other pairs are a border.
+    const auto byte = [&](size_t p) {
+      return uint8_t(HexValue(text[p]) * 16 + HexValue(text[p + 1]));
+    };
+    for (size_t k = 0; k < at.size();) {
+      size_t e = k;
+      std::string bytes;
+      for (; e < at.size(); e++) {
+        const uint8_t b = byte(at[e]);
+        if (!((b >= 0x20 && b < 0x7f) || (b >= 0xf0 && b <= 0xf9) || b == 0)) break;
+        bytes += char(b);
       }
-      Report(begin, last, *blob, std::move(out));
+      if (e - k >= 12) PairRun(at[k], at[e - 1] + 2, mark, bytes);
+      k = e + 1;
     }
     return last;
+  }
+
+  void PairRun(size_t begin, size_t end, char mark, const std::string& bytes) {
+    auto blob = Look(bytes);
+    if (!blob) return;
+    std::string out;
+    for (char c : blob->masked) {
+      if (!out.empty()) out += mark;
+      out += "0123456789abcdef"[uint8_t(c) >> 4];
+      out += "0123456789abcdef"[uint8_t(c) & 15];
+    }
+    Report(begin, end, *blob, std::move(out));
   }
 
   const Masker::Impl& impl_;

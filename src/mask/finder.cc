@@ -19,40 +19,56 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 class TextFinder {
  public:
-  TextFinder(const Masker::Impl& impl, std::string_view text, const Context& context, Found& found)
+  TextFinder(const Masker::Impl& impl, std::string_view text, const std::vector<CardSpan>& earlier,
+             const Context& context, Found& found)
       : impl_(impl),
         text_(text),
         context_(context),
         hint_(ClassifyHint(context.hint)),
-        found_(found) {}
+        found_(found),
+        cards_(earlier) {}
 
   void Cards(size_t from, size_t to) {
     std::vector<Symbol> symbols;
     Fold(text_, from, to, symbols);
     FindIn(symbols, false);
     std::vector<Symbol> other;
-    if (cards_.empty() && ReadLookalikes(symbols, other)) FindIn(other, true);
+    if (ReadLookalikes(symbols, other)) FindIn(other, true);
     other.clear();
-    if (cards_.empty() && ReadNumberWords(text_, symbols, other)) FindIn(other, false);
+    if (ReadNumberWords(symbols, other)) FindIn(other, false);
   }
 
   void Sensitive(size_t from, size_t to) {
     if (!impl_.sad) return;
     std::vector<SensitiveSpan> spans;
+    std::ranges::sort(cards_, {}, &CardSpan::begin);
     FindSensitiveWords(text_, from, to, cards_, context_.card_object, spans);
     FindBareTracks(text_, from, to, spans);
     for (const SensitiveSpan& s : spans) AddSad(s.begin, s.end, s.evidence);
   }
 
-  void Patterns() {
+  const std::vector<CardSpan>& cards() const { return cards_; }
+
+  /// An operator's pattern matches within one line.
+  void Patterns(size_t from) {
+    if (impl_.regexes.empty()) return;
+    for (size_t at = from; at < text_.size();) {
+      const size_t end = std::min(text_.find('\n', at), text_.size());
+      Patterns(at, end);
+      at = end + 1;
+    }
+  }
+
+ private:
+  void Patterns(size_t from, size_t to) {
     for (const RegexDetector& d : impl_.regexes) {
-      const re2::StringPiece input(text_.data(), text_.size());
+      const re2::StringPiece input(text_.data() + from, to - from);
       re2::StringPiece match;
       size_t pos = 0;
-      while (pos <= text_.size() &&
-             d.re->Match(input, pos, text_.size(), RE2::UNANCHORED, &match, 1)) {
+      while (pos <= input.size() &&
+             d.re->Match(input, pos, input.size(), RE2::UNANCHORED, &match, 1)) {
         const size_t begin = size_t(match.data() - text_.data()), end = begin + match.size();
-        pos = end > pos ? end : pos + 1;
+        pos = end - from > pos ? end - from : pos + 1;
         if (end == begin) continue;
         std::string masked = MaskedMatch(text_.substr(begin, end - begin), d.spec.render);
         if (masked == text_.substr(begin, end - begin)) continue;
@@ -63,7 +79,6 @@ class TextFinder {
     }
   }
 
- private:
   /// Repeats until nothing is left: what stays visible of one number may make another with what
   /// follows.
   void FindIn(std::vector<Symbol>& symbols, bool lookalike) {
@@ -78,7 +93,7 @@ class TextFinder {
   }
 
   void Take(std::vector<Symbol>& s, const PanWindow& w, bool again) {
-    cards_.push_back(w);
+    cards_.push_back({w.begin, w.end});
     if (w.sad_last > w.sad_first && impl_.sad) {
       AddSad(s[w.sad_first].begin, s[w.sad_last - 1].end, kTrack | kStructure);
     }
@@ -146,7 +161,7 @@ class TextFinder {
   const Context& context_;
   HintClass hint_;
   Found& found_;
-  std::vector<PanWindow> cards_;
+  std::vector<CardSpan> cards_;  // in the order of the text
 };
 
 }  // namespace
@@ -210,19 +225,26 @@ void AddToTally(const Found& found, std::string_view pointer, Tally& tally) {
   }
 }
 
-void FindAll(const Masker::Impl& impl, std::string_view text, const Context& context, int depth,
-             Found& found) {
+void FindFrom(const Masker::Impl& impl, std::string_view text, size_t from,
+              const std::vector<CardSpan>& earlier, const Context& context, int depth, Found& found,
+              std::vector<CardSpan>* cards) {
   const size_t first = found.findings.size();
-  TextFinder finder(impl, text, context, found);
+  TextFinder finder(impl, text, earlier, context, found);
   if (impl.pan || impl.sad) {
-    finder.Cards(0, text.size());
-    finder.Sensitive(0, text.size());
-    FindInBlobs(impl, text, 0, text.size(), context, depth, found);
+    finder.Cards(from, text.size());
+    finder.Sensitive(from, text.size());
+    FindInBlobs(impl, text, from, text.size(), context, depth, found);
   }
-  if (depth == 0 && impl.pan && MayBeFramed(text)) FindAcrossFrames(impl, text, found);
-  finder.Patterns();
+  finder.Patterns(from);
+  if (cards) *cards = finder.cards();
   std::sort(found.findings.begin() + ptrdiff_t(first), found.findings.end(),
             [](const Finding& a, const Finding& b) { return a.begin < b.begin; });
+}
+
+void FindAll(const Masker::Impl& impl, std::string_view text, const Context& context, int depth,
+             Found& found) {
+  FindFrom(impl, text, 0, {}, context, depth, found, nullptr);
+  if (depth == 0 && impl.pan && MayBeFramed(text)) FindAcrossFrames(impl, text, found);
 }
 
 }  // namespace sallyport::mask

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <optional>
 
 namespace sallyport::mask {
@@ -153,12 +154,12 @@ class Folder {
     }
     char32_t cp;
     if (DecodeUtf8({bytes, size_t(n)}, 0, cp) != n || cp == 0xfffd) return i;
-    // A lone "%34" may be LIKE '%34…': a digit counts in company only, a letter never matters.
+    // A lone "%34" may be LIKE '%34…': a digit counts in company only, of the rest only separators.
     const char c = FoldCodePoint(cp);
     if (cp < 0x80 && c >= '0' && c <= '9') {
       const bool company = percent_end_ == i || (At(end) == '%' && Hex2(end + 1));
       if (!company) return i;
-    } else if (cp < 0x80 && ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')) {
+    } else if (cp < 0x80 && (c == 0 || !std::strchr(" -.,/_+\t\n\r:;|*", c))) {
       return i;
     }
     percent_end_ = end;

@@ -50,6 +50,14 @@ std::string ApplyEdits(std::string_view text, const std::vector<Edit>& edits);
 void AddToTally(const Found& found, std::string_view pointer, Tally& tally);
 
 /// Everything that is in the text. `depth` counts the encodings around it.
+/// FindFrom looks at text[from, …) only; what stands before is context, and `earlier` are the card
+/// numbers in it. It adds the card numbers that it finds to `cards`.
+struct CardSpan {
+  size_t begin, end;
+};
+void FindFrom(const Masker::Impl& impl, std::string_view text, size_t from,
+              const std::vector<CardSpan>& earlier, const Context& context, int depth, Found& found,
+              std::vector<CardSpan>* cards);
 void FindAll(const Masker::Impl& impl, std::string_view text, const Context& context, int depth,
              Found& found);
 

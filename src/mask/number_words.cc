@@ -34,22 +34,10 @@ char Lookalike(char c) {
   switch (c) {
     case 'l':
     case 'I':
-    case 'i':
-    case '|':
       return '1';
     case 'O':
     case 'o':
-    case 'Q':
-    case 'D':
       return '0';
-    case 'S':
-    case 's':
-      return '5';
-    case 'B':
-      return '8';
-    case 'Z':
-    case 'z':
-      return '2';
     default:
       return 0;
   }
@@ -57,7 +45,7 @@ char Lookalike(char c) {
 
 }  // namespace
 
-bool ReadNumberWords(std::string_view, const std::vector<Symbol>& s, std::vector<Symbol>& out) {
+bool ReadNumberWords(const std::vector<Symbol>& s, std::vector<Symbol>& out) {
   int words = 0, repeat = 1;
   for (size_t i = 0; i < s.size();) {
     if (!IsLetter(s[i].c)) {
@@ -95,7 +83,7 @@ bool ReadNumberWords(std::string_view, const std::vector<Symbol>& s, std::vector
     repeat = 1;
     i = e;
   }
-  return words >= 2;
+  return words > 0;
 }
 
 bool ReadLookalikes(const std::vector<Symbol>& s, std::vector<Symbol>& out) {

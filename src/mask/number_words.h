@@ -1,6 +1,5 @@
 #pragma once
 
-#include <string_view>
 #include <vector>
 
 #include "mask/fold.h"
@@ -9,8 +8,7 @@ namespace sallyport::mask {
 
 /// "four one one …": the symbols with number words (English, German) read as digits; "double",
 /// "triple" repeat. False when there are fewer than four of them.
-bool ReadNumberWords(std::string_view text, const std::vector<Symbol>& symbols,
-                     std::vector<Symbol>& out);
+bool ReadNumberWords(const std::vector<Symbol>& symbols, std::vector<Symbol>& out);
 
 /// "4lll llll", "3O56": letters that look like digits, inside tokens that are otherwise digits.
 /// False when there is none. What is found this way needs a card word.

@@ -182,19 +182,6 @@ bool IsFraction(const std::vector<Symbol>& s, uint32_t first) {
   return first >= 2 && s[first - 1].c == '.' && IsDigit(s[first - 2].c);
 }
 
-bool IsWhole(const FoldedText& f, uint32_t begin, uint32_t end) {
-  const auto blank = [](char c) {
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '"' || c == '\'';
-  };
-  for (uint32_t i = 0; i < begin; i++) {
-    if (!blank(f.text[i]) || begin > 64) return false;
-  }
-  for (size_t i = end; i < f.text.size(); i++) {
-    if (!blank(f.text[i]) || i > end + 64) return false;
-  }
-  return true;
-}
-
 void TryWindow(const FoldedText& f, const std::vector<DigitGroup>& groups, size_t i, size_t j,
                Candidate& c, std::vector<PanWindow>& found) {
   const auto& s = f.symbols;
@@ -207,7 +194,7 @@ void TryWindow(const FoldedText& f, const std::vector<DigitGroup>& groups, size_
         1))
     return;
   if (!LuhnOk(digits, n) && !(digits[0] == 6 || digits[0] == 8)) return;
-  const bool whole = IsWhole(f, s[w.first].begin, s[w.last - 1].end);
+  const bool whole = IsWholeText(f.text, s[w.first].begin, s[w.last - 1].end);
   Rule rule = RuleFor(c, whole);
   if (!rule.ok) {
     Candidate joined;
@@ -332,6 +319,16 @@ int DigitsOf(const std::vector<Symbol>& s, uint32_t first, uint32_t last, uint8_
   return n;
 }
 
+bool IsWholeText(std::string_view text, size_t begin, size_t end) {
+  constexpr size_t kMost = 64;  // white space around it
+  if (begin > kMost || text.size() - end > kMost) return false;
+  const auto blank = [](char c) {
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '"' || c == '\'';
+  };
+  return std::ranges::all_of(text.substr(0, begin), blank) &&
+         std::ranges::all_of(text.substr(end), blank);
+}
+
 bool Judge(const FoldedText& f, PanWindow& w, bool need_context) {
   uint8_t digits[24];
   const int n = DigitsOf(f.symbols, w.first, w.last, digits);
@@ -365,10 +362,11 @@ bool Judge(const FoldedText& f, PanWindow& w, bool need_context) {
         if (soft) return false;
         break;
       case Trust::weak:
-        if (!card && (soft || !IsWhole(f, w.begin, w.end))) return false;
+        if (!card && (soft || !IsWholeText(f.text, w.begin, w.end))) return false;
         break;
       case Trust::context:
-        if (!card && (soft || !f.context.hint.empty() || !IsWhole(f, w.begin, w.end))) return false;
+        if (!card && (soft || !f.context.hint.empty() || !IsWholeText(f.text, w.begin, w.end)))
+          return false;
         break;
     }
   }

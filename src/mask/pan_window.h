@@ -52,6 +52,9 @@ void FindStructured(const FoldedText& folded, const std::vector<DigitGroup>& gro
 /// network.
 bool Judge(const FoldedText& folded, PanWindow& w, bool need_context);
 
+/// The bytes [begin, end) are all there is but white space and quotes.
+bool IsWholeText(std::string_view text, size_t begin, size_t end);
+
 /// The digits 0…9 of a symbol range; at most 24 are written, the count returned.
 int DigitsOf(const std::vector<Symbol>& symbols, uint32_t first, uint32_t last, uint8_t* digits);
 

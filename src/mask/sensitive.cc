@@ -100,7 +100,7 @@ bool PinBlockAt(std::string_view text, size_t i, size_t to, SensitiveSpan& span)
 }  // namespace
 
 void FindSensitiveWords(std::string_view text, size_t from, size_t to,
-                        const std::vector<PanWindow>& cards, bool card_object,
+                        const std::vector<CardSpan>& cards, bool card_object,
                         std::vector<SensitiveSpan>& spans) {
   size_t card = 0;
   for (size_t i = from; i < to; i++) {

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "mask/impl.h"
 #include "mask/pan_window.h"
 
 namespace sallyport::mask {
@@ -22,7 +23,7 @@ void AttachSensitive(const FoldedText& folded, PanWindow& window);
 /// that also mean other things ("pin", "cid", "security code") count within 96 bytes of a card
 /// number only.
 void FindSensitiveWords(std::string_view text, size_t from, size_t to,
-                        const std::vector<PanWindow>& cards, bool card_object,
+                        const std::vector<CardSpan>& cards, bool card_object,
                         std::vector<SensitiveSpan>& spans);
 
 /// Track data whose number did not pass as a card number: sentinels and layout say what it is.

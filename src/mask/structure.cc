@@ -72,7 +72,8 @@ void FindIso8583(const FoldedText& f, const DigitGroup& g, const uint8_t* d,
                  std::vector<PanWindow>& found) {
   const uint32_t n = g.size();
   if (n >= 14 && n <= 21 && uint32_t(Two(d)) == n - 2) {
-    const bool alone = f.context.hint.empty() && g.first == 0 && g.last == f.symbols.size();
+    const bool alone = f.context.hint.empty() &&
+                       IsWholeText(f.text, f.symbols[g.first].begin, f.symbols[g.last - 1].end);
     Add(f, g.first + 2, g.last, 50, !alone, found);
   }
   if (n >= 18 && n <= 25 && d[0] == 0 && d[1] >= 1 && d[1] <= 8 && d[3] <= 5 &&

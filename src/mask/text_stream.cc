@@ -1,6 +1,49 @@
 #include "mask/text_stream.h"
 
+#include <algorithm>
+#include <array>
+
+#include "mask/frames.h"
+
 namespace sallyport::mask {
+namespace {
+
+constexpr size_t kLookBack = 256;   // emitted bytes that later decisions may look at
+constexpr size_t kLookAhead = 224;  // bytes after a number that its decision may look at
+constexpr size_t kQuiet = 64;       // a stretch without anything of interest breaks every number
+
+bool IsBlank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+bool IsAlpha(char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+/// A byte that may be part of a number, an escape, markup or a record.
+bool IsInteresting(char c) {
+  const auto b = static_cast<unsigned char>(c);
+  return IsDigit(c) || b >= 0x80 || c == '%' || c == '&' || c == '\\' || c == '=' || c == '<' ||
+         c == ';' || c == '^' || c == '*' || b == 0x1b;
+}
+
+/// Words whose value may follow, and digits spelled as words or look-alikes, must not be cut off.
+bool EndsInHook(std::string_view tail) {
+  std::string low(tail);
+  for (char& c : low) c = c >= 'A' && c <= 'Z' ? char(c | 0x20) : c;
+  static constexpr std::string_view kHooks[] = {
+      "cv",    "pin",   "csc",   "cid",  "code",  "block", "value", "ziffer", "segur",
+      "digo",  "zero",  "one",   "two",  "three", "four",  "five",  "six",    "seven",
+      "eight", "nine",  "oh ",   "null", "eins",  "zwei",  "zwo",   "drei",   "vier",
+      "nf ",   "fuenf", "sechs", "sieb", "acht",  "neun",  "cero",  "uno",    "dos",
+      "tres",  "cuatr", "cinco", "seis", "siete", "ocho",  "nueve", "un ",    "deux",
+      "troi",  "quatr", "cinq",  "sept", "huit",  "neuf",  "doub",  "tripl",  "doppel"};
+  return std::ranges::any_of(kHooks,
+                             [&](std::string_view h) { return low.find(h) != std::string::npos; });
+}
+
+/// A word made of letters that look like digits ("lll", "OO").
+bool IsOddWord(std::string_view w) {
+  return w.size() > 1 && w.find_first_not_of("lIOo") == std::string_view::npos;
+}
+
+}  // namespace
 
 TextStream::TextStream(std::shared_ptr<const Masker> masker, Context context, size_t max_hold)
     : masker_(std::move(masker)),
@@ -10,18 +53,137 @@ TextStream::TextStream(std::shared_ptr<const Masker> masker, Context context, si
       max_hold_(max_hold) {}
 
 void TextStream::Feed(std::string_view chunk, std::string& out) {
-  held_ += chunk;
-  if (held_.size() > max_hold_) Finish(out);
+  while (!chunk.empty()) {  // large pieces in steps, so that what is held stays small
+    const size_t n = std::min<size_t>(chunk.size(), 64 * 1024);
+    buffer_ += chunk.substr(0, n);
+    chunk.remove_prefix(n);
+    if (fresh_ && MayBeFramed(buffer_) && buffer_.size() <= kMaxFramedText) continue;
+    if (QuietTail(out)) continue;
+    if (held() >= tried_ + std::max<size_t>(24, tried_ / 8)) Advance(false, out);
+    if (held() > max_hold_) Overflow(out);
+  }
 }
 
 void TextStream::Finish(std::string& out) {
-  Emit(held_, out);
-  held_.clear();
+  Advance(true, out);
+  buffer_.clear();
+  earlier_.clear();
+  start_ = tried_ = 0;
+  fresh_ = true;
 }
 
-void TextStream::Emit(std::string_view segment, std::string& out) {
-  Context context{hint_, pointer_, card_object_};
-  if (!masker_->MaskText(segment, context, out, tally_)) out += segment;
+/// Nothing of interest in what is held and shortly before: it can go up to the last word.
+bool TextStream::QuietTail(std::string& out) {
+  if (!masker_->impl().regexes.empty()) return false;
+  size_t cut = buffer_.size();
+  while (cut > start_ && !IsBlank(buffer_[cut - 1])) cut--;
+  if (cut == start_) return false;
+  const size_t from = start_ > kQuiet ? start_ - kQuiet : 0;
+  if (start_ > 0 && start_ < kQuiet && !fresh_) return false;
+  const std::string_view view(buffer_);
+  if (std::ranges::any_of(view.substr(from), IsInteresting)) return false;
+  if (EndsInHook(view.substr(from))) return false;
+  size_t word = from;
+  for (size_t i = from; i <= view.size(); i++) {
+    if (i < view.size() && !IsBlank(view[i])) continue;
+    if (IsOddWord(view.substr(word, i - word)) || i - word >= 16) return false;
+    word = i + 1;
+  }
+  Emit(cut, {}, earlier_, out);
+  return true;
+}
+
+void TextStream::Advance(bool last, std::string& out) {
+  if (held() == 0) return;
+  const Context context{hint_, pointer_, card_object_};
+  Found found;
+  std::vector<CardSpan> cards;
+  FindFrom(masker_->impl(), buffer_, start_, earlier_, context, 0, found, &cards);
+  if (last && fresh_ && masker_->impl().pan && MayBeFramed(buffer_))
+    FindAcrossFrames(masker_->impl(), buffer_, found);
+  NormalizeEdits(found.edits);
+  if (last) return Emit(buffer_.size(), found, cards, out);
+  tried_ = held();
+  const size_t limit = buffer_.size() > kLookAhead ? buffer_.size() - kLookAhead : 0;
+  const size_t cut = CutBefore(limit, found);
+  if (cut > start_) Emit(cut, found, cards, out);
+}
+
+/// The last place at or before `limit` where the text can be cut without changing what is found on
+/// either side; start_ when there is none.
+size_t TextStream::CutBefore(size_t limit, const Found& found) const {
+  const std::string_view view(buffer_);
+  const bool lines = !masker_->impl().regexes.empty();
+  for (size_t p = limit; p > start_; p--) {
+    const char before = view[p - 1];
+    if (!(before == '\n' || (before == ' ' && !lines))) continue;
+    // In text that is all numbers a line end has to do; elsewhere the cut stands clear of digits.
+    const bool dense = held() > 4096 && before == '\n';
+    const size_t near = p > start_ + 12 ? p - 12 : start_;
+    const auto digitlike = [](char c) { return IsDigit(c) || (c & 0x80); };
+    if (!dense && (std::ranges::any_of(view.substr(near, p - near), digitlike) ||
+                   std::ranges::any_of(view.substr(p, 12), digitlike))) {
+      continue;
+    }
+    if (p >= 2 && (view[p - 2] == '\\' || view[p - 2] == '=' || view[p - 2] == '\r')) continue;
+    const size_t back = p > kQuiet ? p - kQuiet : 0;
+    const std::string_view tail = view.substr(back, p - back);
+    const size_t open = tail.rfind('<');
+    if (open != std::string_view::npos && tail.find('>', open) == std::string_view::npos) continue;
+    if (EndsInHook(tail.substr(tail.size() - std::min<size_t>(tail.size(), 48)))) continue;
+    const size_t word = view.find_last_of(" \n\t", p > 1 ? p - 2 : 0);
+    const size_t word_begin = word == std::string_view::npos ? 0 : word + 1;
+    if (p - 1 > word_begin && IsOddWord(view.substr(word_begin, p - 1 - word_begin))) continue;
+    const size_t next_end = std::min(view.find_first_of(" \n\t", p), view.size());
+    if (IsOddWord(view.substr(p, next_end - p))) continue;
+    const std::string_view left = view.substr(start_, p - start_);
+    const size_t rtl = left.rfind("\xe2\x80\xae");  // an open right-to-left override
+    if (rtl != std::string_view::npos && left.find("\xe2\x80\xac", rtl) == std::string_view::npos)
+      continue;
+    const auto crosses = [p](const auto& x) { return x.begin < p && x.end > p; };
+    if (std::ranges::any_of(found.findings, crosses) || std::ranges::any_of(found.edits, crosses))
+      continue;
+    return p;
+  }
+  return start_;
+}
+
+void TextStream::Emit(size_t end, const Found& found, const std::vector<CardSpan>& cards,
+                      std::string& out) {
+  Found part;
+  part.blocked = found.blocked;
+  size_t at = start_;
+  for (const Edit& e : found.edits) {
+    if (e.begin >= end) break;
+    out.append(buffer_, at, e.begin - at);
+    out += e.text;
+    at = e.end;
+  }
+  out.append(buffer_, at, end - at);
+  for (const Finding& f : found.findings) {
+    if (f.begin < end) part.findings.push_back(f);
+  }
+  if (!part.Empty()) AddToTally(part, pointer_, tally_);
+  const size_t drop = end > kLookBack ? end - kLookBack : 0;
+  std::vector<CardSpan> kept;
+  for (const CardSpan& c : cards) {
+    if (c.end <= end && c.begin >= drop) kept.push_back({c.begin - drop, c.end - drop});
+  }
+  earlier_ = std::move(kept);
+  buffer_.erase(0, drop);
+  start_ = end - drop;
+  tried_ = 0;
+  fresh_ = false;
+}
+
+void TextStream::Overflow(std::string& out) {
+  overflowed_ = true;
+  for (size_t i = start_; i < buffer_.size(); i++) {
+    const char c = buffer_[i];
+    out += IsDigit(c) || IsAlpha(c) || (c & 0x80) ? '*' : c;
+  }
+  start_ = buffer_.size();
+  Emit(buffer_.size(), {}, {}, out);
 }
 
 }  // namespace sallyport::mask
