@@ -391,164 +391,164 @@ const std::vector<Class>& Classes() {
       return m.Each(p, [](char d) {
         return std::string("\\0") + (d < '8' ? '6' : '7') + char('0' + (d - '0') % 8);
       });
-    }); });
-  text("enc.words", "T3", [](Maker& m, const std::string& p) {
-    static const char* const kEn[] = {"zero", "one", "two",   "three", "four",
-                                      "five", "six", "seven", "eight", "nine"};
-    static const char* const kDe[] = {"null",  "eins",  "zwei",   "drei", "vier",
-                                      "fuenf", "sechs", "sieben", "acht", "neun"};
-    const bool en = m.Below(2);
-    return m.CardWords() +
-           m.Each(p, [&](char d) { return std::string(en ? kEn[d - '0'] : kDe[d - '0']) + " "; });
-  });
-  text("enc.letter_O", "T3", [](Maker& m, const std::string& p) {
-    return m.CardWords() + m.Each(p, [](char d) {
-      return std::string(1, d == '0' ? 'O' : d == '1' ? 'l' : d);
     });
-  });
-  text("enc.interleaved", "T3", [](Maker& m, const std::string& p) {
-    char letter = 'a';
-    return m.CardWords() + m.Each(p, [&](char d) { return std::string(1, d) + letter++; });
-  });
-  for (const char* around : {"(|)",
-                             "\"|\"",
-                             "'|'",
-                             "card#|",
-                             "[|]",
-                             "<|>",
-                             "/v1/cards/|/tx",
-                             "stmt_|.pdf",
-                             "|@pay.test",
-                             "$|",
-                             "+|",
-                             "-|",
-                             "| 100.00 EUR",
-                             "|/11/28",
-                             "| 11/28 123",
-                             "qty 3 |",
-                             "2025-02-03 |",
-                             "11:59:01 |",
-                             "| ****",
-                             "7,Ann,|,11/28",
-                             "|,Ann,11/28",
-                             "7\tAnn\t|\t11/28",
-                             "7;Ann;|;11/28",
-                             "7|Ann||"
-                             "|11/28",
-                             "<pan>|</pan>",
-                             "pan: |\nname: Ann",
-                             "level=info pan=| amt=10",
-                             "INSERT INTO cards VALUES (1,'|','Ann');",
-                             "\x1b[31m|\x1b[0m",
-                             "\r\n|\r\n",
-                             "acct | was debited",
-                             "tx=15 card=| amt=2.16",
-                             "000123 | 000456",
-                             "\xf0\x9f\x92\xb3|\xf0\x9f\x92\xb3",
-                             "SELECT 1 WHERE pan LIKE '%|%'",
-                             "**|**"}) {
-    for (bool grouped : {false, true}) {
-      text("ctx", grouped ? "T2" : "T1", [around, grouped](Maker& m, const std::string& p) {
+    text("enc.words", "T3", [](Maker& m, const std::string& p) {
+      static const char* const kEn[] = {"zero", "one", "two",   "three", "four",
+                                        "five", "six", "seven", "eight", "nine"};
+      static const char* const kDe[] = {"null",  "eins",  "zwei",   "drei", "vier",
+                                        "fuenf", "sechs", "sieben", "acht", "neun"};
+      const bool en = m.Below(2);
+      return m.CardWords() +
+             m.Each(p, [&](char d) { return std::string(en ? kEn[d - '0'] : kDe[d - '0']) + " "; });
+    });
+    text("enc.letter_O", "T3", [](Maker& m, const std::string& p) {
+      return m.CardWords() + m.Each(p, [](char d) {
+        return std::string(1, d == '0' ? 'O' : d == '1' ? 'l' : d);
+      });
+    });
+    text("enc.interleaved", "T3", [](Maker& m, const std::string& p) {
+      char letter = 'a';
+      return m.CardWords() + m.Each(p, [&](char d) { return std::string(1, d) + letter++; });
+    });
+    for (const char* around : {"(|)",
+                               "\"|\"",
+                               "'|'",
+                               "card#|",
+                               "[|]",
+                               "<|>",
+                               "/v1/cards/|/tx",
+                               "stmt_|.pdf",
+                               "|@pay.test",
+                               "$|",
+                               "+|",
+                               "-|",
+                               "| 100.00 EUR",
+                               "|/11/28",
+                               "| 11/28 123",
+                               "qty 3 |",
+                               "2025-02-03 |",
+                               "11:59:01 |",
+                               "| ****",
+                               "7,Ann,|,11/28",
+                               "|,Ann,11/28",
+                               "7\tAnn\t|\t11/28",
+                               "7;Ann;|;11/28",
+                               "7|Ann||"
+                               "|11/28",
+                               "<pan>|</pan>",
+                               "pan: |\nname: Ann",
+                               "level=info pan=| amt=10",
+                               "INSERT INTO cards VALUES (1,'|','Ann');",
+                               "\x1b[31m|\x1b[0m",
+                               "\r\n|\r\n",
+                               "acct | was debited",
+                               "tx=15 card=| amt=2.16",
+                               "000123 | 000456",
+                               "\xf0\x9f\x92\xb3|\xf0\x9f\x92\xb3",
+                               "SELECT 1 WHERE pan LIKE '%|%'",
+                               "**|**"}) {
+      for (bool grouped : {false, true}) {
+        text("ctx", grouped ? "T2" : "T1", [around, grouped](Maker& m, const std::string& p) {
+          std::string s = around;
+          const size_t at = s.find("||") != s.npos ? s.find("||") + 1 : s.find('|');
+          return s.replace(at, 1, grouped ? m.Grouped(p, " ") : p);
+        });
+      }
+    }
+    for (const char* around :
+         {"visa|", "|visa", "_|_", "x|x", "PAN:|EXP:1128CVV:123", "|.5",
+          "\xe3\x82\xab\xe3\x83\xbc\xe3\x83\x89\xe7\x95\xaa\xe5\x8f\xb7|\xe3\x81\xa7\xe3\x81\x99",
+          "\xe5\x8d\xa1\xe5\x8f\xb7|\xe6\x9c\x89\xe6\x95\x88"}) {
+      text("ctx.glued", "T2", [around](Maker&, const std::string& p) {
         std::string s = around;
-        const size_t at = s.find("||") != s.npos ? s.find("||") + 1 : s.find('|');
-        return s.replace(at, 1, grouped ? m.Grouped(p, " ") : p);
+        return s.replace(s.find('|'), 1, p);
       });
     }
-  }
-  for (const char* around :
-       {"visa|", "|visa", "_|_", "x|x", "PAN:|EXP:1128CVV:123", "|.5",
-        "\xe3\x82\xab\xe3\x83\xbc\xe3\x83\x89\xe7\x95\xaa\xe5\x8f\xb7|\xe3\x81\xa7\xe3\x81\x99",
-        "\xe5\x8d\xa1\xe5\x8f\xb7|\xe6\x9c\x89\xe6\x95\x88"}) {
-    text("ctx.glued", "T2", [around](Maker&, const std::string& p) {
-      std::string s = around;
-      return s.replace(s.find('|'), 1, p);
+    text("multi.space", "T1", [](Maker& m, const std::string& p) {
+      return m.Grouped(p, " ") + " " + m.Grouped(m.Common16(), " ");
     });
-  }
-  text("multi.space", "T1", [](Maker& m, const std::string& p) {
-    return m.Grouped(p, " ") + " " + m.Grouped(m.Common16(), " ");
-  });
-  text("multi.dash", "T2", [](Maker& m, const std::string& p) {
-    return m.Grouped(p, "-") + "-" + m.Grouped(m.Common16(), "-");
-  });
-  text("multi.lines", "T1", [](Maker& m, const std::string& p) {
-    return m.Any() + "\n" + p + "\n" + m.Common16() + "\n" + m.Complete("36", 14);
-  });
-  text("multi.short_groups", "T1", [](Maker& m, const std::string& p) {
-    return m.Digits(2) + " " + m.Grouped(p, " ") + " " + m.Digits(2);
-  });
-  text("multi.years", "T2",
-       [](Maker& m, const std::string& p) { return "2025 " + m.Grouped(p, " ") + " 2026"; });
-  text("multi.amex_exp_cvv", "T1", [](Maker& m, const std::string&) {
-    return m.Grouped("378282246310005", " ") + " 1128 " + m.Digits(3);
-  });
-  text("glue.mmyy", "T3", [](Maker&, const std::string& p) { return p + "1128"; });
-  text("glue.mmyy_cvv", "T3",
-       [](Maker& m, const std::string& p) { return p + "0729" + m.Digits(3); });
-  text("glue.llvar", "T3",
-       [](Maker&, const std::string& p) { return std::to_string(p.size()) + p; });
-  text("glue.mti", "T3",
-       [](Maker&, const std::string& p) { return "0200" + std::to_string(p.size()) + p; });
-  text("glue.5a", "T2", [](Maker&, const std::string& p) { return "5A08" + p; });
-  text("sad.track2", "T1", [](Maker& m, const std::string& p) {
-    return ";" + p + "=2811" + "101" + m.Digits(12) + "?";
-  });
-  text("sad.track1", "T1", [](Maker& m, const std::string& p) {
-    return "%B" + p + "^ROE/RICHARD^2811101" + m.Digits(10) + "?";
-  });
-  text("sad.track1_spaces", "T2",
-       [](Maker& m, const std::string& p) { return "%B" + m.Grouped(p, " ") + "^ROE/R^2811101?"; });
-  text("sad.57", "T2", [](Maker& m, const std::string& p) {
-    return (m.Below(2) ? "57 13 " : "5713") + p + "D2811201" + m.Digits(10);
-  });
-  row("pg.text", "T1", [](Maker& m, const std::string& p) {
-    return Row("text", "text", m.Prose() + (m.Below(2) ? p : m.Grouped(p, "-")));
-  });
-  row("pg.text_binary", "T1", [](Maker&, const std::string& p) {
-    return Row("text", "binary", "\\\\x" + HexEncode(AsBytes(p)));
-  });
-  row("pg.int8", "T1", [](Maker&, const std::string& p) { return Row("int8", "text", p); });
-  row("pg.int8_binary", "T2", [](Maker&, const std::string& p) {
-    return Row("int8", "binary", "\\\\x" + HexBe(std::stoull(p)));
-  });
-  row("pg.float8_binary", "T2", [](Maker&, const std::string& p) {
-    return Row("float8", "binary",
-               "\\\\x" + HexBe(std::bit_cast<uint64_t>(double(std::stoull(p)))));
-  });
-  row("pg.numeric_scale", "T2",
-      [](Maker&, const std::string& p) { return Row("numeric(20,2)", "text", p + ".00"); });
-  row("pg.bytea", "T2", [](Maker&, const std::string& p) {
-    return Row("bytea", "text", "\\\\x" + HexEncode(AsBytes(p)));
-  });
-  row("pg.bcd", "T2", [](Maker& m, const std::string& p) {
-    return Row("bytea", m.Below(2) ? "text" : "binary", "\\\\x" + p);
-  });
-  row("pg.array", "T1", [](Maker& m, const std::string& p) {
-    return Row(m.Below(2) ? "text[]" : "int8[]", "text", "{" + p + "," + m.Common16() + "}");
-  });
-  row("pg.jsonb", "T1", [](Maker& m, const std::string& p) {
-    return Row("jsonb", "text",
-               m.Below(2) ? "{\\\"a\\\":\\\"" + p + "\\\"}" : "{\\\"a\\\": " + p + "}");
-  });
-  row("pg.record", "T1", [](Maker& m, const std::string& p) {
-    return Row("record", "text", "(" + p + ",11/28," + m.Digits(3) + ")");
-  });
-  row("pg.columns", "T3", [](Maker&, const std::string& p) {
-    return R"({"msg":"DataRow","cols":[{"name":"a","type":"text","fmt":"text"},{"name":"b","type":"text","fmt":"text"}],"vals":[")" +
-           p.substr(0, 8) + "\",\"" + p.substr(8) + "\"]}";
-  });
-  row("pg.copy_split", "T3", [](Maker& m, const std::string& p) {
-    const size_t at = size_t(1 + m.Below(14));
-    return R"({"msg":"CopyData","cols":[],"vals":[")" + p.substr(0, at) + "\",\"" + p.substr(at) +
-           "\\n\"]}";
-  });
-  row("pg.error", "T1", [](Maker&, const std::string& p) {
-    return R"({"msg":"ErrorResponse","cols":[],"vals":["duplicate key","Key (pan)=()" + p +
-           ") already exists.\"]}";
-  });
-  return c;
-}
-();
-return classes;
+    text("multi.dash", "T2", [](Maker& m, const std::string& p) {
+      return m.Grouped(p, "-") + "-" + m.Grouped(m.Common16(), "-");
+    });
+    text("multi.lines", "T1", [](Maker& m, const std::string& p) {
+      return m.Any() + "\n" + p + "\n" + m.Common16() + "\n" + m.Complete("36", 14);
+    });
+    text("multi.short_groups", "T1", [](Maker& m, const std::string& p) {
+      return m.Digits(2) + " " + m.Grouped(p, " ") + " " + m.Digits(2);
+    });
+    text("multi.years", "T2",
+         [](Maker& m, const std::string& p) { return "2025 " + m.Grouped(p, " ") + " 2026"; });
+    text("multi.amex_exp_cvv", "T1", [](Maker& m, const std::string&) {
+      return m.Grouped("378282246310005", " ") + " 1128 " + m.Digits(3);
+    });
+    text("glue.mmyy", "T3", [](Maker&, const std::string& p) { return p + "1128"; });
+    text("glue.mmyy_cvv", "T3",
+         [](Maker& m, const std::string& p) { return p + "0729" + m.Digits(3); });
+    text("glue.llvar", "T3",
+         [](Maker&, const std::string& p) { return std::to_string(p.size()) + p; });
+    text("glue.mti", "T3",
+         [](Maker&, const std::string& p) { return "0200" + std::to_string(p.size()) + p; });
+    text("glue.5a", "T2", [](Maker&, const std::string& p) { return "5A08" + p; });
+    text("sad.track2", "T1", [](Maker& m, const std::string& p) {
+      return ";" + p + "=2811" + "101" + m.Digits(12) + "?";
+    });
+    text("sad.track1", "T1", [](Maker& m, const std::string& p) {
+      return "%B" + p + "^ROE/RICHARD^2811101" + m.Digits(10) + "?";
+    });
+    text("sad.track1_spaces", "T2", [](Maker& m, const std::string& p) {
+      return "%B" + m.Grouped(p, " ") + "^ROE/R^2811101?";
+    });
+    text("sad.57", "T2", [](Maker& m, const std::string& p) {
+      return (m.Below(2) ? "57 13 " : "5713") + p + "D2811201" + m.Digits(10);
+    });
+    row("pg.text", "T1", [](Maker& m, const std::string& p) {
+      return Row("text", "text", m.Prose() + (m.Below(2) ? p : m.Grouped(p, "-")));
+    });
+    row("pg.text_binary", "T1", [](Maker&, const std::string& p) {
+      return Row("text", "binary", "\\\\x" + HexEncode(AsBytes(p)));
+    });
+    row("pg.int8", "T1", [](Maker&, const std::string& p) { return Row("int8", "text", p); });
+    row("pg.int8_binary", "T2", [](Maker&, const std::string& p) {
+      return Row("int8", "binary", "\\\\x" + HexBe(std::stoull(p)));
+    });
+    row("pg.float8_binary", "T2", [](Maker&, const std::string& p) {
+      return Row("float8", "binary",
+                 "\\\\x" + HexBe(std::bit_cast<uint64_t>(double(std::stoull(p)))));
+    });
+    row("pg.numeric_scale", "T2",
+        [](Maker&, const std::string& p) { return Row("numeric(20,2)", "text", p + ".00"); });
+    row("pg.bytea", "T2", [](Maker&, const std::string& p) {
+      return Row("bytea", "text", "\\\\x" + HexEncode(AsBytes(p)));
+    });
+    row("pg.bcd", "T2", [](Maker& m, const std::string& p) {
+      return Row("bytea", m.Below(2) ? "text" : "binary", "\\\\x" + p);
+    });
+    row("pg.array", "T1", [](Maker& m, const std::string& p) {
+      return Row(m.Below(2) ? "text[]" : "int8[]", "text", "{" + p + "," + m.Common16() + "}");
+    });
+    row("pg.jsonb", "T1", [](Maker& m, const std::string& p) {
+      return Row("jsonb", "text",
+                 m.Below(2) ? "{\\\"a\\\":\\\"" + p + "\\\"}" : "{\\\"a\\\": " + p + "}");
+    });
+    row("pg.record", "T1", [](Maker& m, const std::string& p) {
+      return Row("record", "text", "(" + p + ",11/28," + m.Digits(3) + ")");
+    });
+    row("pg.columns", "T3", [](Maker&, const std::string& p) {
+      return R"({"msg":"DataRow","cols":[{"name":"a","type":"text","fmt":"text"},{"name":"b","type":"text","fmt":"text"}],"vals":[")" +
+             p.substr(0, 8) + "\",\"" + p.substr(8) + "\"]}";
+    });
+    row("pg.copy_split", "T3", [](Maker& m, const std::string& p) {
+      const size_t at = size_t(1 + m.Below(14));
+      return R"({"msg":"CopyData","cols":[],"vals":[")" + p.substr(0, at) + "\",\"" + p.substr(at) +
+             "\\n\"]}";
+    });
+    row("pg.error", "T1", [](Maker&, const std::string& p) {
+      return R"({"msg":"ErrorResponse","cols":[],"vals":["duplicate key","Key (pan)=()" + p +
+             ") already exists.\"]}";
+    });
+    return c;
+  }();
+  return classes;
 }
 
 std::shared_ptr<const Masker> TestMasker() {
