@@ -11,9 +11,10 @@ struct Limits {
   size_t max_depth = 200;  // of parentheses and operators, judged before the parser recurses
 };
 
-/// Reads `text` with PostgreSQL's own grammar (libpg_query 15) and says what each statement does and touches.
-/// Never fails: what the grammar cannot read, or what is beyond the limits, is one text with no statements,
-/// `known.complete == false`, reason "sql-unparsable" and the worst effect. Thread-safe.
+/// Reads `text` with PostgreSQL's own grammar (libpg_query 15) and says what each statement does
+/// and touches. Never fails: what the grammar cannot read, or what is beyond the limits, is one
+/// text with no statements, `known.complete == false`, reason "sql-unparsable" and the worst
+/// effect. Thread-safe.
 op::SqlText Classify(std::string_view text, const Limits& limits = {});
 
 }  // namespace sallyport::sql
