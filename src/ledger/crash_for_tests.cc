@@ -102,9 +102,8 @@ std::vector<Acknowledged> KillOne(const std::filesystem::path& dir, uint32_t rou
 
 std::string CheckLog(const std::filesystem::path& dir, const std::vector<Acknowledged>& all,
                      const char* when) {
-  const auto report = VerifyDataDir(dir, {});
-  if (!report) return std::string(when) + ": " + report.error().detail;
-  if (!report->ok()) return std::string(when) + ": " + report->Text();
+  const VerifyReport report = VerifyDataDir(dir);
+  if (!report.ok()) return std::string(when) + ": " + report.Text();
   auto reader = LogReader::Open(dir);
   if (!reader) return std::string(when) + ": " + reader.error().detail;
   for (const Acknowledged& a : all) {
@@ -145,8 +144,8 @@ CrashResult RunCrashes(const std::filesystem::path& dir, uint64_t rounds, uint64
     if (!(*ledger)->Close()) result.failure = "close failed";
     if (result.failure.empty()) result.failure = CheckLog(dir, all, "after recovery");
     if (!remembered.empty() && result.failure.empty()) {
-      const auto report = VerifyDataDir(dir, {.vkey = {}, .older_checkpoint = remembered});
-      if (!report || !report->ok()) result.failure = "an earlier checkpoint is not continued";
+      if (!VerifyDataDir(dir, {}, remembered).ok())
+        result.failure = "an earlier checkpoint is not continued";
     }
     const auto note = LogDirectory(dir / "log").Read("checkpoint");
     remembered = note.value_or("");

@@ -78,10 +78,9 @@ TEST(Recovery, TakesUpTheUnpublishedTail) {
   EXPECT_EQ(reader->checkpoint().size, 300u);
   EXPECT_EQ(reader->size(), 550u);
   EXPECT_EQ(*reader->Read(549), "entry 549");
-  const auto report = VerifyDataDir(dir.path(), {});
-  ASSERT_TRUE(report);
-  EXPECT_TRUE(report->ok()) << report->Text();
-  EXPECT_EQ(report->uncovered, 250u);
+  const VerifyReport report = VerifyDataDir(dir.path());
+  EXPECT_TRUE(report.ok()) << report.Text();
+  EXPECT_EQ(report.uncovered, 250u);
   auto ledger = Ledger::Open(TestOptions(dir));
   ASSERT_TRUE(ledger) << ledger.error().detail;
   EXPECT_EQ((*ledger)->stats().published, 550u);
@@ -108,9 +107,8 @@ TEST(Recovery, RefusesCorruptionBeforeTheTail) {
   EXPECT_EQ(ledger.error().code, Errc::ledger_unavailable);
   EXPECT_NE(ledger.error().detail.find("entry 14 is corrupt"), std::string::npos)
       << ledger.error().detail;
-  const auto report = VerifyDataDir(dir.path(), {});
-  ASSERT_TRUE(report);
-  EXPECT_FALSE(report->ok());
+  const VerifyReport report = VerifyDataDir(dir.path());
+  EXPECT_FALSE(report.ok());
 }
 
 TEST(Recovery, RefusesWhenThePublishedCheckpointCoversMore) {
@@ -150,7 +148,7 @@ TEST(Recovery, GoesOnFromTheLogAloneWhenTheWriteAheadLogIsGone) {
   ASSERT_TRUE(ledger) << ledger.error().detail;
   EXPECT_EQ(*(*ledger)->Append("entry 700"), 700u);
   ASSERT_TRUE((*ledger)->Close());
-  EXPECT_TRUE(VerifyDataDir(dir.path(), {})->ok());
+  EXPECT_TRUE(VerifyDataDir(dir.path()).ok());
   // But not with an altered last bundle.
   std::filesystem::remove_all(dir.path() / "wal");
   std::string bundle = dir.ReadText("log/tile/entries/002.p/189");
@@ -178,7 +176,7 @@ TEST(Recovery, RandomDamageNeverLosesACoveredEntrySilently) {
     EXPECT_GE((*ledger)->stats().size, 339u)
         << "byte " << at;  // only the very last frame may look torn
     ASSERT_TRUE((*ledger)->Close());
-    EXPECT_TRUE(VerifyDataDir(copy.path(), {})->ok());
+    EXPECT_TRUE(VerifyDataDir(copy.path()).ok());
   }
 }
 
@@ -219,7 +217,7 @@ TEST(Failure, AFullDiskPoisonsAndLeavesAWord) {
   ASSERT_TRUE(reader);
   EXPECT_NE(reader->Read(size - 1)->find("log.failed"), std::string::npos)
       << *reader->Read(size - 1);
-  EXPECT_TRUE(VerifyDataDir(dir.path(), {})->ok());
+  EXPECT_TRUE(VerifyDataDir(dir.path()).ok());
 }
 
 TEST(Failure, AReadOnlyDirectoryIsRefusedWithItsName) {

@@ -283,10 +283,17 @@ VerifyReport VerifyLog(const LogFiles& files, const VerifyOptions& options) {
   return Verification(files, options, {}).Run();
 }
 
-Result<VerifyReport> VerifyDataDir(const std::filesystem::path& data_dir,
-                                   const VerifyOptions& options) {
-  if (!std::filesystem::is_directory(data_dir / "log")) {
-    return Fail(Errc::not_found, data_dir.string() + " holds no log directory");
+VerifyReport VerifyDataDir(const std::filesystem::path& data_dir,
+                           const std::optional<std::string>& vkey,
+                           const std::optional<std::string>& older_checkpoint) {
+  const VerifyOptions options{.vkey = vkey.value_or(""),
+                              .older_checkpoint = older_checkpoint.value_or("")};
+  std::error_code error;
+  if (!std::filesystem::is_directory(data_dir / "log", error)) {
+    VerifyReport none;
+    none.found = false;
+    none.problems.push_back({"log", std::nullopt, "there is no log in " + data_dir.string()});
+    return none;
   }
   // First the write-ahead log, then the checkpoint: a running gateway only moves entries this way.
   const Result<WalContents> wal = ReadWal(data_dir / "wal");
@@ -320,27 +327,33 @@ Result<VerifyReport> VerifyDataDir(const std::filesystem::path& data_dir,
   return report;
 }
 
+std::string VerifyReport::Summary() const {
+  if (!found) return "NOT verified: " + problems.front().what;
+  std::string out = ok() ? "verified: " : "NOT verified: ";
+  out += origin.empty() ? "the log" : origin;
+  out += ", " + Index(size) + " entries, root " + root;
+  if (!key_given) out += ", by its own record of its key";
+  return out;
+}
+
 std::string VerifyReport::Text() const {
   std::string out;
   for (const Problem& p : problems) {
     out +=
         "PROBLEM " + p.file + (p.index ? ", entry " + Index(*p.index) : "") + ": " + p.what + '\n';
   }
-  out += ok() ? "verified: " : "NOT verified: ";
-  out +=
-      (origin.empty() ? "the log" : origin) + ", " + Index(size) + " entries, root " + root + '\n';
-  if (key_given) {
-    out += "signature: checked with the key that was given\n";
-  } else {
+  out += Summary() + '\n';
+  if (!found) return out;
+  if (!key_given) {
     out +=
-        "signature: checked with the log's own record of its key. This proves that the log is "
-        "consistent, not who "
-        "wrote it; give --key with the key you know\n";
+        "Without --key this proves that the log is consistent, not who wrote it: give the verifier "
+        "key that you "
+        "know from elsewhere.\n";
   }
   if (older_size && ok())
-    out += "it continues the remembered checkpoint of " + Index(*older_size) + " entries\n";
+    out += "It continues the remembered checkpoint of " + Index(*older_size) + " entries.\n";
   if (uncovered > 0)
-    out += Index(uncovered) + " entries behind the checkpoint wait in the write-ahead log\n";
+    out += Index(uncovered) + " more entries wait in the write-ahead log for a checkpoint.\n";
   return out;
 }
 

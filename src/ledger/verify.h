@@ -26,6 +26,7 @@ struct Problem {
 struct VerifyReport {
   bool ok() const { return problems.empty(); }
 
+  bool found = true;              // false: there is no log in this directory
   std::vector<Problem> problems;  // the first one found is the first one listed; at most 20
   std::string origin;
   std::string vkey;
@@ -38,8 +39,9 @@ struct VerifyReport {
   std::optional<uint64_t>
       older_size;  // of the remembered checkpoint, once its signature was verified
 
-  std::string Text() const;  // a few lines for people
-  std::string Json() const;  // one line
+  std::string Summary() const;  // one line without its end, for people
+  std::string Text() const;     // a few lines for people
+  std::string Json() const;     // one line
 };
 
 /// Recomputes everything from the entries: each bundle, each tile of each level, also the partial
@@ -49,8 +51,11 @@ struct VerifyReport {
 VerifyReport VerifyLog(const LogFiles& files, const VerifyOptions& options);
 
 /// The same for a gateway's data directory, with its write-ahead log. Needs no secret and no
-/// running gateway; one may be running. An error only if there is no log to look at.
-Result<VerifyReport> VerifyDataDir(const std::filesystem::path& data_dir,
-                                   const VerifyOptions& options);
+/// running gateway; one may be running. `vkey` and `older_checkpoint` as in VerifyOptions; without
+/// a key the one recorded in log/vkey is used, and the report says that this proves consistency
+/// only.
+VerifyReport VerifyDataDir(const std::filesystem::path& data_dir,
+                           const std::optional<std::string>& vkey = {},
+                           const std::optional<std::string>& older_checkpoint = {});
 
 }  // namespace sallyport::ledger

@@ -106,11 +106,11 @@ class DataDir : public testing::Test {
 };
 
 TEST_F(DataDir, Verifies) {
-  const auto report = VerifyDataDir(dir_.path(), {.vkey = vkey_, .older_checkpoint = {}});
-  ASSERT_TRUE(report) << report.error().detail;
-  EXPECT_TRUE(report->ok()) << report->Text();
-  EXPECT_EQ(report->entries, 700u);
-  EXPECT_FALSE(VerifyDataDir(dir_.path() / "nothing", {}));
+  const VerifyReport report = VerifyDataDir(dir_.path(), vkey_);
+  EXPECT_TRUE(report.ok()) << report.Text();
+  EXPECT_EQ(report.entries, 700u);
+  EXPECT_FALSE(VerifyDataDir(dir_.path() / "nothing").ok());
+  EXPECT_FALSE(VerifyDataDir(dir_.path() / "nothing").found);
 }
 
 TEST_F(DataDir, AnOlderCopyOfTheDirectoryIsARollback) {
@@ -123,9 +123,9 @@ TEST_F(DataDir, AnOlderCopyOfTheDirectoryIsARollback) {
   }
   const std::string newer = dir_.ReadText("log/checkpoint"),
                     older = copy.ReadText("log/checkpoint");
-  EXPECT_TRUE(VerifyDataDir(copy.path(), {.vkey = vkey_, .older_checkpoint = {}})->ok());
-  EXPECT_FALSE(VerifyDataDir(copy.path(), {.vkey = vkey_, .older_checkpoint = newer})->ok());
-  EXPECT_TRUE(VerifyDataDir(dir_.path(), {.vkey = vkey_, .older_checkpoint = older})->ok());
+  EXPECT_TRUE(VerifyDataDir(copy.path(), vkey_, {}).ok());
+  EXPECT_FALSE(VerifyDataDir(copy.path(), vkey_, newer).ok());
+  EXPECT_TRUE(VerifyDataDir(dir_.path(), vkey_, older).ok());
 }
 
 TEST_F(DataDir, ProofsVerifyForTheirEntryOnly) {

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "ledger/search.h"
+
+namespace sallyport::ledger {
+
+enum class ReplayFormat { text, jsonl };
+
+/// All events of session "s_…" in order. not_found if the log does not know it.
+Result<std::vector<Found>> ReplaySession(const std::filesystem::path& data_dir,
+                                         const std::string& session);
+
+/// What the caller asked, what was decided and why, what was masked, and what the caller saw, as a
+/// timeline for people or as the JSON lines of a search. Safe to print on a terminal.
+Result<std::string> RenderReplay(const std::filesystem::path& data_dir, const std::string& session,
+                                 ReplayFormat format);
+
+}  // namespace sallyport::ledger
