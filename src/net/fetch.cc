@@ -267,8 +267,7 @@ Result<List> HeaderList(const FetchRequest& request) {
     std::string line = value.empty() ? name + ";" : name + ": " + value;
     curl_slist* grown = curl_slist_append(list.get(), line.c_str());
     if (grown == nullptr) return Fail(Errc::internal, "out of memory");
-    (void)list.release();
-    list.reset(grown);
+    if (!list) list.reset(grown);  // later lines are appended to the same head
   }
   return list;
 }
