@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <list>
 #include <map>
 #include <memory>
@@ -75,7 +76,7 @@ class HttpPool : public std::enable_shared_from_this<HttpPool> {
   Loop& loop_;
   const ClientLimits limits_;
   const Result<TlsContext> tls_;
-  size_t connections_ = 0;
+  std::atomic<size_t> connections_{0};  // read by metrics from anywhere
   std::map<Origin, Place, Order> places_;
 };
 
