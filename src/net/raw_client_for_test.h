@@ -31,6 +31,7 @@ class RawClient {
   RawClient(const RawClient&) = delete;
   ~RawClient() { Close(); }
 
+  int fd() const { return fd_; }
   bool connected() const { return connected_; }
   void Close() {
     if (fd_ >= 0) ::close(fd_);
