@@ -14,9 +14,10 @@ namespace sallyport::identity {
 namespace asio = boost::asio;
 
 Task<VerifiedPtr> TokenVerifier::Authenticate(std::string token,
-                                              std::chrono::steady_clock::time_point deadline) {
+                                              std::chrono::steady_clock::time_point deadline,
+                                              std::string resource) {
   bool wants_refresh = false;
-  auto verdict = Verify(token, &wants_refresh);
+  auto verdict = Verify(token, &wants_refresh, resource);
   if (verdict || !wants_refresh) co_return verdict;
 
   // The refresh ends on another thread; what it may touch is only the executor, and the timer
@@ -31,7 +32,7 @@ Task<VerifiedPtr> TokenVerifier::Authenticate(std::string token,
   });
   boost::system::error_code ended;
   co_await timer->async_wait(asio::redirect_error(asio::use_awaitable, ended));
-  co_return Verify(token);
+  co_return Verify(token, nullptr, resource);
 }
 
 }  // namespace sallyport::identity

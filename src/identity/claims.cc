@@ -130,26 +130,35 @@ Result<> CheckTimes(json::Value claims, const ProviderConfig& provider, Nanos no
   return {};
 }
 
+/// Notes what `audience` means to us; false: nothing.
+bool NoteAudience(std::string_view audience, const ProviderConfig& provider, CheckedClaims& out) {
+  if (std::ranges::find(provider.audiences, audience) != provider.audiences.end()) {
+    return out.whole_gateway = true;
+  }
+  const std::string& prefix = provider.resource_prefix;
+  if (prefix.empty() || !audience.starts_with(prefix)) return false;
+  out.resources.emplace_back(audience);
+  return true;
+}
+
 Result<> CheckAudience(json::Value claims, const ProviderConfig& provider,
-                       const std::vector<std::string>& known_clients,
-                       const std::string& client_id) {
+                       const std::vector<std::string>& known_clients, CheckedClaims& out) {
   json::Value aud = claims["aud"];
-  auto ours = [&](std::optional<std::string_view> text) {
-    return text && std::ranges::find(provider.audiences, *text) != provider.audiences.end();
-  };
-  if (aud.is(json::Kind::string)) {
-    if (ours(aud.string())) return {};
+  if (auto one = aud.string()) {
+    if (NoteAudience(*one, provider, out)) return {};
     return Fail(Errc::token_audience_wrong, "aud is not this gateway");
   }
   if (!aud.is(json::Kind::array)) return Fail(Errc::token_audience_wrong, "aud is missing");
   bool found = false;
-  for (auto one = aud.first(); one; one = one.next()) {
-    if (!one.is(json::Kind::string)) return Invalid("aud holds something that is not text");
-    found |= ours(one.string());
+  for (auto v = aud.first(); v; v = v.next()) {
+    auto text = v.string();
+    if (!text) return Invalid("aud holds something that is not text");
+    found |= NoteAudience(*text, provider, out);
   }
   if (!found) return Fail(Errc::token_audience_wrong, "aud does not name this gateway");
-  if (aud.size() > 1 &&
-      (client_id.empty() || std::ranges::find(known_clients, client_id) == known_clients.end())) {
+  bool known = !out.client_id.empty() &&
+               std::ranges::find(known_clients, out.client_id) != known_clients.end();
+  if (aud.size() > 1 && !known) {
     return Fail(Errc::token_audience_wrong,
                 "aud names several parties and the token's client is not a known one");
   }
@@ -196,7 +205,7 @@ Result<CheckedClaims> CheckClaims(const Jws& jws, const ProviderConfig& provider
     return Fail(Errc::token_issuer_unknown, "iss is not the issuer that the key belongs to");
   }
   SALLYPORT_TRY(out.client_id, ClientId(claims));
-  SALLYPORT_CHECK(CheckAudience(claims, provider, known_clients, out.client_id));
+  SALLYPORT_CHECK(CheckAudience(claims, provider, known_clients, out));
   SALLYPORT_CHECK(CheckTimes(claims, provider, now, out));
   SALLYPORT_TRY(out.subject, ShortText(claims, "sub", 255));
   if (out.subject.empty()) return Invalid("sub is missing");

@@ -17,8 +17,10 @@ struct CheckedClaims {
   std::string token_id;
   Nanos issued_at = 0;
   Nanos expires_at = 0;
-  Nanos valid_from = 0;   // earliest moment at which all time checks hold, skew included
-  Nanos valid_until = 0;  // first moment at which the token is expired, skew included
+  Nanos valid_from = 0;        // earliest moment at which all time checks hold, skew included
+  Nanos valid_until = 0;       // first moment at which the token is expired, skew included
+  bool whole_gateway = false;  // one of provider.audiences is in `aud`
+  std::vector<std::string> resources;  // audiences below provider.resource_prefix
   Nanos auth_time = 0;
   std::string acr;
   std::vector<std::string> amr;

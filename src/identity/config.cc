@@ -63,6 +63,9 @@ Result<> CheckProvider(const ProviderConfig& p) {
     return Bad(
         p, "audience is empty: write the value that an access token for this gateway has in aud");
   }
+  if (!p.resource_prefix.empty() && !p.resource_prefix.ends_with('/')) {
+    return Bad(p, "resource_prefix must end with '/'");  // else /mcp would cover /mcp-other
+  }
   SALLYPORT_CHECK(CheckAlgorithms(p));
   if (p.skew < 0s || p.skew > 300s) return Bad(p, "skew must be between 0 and 300 seconds");
   if (p.max_lifetime < 1min || p.max_lifetime > 24h) {

@@ -48,6 +48,9 @@ struct ProviderConfig {
   std::string issuer;  // https URL, compared byte for byte with `iss` and the discovery document
   /// A token must carry at least one of these in `aud`.
   std::vector<std::string> audiences;
+  /// With "https://gate.example.com/mcp/", an audience below it (what clients that follow RFC 8707
+  /// and RFC 9728 get) is good for exactly that resource. Empty: only `audiences` count.
+  std::string resource_prefix;
   std::string client_id;             // our own registration, if any; counts as a known client
   std::vector<std::string> clients;  // client ids allowed when `aud` names several parties
   TokenClass token_class = TokenClass::access;

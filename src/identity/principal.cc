@@ -53,6 +53,8 @@ Result<VerifiedToken> MakeVerified(json::Value claims, const CheckedClaims& chec
   out.acr = checked.acr;
   out.amr = checked.amr;
   out.auth_time = checked.auth_time;
+  out.whole_gateway = checked.whole_gateway;
+  out.resources = checked.resources;
 
   op::Principal& who = out.principal;
   who.issuer = provider.issuer;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -19,8 +21,15 @@ struct VerifiedToken {
   std::vector<std::string> scopes;  // `scope` or `scp`
   std::string acr;
   std::vector<std::string> amr;
-  Nanos auth_time = 0;      // 0 = not stated
-  std::string groups_note;  // why the groups are incomplete; empty if they are complete
+  Nanos auth_time = 0;                 // 0 = not stated
+  bool whole_gateway = false;          // `aud` names the gateway itself
+  std::vector<std::string> resources;  // single resources of ours that `aud` names
+  std::string groups_note;             // why the groups are incomplete; empty if they are complete
+
+  /// Whether the token is meant for this resource of ours.
+  bool Covers(std::string_view resource) const {
+    return whole_gateway || std::ranges::find(resources, resource) != resources.end();
+  }
 };
 using VerifiedPtr = std::shared_ptr<const VerifiedToken>;
 

@@ -73,7 +73,16 @@ void TokenVerifier::Stop() {
   for (auto& [iss, provider] : impl_->by_issuer) provider.issuer->Stop();
 }
 
-Result<VerifiedPtr> TokenVerifier::Verify(std::string_view token, bool* wants_refresh) {
+Result<VerifiedPtr> TokenVerifier::Verify(std::string_view token, bool* wants_refresh,
+                                          std::string_view resource) {
+  auto verdict = Judge(token, wants_refresh);
+  if (verdict && !(*verdict)->Covers(resource)) {
+    return Fail(Errc::token_audience_wrong, "the token is for another resource of this gateway");
+  }
+  return verdict;
+}
+
+Result<VerifiedPtr> TokenVerifier::Judge(std::string_view token, bool* wants_refresh) {
   if (wants_refresh != nullptr) *wants_refresh = false;
   if (token.size() > kMaxTokenBytes) {
     return Fail(Errc::token_malformed, "the token is longer than 16 KiB");

@@ -54,7 +54,12 @@ class TokenVerifier {
   /// Judges `token` with the keys at hand. A refusal with token-key-unknown or
   /// identity-provider-down may be cured by a refresh of the issuer's keys: then `*wants_refresh`
   /// (if given) is set, and `RefreshThen` may be called.
-  Result<VerifiedPtr> Verify(std::string_view token, bool* wants_refresh = nullptr);
+  ///
+  /// A token for the whole gateway is good everywhere; one whose `aud` names single resources only
+  /// (ProviderConfig::resource_prefix) is good at `resource` if that is one of them, else
+  /// token-audience-wrong.
+  Result<VerifiedPtr> Verify(std::string_view token, bool* wants_refresh = nullptr,
+                             std::string_view resource = {});
 
   /// Joins the refresh that `token`'s unknown key asked for, or starts it (one flight, at most one
   /// per 10 s per issuer), and calls `done` once, on a background thread or at once on this one,
@@ -63,7 +68,8 @@ class TokenVerifier {
 
   /// Verify, and if a refresh may help, wait for it until `deadline` and judge again. The
   /// coroutine's executor must be single-threaded or a strand (a shard's is).
-  Task<VerifiedPtr> Authenticate(std::string token, std::chrono::steady_clock::time_point deadline);
+  Task<VerifiedPtr> Authenticate(std::string token, std::chrono::steady_clock::time_point deadline,
+                                 std::string resource = {});
 
   /// Emergency: forget all keys and verified tokens, and fetch anew.
   void FlushKeys();
@@ -76,6 +82,8 @@ class TokenVerifier {
   bool FetchDue();
 
  private:
+  Result<VerifiedPtr> Judge(std::string_view token, bool* wants_refresh);
+
   struct Impl;
   explicit TokenVerifier(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

@@ -159,6 +159,26 @@ TEST_F(VerifierTest, AgentsByClientSubjectAndClaim) {
   EXPECT_EQ(Code(Sign(With("aud", {"sallyport", "account"}))), "token-audience-wrong");
 }
 
+TEST_F(VerifierTest, ATokenForOneResourceIsNotGoodAtAnother) {
+  config_.providers[0].resource_prefix = "https://gate/mcp/";
+  std::string payments = Sign(With("aud", "https://gate/mcp/payments"));
+  for (int i = 0; i < 2; ++i) {  // the second time from the cache
+    EXPECT_TRUE(Verifier().Verify(payments, nullptr, "https://gate/mcp/payments"));
+    for (auto other :
+         {"https://gate/mcp/orders", "https://gate/mcp/payments2", "https://gate/mcp/", ""}) {
+      auto verdict = Verifier().Verify(payments, nullptr, other);
+      ASSERT_FALSE(verdict) << other;
+      EXPECT_EQ(verdict.error().code, Errc::token_audience_wrong);
+    }
+  }
+  EXPECT_TRUE(Verifier().Verify(Sign(test::Claims()), nullptr, "https://gate/mcp/orders"));
+  EXPECT_EQ(Code(Sign(With("aud", "https://gate/mcpx"))), "token-audience-wrong");
+  EXPECT_EQ(Code(Sign(With("aud", "https://gate.evil/mcp/payments"))), "token-audience-wrong");
+  config_.providers[0].resource_prefix = "";
+  verifier_.reset();
+  EXPECT_FALSE(Verifier().Verify(payments, nullptr, "https://gate/mcp/payments"));
+}
+
 TEST_F(VerifierTest, CiTokensSpeakOnlyForAConfiguredAgent) {
   config_.providers[0].token_class = TokenClass::ci_workload;
   config_.agents = {{.name = "deploy",
