@@ -7,8 +7,8 @@
 namespace sallyport::sql {
 
 struct Limits {
-  size_t max_bytes = 1 << 20;
-  size_t max_depth = 200;  // of parentheses and operators, judged before the parser recurses
+  size_t max_bytes = 256 << 10;  // the worst text of this size takes about 100 ms of one core
+  size_t max_depth = 200;        // of expressions and sub-selects, as the parse tree nests them
 };
 
 /// Reads `text` with PostgreSQL's own grammar (libpg_query 15) and says what each statement does

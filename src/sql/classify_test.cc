@@ -286,10 +286,11 @@ TEST(Classify, DepthDoesNotCrash) {
         "select a" + Repeat("[1", 1) + Repeat("]", 1) + Repeat("[1]", 100'000),
         "select * from a" + Repeat(" join b on true", 50'000), "select '" + Repeat("(", 100'000),
         Repeat("select 1;", 100'000)}) {
-    auto read = Classify(text);
+    auto read = Classify(text, {.max_bytes = 2 << 20});
     EXPECT_TRUE(read.known.complete || read.worst == Effect::admin);
   }
   EXPECT_FALSE(Classify("select 1" + Repeat("+1", 100'000)).known.complete);
+  EXPECT_FALSE(Classify("select 1" + Repeat("+1", 500)).known.complete);
 }
 
 TEST(Classify, LongButFlatTextsAreRead) {
