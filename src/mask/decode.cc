@@ -135,6 +135,38 @@ std::string ToEbcdic(std::string_view s) {
   return out;
 }
 
+/// The first bytes of a piece of base64 say whether it is worth decoding: text, or a packed stream.
+bool Base64Head(std::string_view piece) {
+  if (piece.size() < 16 || piece.size() % 4 == 1) return false;
+  uint8_t head[12];
+  for (size_t i = 0; i < 4; i++) {
+    uint32_t v = 0;
+    for (size_t k = 0; k < 4; k++) v = v << 6 | uint32_t(kBase64Value[uint8_t(piece[4 * i + k])]);
+    head[3 * i] = uint8_t(v >> 16), head[3 * i + 1] = uint8_t(v >> 8), head[3 * i + 2] = uint8_t(v);
+  }
+  if (head[0] == 0x1f && head[1] == 0x8b) return true;
+  if (head[0] == 0x78 && (head[0] * 256 + head[1]) % 31 == 0) return true;
+  bool text = true, ebcdic = true;
+  for (uint8_t b : head) {
+    text &= !(b < 0x20 && b != '\t' && b != '\n' && b != '\r' && b != 0) && b != 0x7f;
+    ebcdic &= (b >= 0xf0 && b <= 0xf9) || b == 0x40 || b == 0x60;
+  }
+  return text || ebcdic;
+}
+bool HexHead(std::string_view piece) {
+  if (piece.size() < 24 || piece.size() % 2 != 0) return false;
+  bool text = true, ebcdic = true, packed = false;
+  for (size_t i = 0; i < 16; i += 2) {
+    const int a = HexValue(piece[i]), b = HexValue(piece[i + 1]);
+    if (a < 0 || b < 0) return false;
+    const int v = a * 16 + b;
+    text &= !(v < 0x20 && v != '\t' && v != '\n' && v != '\r' && v != 0) && v != 0x7f;
+    ebcdic &= (v >= 0xf0 && v <= 0xf9) || v == 0x40 || v == 0x60;
+    packed |= i == 0 && (v == 0x1f || v == 0x78);
+  }
+  return text || ebcdic || packed;
+}
+
 struct Blob {
   std::string masked;  // the content after masking
   std::string_view network;
@@ -225,7 +257,7 @@ class BlobFinder {
   }
 
   bool TryHex(std::string_view text, size_t begin, size_t end) {
-    if ((end - begin) % 2 != 0 || end - begin < 24) return false;
+    if (!HexHead(text.substr(begin, end - begin))) return false;
     std::string bytes;
     for (size_t i = begin; i < end; i += 2) {
       const int a = HexValue(text[i]), b = HexValue(text[i + 1]);
@@ -247,11 +279,7 @@ class BlobFinder {
   }
 
   bool TryBase64(std::string_view text, size_t begin, size_t end) {
-    if (end - begin < 16 || (end - begin) % 4 == 1) return false;
-    // A look at the first bytes saves decoding what is not text.
-    const std::string head = FromBase64(text.substr(begin, 16));
-    const bool packed = head.starts_with("\x1f\x8b") || head[0] == 0x78;
-    if (!packed && !AllEbcdicDigits(head) && !LooksLikeHead(head)) return false;
+    if (!Base64Head(text.substr(begin, end - begin))) return false;
     size_t padded = end;
     while (padded < text.size() && padded < end + 2 && text[padded] == '=') padded++;
     auto blob = Look(FromBase64(text.substr(begin, end - begin)));
@@ -261,14 +289,6 @@ class BlobFinder {
     Report(begin, padded, *blob, ToBase64(blob->masked, url, padded > end));
     return true;
   }
-  static bool LooksLikeHead(std::string_view head) {
-    for (char c : head) {
-      const uint8_t b = uint8_t(c);
-      if ((b < 0x20 && b != '\t' && b != '\n' && b != '\r' && b != 0) || b == 0x7f) return false;
-    }
-    return true;
-  }
-
   void Token(std::string_view text, size_t begin, size_t end) {
     // "=?utf-8?b?", "0x", "\x": the digits after the mark.
     size_t hex = begin;
@@ -342,6 +362,32 @@ class BlobFinder {
 };
 
 }  // namespace
+
+bool MayBeBlob(std::string_view token) {
+  const auto piece = [](std::string_view t) {
+    bool digits = t.size() < 24;  // a plain number
+    for (char c : t) {
+      if (!IsDigit(c)) {
+        digits = false;
+        break;
+      }
+    }
+    return !digits && (HexHead(t) || Base64Head(t));
+  };
+  if (piece(token)) return true;
+  if (token[0] == '0' || token[0] == 'x') {
+    const size_t skip = token[0] == 'x' ? 1 : (token[1] | 0x20) == 'x' ? 2 : 0;
+    if (skip && HexHead(token.substr(skip))) return true;
+  }
+  for (size_t at = 0, i = 0; i <= token.size(); i++) {
+    if (i < token.size() && token[i] != '/' && token[i] != '-' && token[i] != '_' &&
+        token[i] != '+')
+      continue;
+    if (i - at >= 16 && i - at < token.size() && piece(token.substr(at, i - at))) return true;
+    at = i + 1;
+  }
+  return false;
+}
 
 void FindInBlobs(const Masker::Impl& impl, std::string_view text, size_t from, size_t to,
                  const Context& context, int depth, Found& found) {

@@ -20,4 +20,8 @@ inline constexpr size_t kMaxInflated = 8 << 20;
 void FindInBlobs(const Masker::Impl& impl, std::string_view text, size_t from, size_t to,
                  const Context& context, int depth, Found& found);
 
+/// A cheap look at a token of at least 16 characters of the base64 alphabets: false when it surely
+/// decodes to nothing that FindInBlobs looks into.
+bool MayBeBlob(std::string_view token);
+
 }  // namespace sallyport::mask

@@ -10,6 +10,7 @@
 #include "mask/number_words.h"
 #include "mask/pan_window.h"
 #include "mask/render.h"
+#include "mask/scan.h"
 #include "mask/sensitive.h"
 
 namespace sallyport::mask {
@@ -225,20 +226,91 @@ void AddToTally(const Found& found, std::string_view pointer, Tally& tally) {
   }
 }
 
+namespace {
+
+constexpr size_t kCardMargin = 80;   // what may stand beside a number and matter for its shape
+constexpr size_t kWordMargin = 128;  // how far a word for SAD may be from its card number
+
+bool IsBlank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+
+/// Regions so near that they share their margins become one.
+std::vector<Region> Spans(const std::vector<Region>& regions) {
+  std::vector<Region> spans;
+  for (const Region& r : regions) {
+    if (!spans.empty() && r.begin < spans.back().end + 2 * kCardMargin) {
+      spans.back().end = std::max(spans.back().end, r.end);
+    } else {
+      spans.push_back(r);
+    }
+  }
+  return spans;
+}
+
+/// The span with its margin, not cutting a word.
+Region WithMargin(std::string_view text, size_t from, const Region& span, size_t margin) {
+  Region r{span.begin > from + margin ? span.begin - margin : from,
+           std::min(text.size(), span.end + margin)};
+  const size_t low = r.begin > from + kWordMargin ? r.begin - kWordMargin : from;
+  while (r.begin > low && !IsBlank(text[r.begin - 1])) r.begin--;
+  const size_t high = std::min(text.size(), r.end + kWordMargin);
+  while (r.end < high && !IsBlank(text[r.end])) r.end++;
+  return r;
+}
+
+/// Keeps what touches the span: the rest belongs to another one or is a product of the margin's
+/// edge.
+void KeepTouching(const Region& span, Found& part, Found& found) {
+  std::vector<Finding> kept;
+  for (Finding& f : part.findings) {
+    const size_t slack = f.kind == DetectorKind::sad ? kWordMargin : 0;
+    if (f.begin < span.end + slack && f.end + slack > span.begin) kept.push_back(f);
+  }
+  for (Edit& e : part.edits) {
+    const bool belongs = std::ranges::any_of(
+        kept, [&](const Finding& f) { return e.begin < f.end && e.end > f.begin; });
+    if (belongs) found.edits.push_back(std::move(e));
+  }
+  found.findings.insert(found.findings.end(), kept.begin(), kept.end());
+  found.blocked |= part.blocked && !kept.empty();
+}
+
+}  // namespace
+
 void FindFrom(const Masker::Impl& impl, std::string_view text, size_t from,
               const std::vector<CardSpan>& earlier, const Context& context, int depth, Found& found,
               std::vector<CardSpan>* cards) {
   const size_t first = found.findings.size();
-  TextFinder finder(impl, text, earlier, context, found);
+  std::vector<CardSpan> known = earlier;
   if (impl.pan || impl.sad) {
-    finder.Cards(from, text.size());
-    finder.Sensitive(from, text.size());
-    FindInBlobs(impl, text, from, text.size(), context, depth, found);
+    ScanResult scan;
+    ScanText(text, from, scan);
+    for (const Region& span : Spans(scan.regions)) {
+      Found part;
+      TextFinder finder(impl, text, known, context, part);
+      const Region card = WithMargin(text, from, span, kCardMargin),
+                   word = WithMargin(text, from, span, kWordMargin);
+      finder.Cards(card.begin, card.end);
+      finder.Sensitive(word.begin, word.end);
+      FindInBlobs(impl, text, card.begin, card.end, context, depth, part);
+      KeepTouching(span, part, found);
+      known = finder.cards();
+    }
   }
-  finder.Patterns(from);
-  if (cards) *cards = finder.cards();
+  TextFinder(impl, text, known, context, found).Patterns(from);
+  if (cards) *cards = std::move(known);
   std::sort(found.findings.begin() + ptrdiff_t(first), found.findings.end(),
-            [](const Finding& a, const Finding& b) { return a.begin < b.begin; });
+            [](const Finding& a, const Finding& b) {
+              return a.begin != b.begin ? a.begin < b.begin
+                     : a.kind != b.kind ? a.kind < b.kind
+                                        : a.end < b.end;
+            });
+  // A code between two numbers was seen from both.
+  const auto same = [](const Finding& a, const Finding& b) {
+    return a.begin == b.begin && a.end == b.end && a.kind == b.kind;
+  };
+  found.findings.erase(
+      std::unique(found.findings.begin() + ptrdiff_t(first), found.findings.end(), same),
+      found.findings.end());
 }
 
 void FindAll(const Masker::Impl& impl, std::string_view text, const Context& context, int depth,

@@ -85,7 +85,6 @@ bool Masker::MaskText(std::string_view text, const Context& context, std::string
 
 bool Masker::MaskText(std::string_view text, const Context& context, std::string& out, Tally& tally,
                       std::vector<Finding>& findings) const {
-  if (!MayContain(text)) return false;
   Found found;
   FindAll(*impl_, text, context, 0, found);
   if (found.Empty()) return false;
@@ -98,7 +97,6 @@ bool Masker::MaskText(std::string_view text, const Context& context, std::string
 
 void Masker::FindText(std::string_view text, const Context& context,
                       std::vector<Finding>& findings) const {
-  if (!MayContain(text)) return;
   Found found;
   FindAll(*impl_, text, context, 0, found);
   findings.insert(findings.end(), found.findings.begin(), found.findings.end());
@@ -106,7 +104,8 @@ void Masker::FindText(std::string_view text, const Context& context,
 
 Result<bool> Masker::MaskJson(std::string_view json, const JsonOptions& options, std::string& out,
                               Tally& tally, std::vector<Finding>* findings) const {
-  if (!MayContain(json)) return false;
+  bool direct = true;
+  if (impl_->regexes.empty() && !MayHoldCardDataInJson(json, direct)) return false;
   Found found;
   SALLYPORT_CHECK(FindInJson(*impl_, json, options, 0, 0, found, &tally));
   if (found.Empty()) return false;
@@ -117,7 +116,8 @@ Result<bool> Masker::MaskJson(std::string_view json, const JsonOptions& options,
 }
 
 bool Masker::MayContain(std::string_view bytes) const {
-  return !impl_->regexes.empty() || MayHoldCardData(bytes);
+  bool direct;
+  return !impl_->regexes.empty() || MayHoldCardDataInJson(bytes, direct);
 }
 
 }  // namespace sallyport::mask

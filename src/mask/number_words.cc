@@ -45,6 +45,14 @@ char Lookalike(char c) {
 
 }  // namespace
 
+bool IsNumberWord(std::string_view word) {
+  char low[8];
+  if (word.size() < 2 || word.size() > sizeof low) return false;
+  for (size_t i = 0; i < word.size(); i++) low[i] = char(word[i] | 0x20);
+  const std::string_view w(low, word.size());
+  return DigitOfWord(w) != 0 || w == "double" || w == "triple" || w == "doppel";
+}
+
 bool ReadNumberWords(const std::vector<Symbol>& s, std::vector<Symbol>& out) {
   int words = 0, repeat = 1;
   for (size_t i = 0; i < s.size();) {

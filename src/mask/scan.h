@@ -1,11 +1,30 @@
 #pragma once
 
+#include <cstddef>
 #include <string_view>
+#include <vector>
 
 namespace sallyport::mask {
 
-/// False when the bytes surely hold no card number, code or blob in any notation that is looked
-/// for.
+/// A stretch of text in which something may begin or be. A number lies in or touches its region.
+struct Region {
+  size_t begin, end;
+};
+
+/// The first look at a text: finds every place that the slow path could have a finding in, at
+/// memory speed where there is none. Runs of digits are checked for length, issuer and check digit
+/// here already; groups of digits for their shape; other digits, escapes, blobs and words for SAD
+/// are regions as they stand. Regions come in order and do not overlap. `digits` counts the ASCII
+/// digits.
+struct ScanResult {
+  std::vector<Region> regions;
+  size_t digits = 0;
+};
+void ScanText(std::string_view text, size_t from, ScanResult& result);
+
+/// Whether there is any region; stops at the first one.
 bool MayHoldCardData(std::string_view bytes);
+/// The same for one JSON text, whose values may make up a number together.
+bool MayHoldCardDataInJson(std::string_view json, bool& direct);
 
 }  // namespace sallyport::mask
