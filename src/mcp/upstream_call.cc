@@ -4,6 +4,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -13,14 +14,22 @@ namespace sallyport::mcp {
 
 namespace asio = boost::asio;
 
-struct CallTable::Entry {
+struct CallTable::Entry : std::enable_shared_from_this<CallTable::Entry> {
   enum class End : uint8_t { none, cancelled, timeout };
+  explicit Entry(asio::any_io_executor e) : executor(std::move(e)) {}
+
+  asio::any_io_executor executor;
   asio::cancellation_signal signal;
   End end = End::none;
+  bool done = false;
 
+  /// Emits within the loop only: from outside of it (Close at the end of a process) Asio would hand
+  /// the coroutine a pointer that may be stale when the loop comes to it.
   void Stop(End why) {
     if (end == End::none) end = why;
-    signal.emit(asio::cancellation_type::terminal);
+    asio::dispatch(executor, [self = shared_from_this()] {
+      if (!self->done) self->signal.emit(asio::cancellation_type::terminal);
+    });
   }
 };
 
@@ -42,7 +51,7 @@ void CallTable::CancelAll() {
 Task<UpstreamAnswer> CallTable::Run(uint64_t token, std::chrono::milliseconds limit,
                                     Task<UpstreamAnswer> work) {
   const auto executor = co_await asio::this_coro::executor;
-  const auto entry = std::make_shared<Entry>();
+  const auto entry = std::make_shared<Entry>(executor);
   entries_.emplace(token, entry);
   asio::steady_timer timer(executor);
   if (limit.count() > 0) {
@@ -60,6 +69,7 @@ Task<UpstreamAnswer> CallTable::Run(uint64_t token, std::chrono::milliseconds li
       executor, std::move(work),
       asio::bind_cancellation_slot(entry->signal.slot(), asio::as_tuple(asio::use_awaitable)));
   if (outer.is_connected()) outer.clear();
+  entry->done = true;
   entries_.erase(token);
   if (!failure && result) co_return std::move(result);
   if (entry->end == Entry::End::timeout) {

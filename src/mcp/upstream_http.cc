@@ -30,33 +30,19 @@ class HttpEras final : public UpstreamEras {
   HttpModern modern_;
 };
 
-class HttpUpstream final : public McpUpstream {
- public:
-  explicit HttpUpstream(HttpUpstreamOptions options)
-      : wire_(std::make_shared<HttpWire>(std::move(options))),
-        parts_{std::make_shared<HttpEras>(wire_), std::make_shared<HttpModern>(wire_),
-               [wire = wire_](const ClientFace& face) {
-                 return std::make_shared<HttpSession>(wire, face);
-               },
-               std::make_shared<size_t>(0), wire_->options().call_timeout} {}
-
-  Task<UpstreamFace> Describe(const gate::Permit&, Revision wanted, bool fresh) override {
-    return parts_.eras->Describe(wanted, fresh);
-  }
-  std::unique_ptr<UpstreamPeer> Open(ClientFace client) override {
-    return std::make_unique<BridgedPeer>(parts_, std::move(client));
-  }
-  size_t peers() const override { return *parts_.count; }
-
- private:
-  std::shared_ptr<HttpWire> wire_;
-  BridgedPeer::Parts parts_;
-};
-
 }  // namespace
 
 std::unique_ptr<McpUpstream> MakeHttpUpstream(HttpUpstreamOptions options) {
-  return std::make_unique<HttpUpstream>(std::move(options));
+  const auto wire = std::make_shared<HttpWire>(std::move(options));
+  PeerParts parts;
+  parts.eras = std::make_shared<HttpEras>(wire);
+  parts.modern = std::make_shared<HttpModern>(wire);
+  parts.open_session = [wire](const ClientFace& face) {
+    return std::make_shared<HttpSession>(wire, face);
+  };
+  parts.count = std::make_shared<size_t>(0);
+  parts.call_timeout = wire->options().call_timeout;
+  return std::make_unique<BridgedUpstream>(std::move(parts));
 }
 
 }  // namespace sallyport::mcp

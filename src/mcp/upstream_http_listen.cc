@@ -1,4 +1,3 @@
-#include "json/document.h"
 #include "mcp/envelope.h"
 #include "mcp/upstream_http_session.h"
 
@@ -9,31 +8,7 @@ constexpr std::chrono::milliseconds kFirstPause(1'000);
 constexpr std::chrono::milliseconds kLongestPause(60'000);
 constexpr int kFailures = 5;  // in a row
 
-class NoRequests final : public UpstreamEvents {
- public:
-  Task<> OnNotification(std::string) override { co_return Result<>(); }
-  Task<UpstreamAnswer> OnRequest(std::string, std::string) override {
-    co_return UpstreamAnswer{true, ErrorText(-32601, "Method not found")};
-  }
-};
-
 }  // namespace
-
-/// The filter of a modern client names resources; in these eras they are subscribed to one by one.
-Task<> HttpSession::SubscribeAll(std::string_view filter) {
-  if (filter.empty()) co_return Result<>();
-  const auto doc = json::Document::Parse(filter);
-  if (!doc) co_return Fail(Errc::request_malformed, "filter of the subscription");
-  NoRequests none;
-  const json::Value uris = doc->root()["resourceSubscriptions"];
-  for (auto uri = uris.at(0); uri; uri = uri.next()) {
-    UpstreamRequest subscribe{
-        "resources/subscribe", R"({"uri":)" + std::string(uri.raw()) + "}", {}, {}};
-    SALLYPORT_CO_TRY([[maybe_unused]] UpstreamAnswer ignored,
-                     co_await Call(std::move(subscribe), none));
-  }
-  co_return Result<>();
-}
 
 Task<> HttpSession::ReadStream(HttpReply& reply, UpstreamEvents& events) {
   while (true) {
@@ -54,7 +29,7 @@ Task<> HttpSession::ReadStream(HttpReply& reply, UpstreamEvents& events) {
 
 Task<> HttpSession::Listen(std::string filter, UpstreamEvents& events) {
   const auto self = shared_from_this();
-  SALLYPORT_CO_CHECK(co_await SubscribeAll(filter));
+  SALLYPORT_CO_CHECK(co_await SubscribeTo(*this, std::move(filter)));
   std::string last_id;
   uint64_t stream_of = 0;  // the session that the ids belong to
   auto pause = kFirstPause;

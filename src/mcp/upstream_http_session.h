@@ -39,7 +39,6 @@ class HttpSession final : public UpstreamSession, public std::enable_shared_from
                                            UpstreamEvents& events);
   Task<> Answer(std::string raw_id, std::string method, std::string params, UpstreamEvents& events);
   Task<> PostOneWay(std::string body);
-  Task<> SubscribeAll(std::string_view filter);
   Task<> ReadStream(HttpReply& reply, UpstreamEvents& events);
 
   std::shared_ptr<HttpWire> wire_;

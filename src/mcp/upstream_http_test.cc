@@ -277,6 +277,21 @@ TEST_F(HttpUpstreamTest, CancelClosesTheStreamOfThatCallOnly) {
   EXPECT_NE(peer->NextToken(), token);
 }
 
+TEST_F(HttpUpstreamTest, PeerMayGoWhileItsCallsRun) {
+  Serve(Modern([](const FakeRequest&) {
+    FakeResponse f = Events({Data(R"({"jsonrpc":"2.0","method":"n"})")});
+    f.hang = true;
+    return f;
+  }));
+  auto peer = Open(Revision::r2026_07_28);
+  events_.on_notification = [&] {
+    net::Post(io_.get_executor(), [&] { peer.reset(), upstream_.reset(); });
+  };
+  const auto answer = CallOn(*peer);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Errc::cancelled);
+}
+
 TEST_F(HttpUpstreamTest, ErrorOfTheEventsCancelsTheCall) {
   Serve(Modern(
       [](const FakeRequest&) { return Events({Data(R"({"jsonrpc":"2.0","method":"n"})")}); }));

@@ -12,7 +12,6 @@ namespace {
 constexpr int kMaxRounds = 16;  // of one call; a server that asks for ever is not obeyed
 constexpr std::string_view kAllLists =
     R"({"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true})";
-constexpr std::string_view kAcknowledged = R"("method":"notifications/subscriptions/acknowledged")";
 
 bool MayAsk(std::string_view method) {
   return method == "tools/call" || method == "prompts/get" || method == "resources/read";
@@ -84,13 +83,9 @@ class ListenEvents final : public UpstreamEvents {
   ListenEvents(UpstreamEvents& inner, bool modern) : inner_(inner), acknowledge_(modern) {}
 
   Task<> OnNotification(std::string message) override {
-    if (message.find(kAcknowledged) != std::string::npos) {
-      const auto read = ReadMessage(message);
-      if (read && read->method == "notifications/subscriptions/acknowledged" &&
-          !std::exchange(acknowledge_, false)) {
-        co_return Result<>();
-      }
-    }
+    const auto read = ReadMessage(message);
+    const bool acknowledged = read && read->method == "notifications/subscriptions/acknowledged";
+    if (acknowledged && !std::exchange(acknowledge_, false)) co_return Result<>();
     co_return co_await inner_.OnNotification(std::move(message));
   }
   Task<UpstreamAnswer> OnRequest(std::string method, std::string params) override {
@@ -102,15 +97,13 @@ class ListenEvents final : public UpstreamEvents {
   bool acknowledge_;
 };
 
-class NoEvents final : public UpstreamEvents {
- public:
-  Task<> OnNotification(std::string) override { co_return Result<>(); }
-  Task<UpstreamAnswer> OnRequest(std::string, std::string) override {
-    co_return UpstreamAnswer{true, ErrorText(-32601, "Method not found")};
-  }
-};
-
 }  // namespace
+
+Task<> NoEvents::OnNotification(std::string) { co_return Result<>(); }
+
+Task<UpstreamAnswer> NoEvents::OnRequest(std::string, std::string) {
+  co_return UpstreamAnswer{true, ErrorText(-32601, "Method not found")};
+}
 
 Task<UpstreamAnswer> ModernTalk::Call(UpstreamRequest request, UpstreamEvents& events) {
   if (!IsModern(face_.revision)) return CallForSession(std::move(request), events);

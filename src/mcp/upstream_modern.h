@@ -21,8 +21,8 @@ class ModernTransport {
  public:
   virtual ~ModernTransport() = default;
   virtual Task<UpstreamAnswer> Ask(ModernRequest request, UpstreamEvents& events) = 0;
-  /// A call that began at `since` has not been answered in time.
-  virtual void TimedOut(std::chrono::steady_clock::time_point since) { static_cast<void>(since); }
+  /// A call has not been answered within `limit`.
+  virtual void TimedOut(std::chrono::milliseconds limit) { static_cast<void>(limit); }
 };
 
 /// The conversation of one caller with a modern server, over any transport: passes the requests of
@@ -51,6 +51,13 @@ class ModernTalk {
   std::set<std::string> subscribed_;  // URIs of a session client, as JSON string texts
   bool reopen_ = false;
   CallTable listens_;
+};
+
+/// For requests of our own: notifications are ignored, requests of the server refused.
+class NoEvents final : public UpstreamEvents {
+ public:
+  Task<> OnNotification(std::string message) override;
+  Task<UpstreamAnswer> OnRequest(std::string method, std::string params) override;
 };
 
 /// server/discover over any transport. Without a value: the server is not of this era and wants

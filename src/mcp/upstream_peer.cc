@@ -1,6 +1,23 @@
 #include "mcp/upstream_peer.h"
 
+#include "json/document.h"
+
 namespace sallyport::mcp {
+
+Task<> SubscribeTo(UpstreamSession& session, std::string filter) {
+  if (filter.empty()) co_return Result<>();
+  const auto doc = json::Document::Parse(filter);
+  if (!doc) co_return Fail(Errc::request_malformed, "filter of the subscription");
+  NoEvents none;
+  const json::Value uris = doc->root()["resourceSubscriptions"];
+  for (auto uri = uris.at(0); uri; uri = uri.next()) {
+    UpstreamRequest subscribe{
+        "resources/subscribe", R"({"uri":)" + std::string(uri.raw()) + "}", {}, {}};
+    SALLYPORT_CO_TRY([[maybe_unused]] UpstreamAnswer ignored,
+                     co_await session.Call(std::move(subscribe), none));
+  }
+  co_return Result<>();
+}
 
 Task<UpstreamFace> UpstreamEras::Describe(Revision wanted, bool fresh) {
   if (fresh) Forget();
@@ -71,35 +88,51 @@ Task<bool> UpstreamEras::TrySession(Revision wanted) {
   co_return false;
 }
 
-BridgedPeer::BridgedPeer(Parts parts, ClientFace client)
-    : parts_(std::move(parts)), face_(std::move(client)), talk_(*parts_.modern, face_) {
-  ++*parts_.count;
-}
+namespace {
 
-BridgedPeer::~BridgedPeer() {
-  Close();
-  --*parts_.count;
-}
+using Era = UpstreamEras::Era;
 
-void BridgedPeer::Close() {
+/// What a peer is while somebody holds it or a call runs in it.
+class Conversation : public std::enable_shared_from_this<Conversation> {
+ public:
+  Conversation(PeerParts parts, ClientFace client)
+      : parts_(std::move(parts)), face_(std::move(client)), talk_(*parts_.modern, face_) {}
+
+  CallTable calls;
+
+  Task<UpstreamAnswer> Call(uint64_t token, UpstreamRequest request, UpstreamEvents& events);
+  Task<> Notify(std::string method, std::string params);
+  Task<> Listen(uint64_t token, std::string filter, UpstreamEvents& events);
+  void Close();
+
+ private:
+  Task<UpstreamAnswer> Serve(UpstreamRequest request, UpstreamEvents& events);
+  Task<UpstreamAnswer> ServeListen(std::string filter, UpstreamEvents& events);
+  Task<Era> Choose();
+  std::shared_ptr<UpstreamSession> Session();
+
+  PeerParts parts_;
+  ClientFace face_;
+  ModernTalk talk_;
+  std::shared_ptr<UpstreamSession> session_;
+  std::optional<Era> era_;
+  bool closed_ = false;
+};
+
+void Conversation::Close() {
   if (closed_) return;
   closed_ = true;
   if (session_) session_->Close();
-  calls_.CancelAll();
+  calls.CancelAll();
 }
 
-Task<UpstreamAnswer> BridgedPeer::Call(const gate::Permit&, UpstreamRequest request,
-                                       UpstreamEvents& events) {
-  return Limited(calls_.Take(), std::move(request), events);
-}
-
-Task<UpstreamAnswer> BridgedPeer::Limited(uint64_t token, UpstreamRequest request,
-                                          UpstreamEvents& events) {
-  const auto since = std::chrono::steady_clock::now();
-  auto answer = co_await calls_.Run(token, parts_.call_timeout, Serve(std::move(request), events));
+Task<UpstreamAnswer> Conversation::Call(uint64_t token, UpstreamRequest request,
+                                        UpstreamEvents& events) {
+  const auto self = shared_from_this();
+  auto answer = co_await calls.Run(token, parts_.call_timeout, Serve(std::move(request), events));
   if (!answer && answer.error().code == Errc::upstream_timeout) {
-    if (era_ == UpstreamEras::Era::session && session_) session_->TimedOut(since);
-    if (era_ == UpstreamEras::Era::modern) parts_.modern->TimedOut(since);
+    if (era_ == Era::session && session_) session_->TimedOut(parts_.call_timeout);
+    if (era_ == Era::modern) parts_.modern->TimedOut(parts_.call_timeout);
   }
   // The server may have been replaced by one of another era: ask again before the next call.
   const bool doubt = answer ? answer->error && answer->json.find("-32022") != std::string::npos
@@ -111,68 +144,114 @@ Task<UpstreamAnswer> BridgedPeer::Limited(uint64_t token, UpstreamRequest reques
   co_return answer;
 }
 
-Task<UpstreamAnswer> BridgedPeer::Serve(UpstreamRequest request, UpstreamEvents& events) {
-  SALLYPORT_CO_TRY(const UpstreamEras::Era era, co_await Choose());
-  if (era == UpstreamEras::Era::session)
-    co_return co_await session_->Call(std::move(request), events);
+Task<UpstreamAnswer> Conversation::Serve(UpstreamRequest request, UpstreamEvents& events) {
+  SALLYPORT_CO_TRY(const Era era, co_await Choose());
+  if (era == Era::session) co_return co_await session_->Call(std::move(request), events);
   co_return co_await talk_.Call(std::move(request), events);
 }
 
-Task<> BridgedPeer::Notify(const gate::Permit&, std::string method, std::string params) {
+Task<> Conversation::Notify(std::string method, std::string params) {
+  const auto self = shared_from_this();
   if (method == "notifications/initialized" || method == "notifications/cancelled")
     co_return Result<>();
-  SALLYPORT_CO_TRY(const UpstreamEras::Era era, co_await Choose());
-  if (era == UpstreamEras::Era::modern) co_return Result<>();
+  SALLYPORT_CO_TRY(const Era era, co_await Choose());
+  if (era == Era::modern) co_return Result<>();
   co_return co_await session_->Notify(std::move(method), std::move(params));
 }
 
-Task<> BridgedPeer::Listen(const gate::Permit&, std::string filter, UpstreamEvents& events) {
-  const uint64_t token = calls_.Take();
-  const auto ended = co_await calls_.Run(token, {}, ServeListen(std::move(filter), events));
+Task<> Conversation::Listen(uint64_t token, std::string filter, UpstreamEvents& events) {
+  const auto self = shared_from_this();
+  const auto ended = co_await calls.Run(token, {}, ServeListen(std::move(filter), events));
   if (!ended)
     co_return std::unexpected(closed_ ? Error(Errc::upstream_closed, "peer closed")
                                       : ended.error());
   co_return Fail(Errc::upstream_closed, "upstream ended the subscription");
 }
 
-Task<UpstreamAnswer> BridgedPeer::ServeListen(std::string filter, UpstreamEvents& events) {
-  SALLYPORT_CO_TRY(const UpstreamEras::Era era, co_await Choose());
-  if (era == UpstreamEras::Era::modern) co_return co_await talk_.Listen(std::move(filter), events);
+Task<UpstreamAnswer> Conversation::ServeListen(std::string filter, UpstreamEvents& events) {
+  SALLYPORT_CO_TRY(const Era era, co_await Choose());
+  if (era == Era::modern) co_return co_await talk_.Listen(std::move(filter), events);
   SALLYPORT_CO_CHECK(co_await session_->Listen(std::move(filter), events));
   co_return UpstreamAnswer{};
 }
 
 /// The client's own era if the server speaks it. A session client finds that out by opening its
 /// session.
-Task<UpstreamEras::Era> BridgedPeer::Choose() {
+Task<Era> Conversation::Choose() {
   if (closed_) co_return Fail(Errc::upstream_closed, "peer closed");
   if (era_) co_return *era_;
-  UpstreamEras& eras = *parts_.eras;
-  if (!eras.EraFor(face_.revision) && !IsModern(face_.revision)) {
+  const auto eras = parts_.eras;
+  if (!eras->EraFor(face_.revision) && !IsModern(face_.revision)) {
     const auto session = Session();
     const auto opened = co_await session->Ensure();
     if (opened) {
-      eras.Learn(session->server().face);
+      eras->Learn(session->server().face);
     } else if (opened.error().code != Errc::upstream_protocol) {
       co_return std::unexpected(opened.error());
     }
   }
-  auto era = eras.EraFor(face_.revision);
+  auto era = eras->EraFor(face_.revision);
   if (!era) {
     SALLYPORT_CO_TRY([[maybe_unused]] UpstreamFace face,
-                     co_await eras.Describe(face_.revision, false));
-    era = eras.EraFor(face_.revision);
+                     co_await eras->Describe(face_.revision, false));
+    era = eras->EraFor(face_.revision);
   }
+  if (closed_) co_return Fail(Errc::upstream_closed, "peer closed");
   if (!era) co_return Fail(Errc::upstream_protocol, "era of the upstream is unknown");
-  if (*era == UpstreamEras::Era::session) Session();
-  if (*era == UpstreamEras::Era::modern && session_) session_->Close(), session_.reset();
+  if (*era == Era::session) Session();
+  if (*era == Era::modern && session_) session_->Close(), session_.reset();
   era_ = era;
   co_return *era;
 }
 
-std::shared_ptr<UpstreamSession> BridgedPeer::Session() {
+std::shared_ptr<UpstreamSession> Conversation::Session() {
   if (!session_) session_ = parts_.open_session(face_);
   return session_;
+}
+
+class Peer final : public UpstreamPeer {
+ public:
+  Peer(PeerParts parts, ClientFace client)
+      : count_(parts.count),
+        it_(std::make_shared<Conversation>(std::move(parts), std::move(client))) {
+    ++*count_;
+  }
+  ~Peer() override {
+    it_->Close();
+    --*count_;
+  }
+
+  Task<UpstreamAnswer> Call(const gate::Permit&, UpstreamRequest request,
+                            UpstreamEvents& events) override {
+    return it_->Call(it_->calls.Take(), std::move(request), events);
+  }
+  void Cancel(uint64_t token) override { it_->calls.Cancel(token); }
+  uint64_t NextToken() const override { return it_->calls.next(); }
+  Task<> Notify(const gate::Permit&, std::string method, std::string params) override {
+    return it_->Notify(std::move(method), std::move(params));
+  }
+  Task<> Listen(const gate::Permit&, std::string filter, UpstreamEvents& events) override {
+    return it_->Listen(it_->calls.Take(), std::move(filter), events);
+  }
+  void Close() override { it_->Close(); }
+
+ private:
+  std::shared_ptr<size_t> count_;
+  std::shared_ptr<Conversation> it_;
+};
+
+Task<UpstreamFace> DescribeWith(std::shared_ptr<UpstreamEras> eras, Revision wanted, bool fresh) {
+  co_return co_await eras->Describe(wanted, fresh);
+}
+
+}  // namespace
+
+std::unique_ptr<UpstreamPeer> MakePeer(PeerParts parts, ClientFace client) {
+  return std::make_unique<Peer>(std::move(parts), std::move(client));
+}
+
+Task<UpstreamFace> BridgedUpstream::Describe(const gate::Permit&, Revision wanted, bool fresh) {
+  return DescribeWith(parts_.eras, wanted, fresh);
 }
 
 }  // namespace sallyport::mcp

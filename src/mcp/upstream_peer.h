@@ -23,9 +23,12 @@ class UpstreamSession {
   virtual Task<> Notify(std::string method, std::string params) = 0;
   virtual Task<> Listen(std::string filter, UpstreamEvents& events) = 0;
   virtual void Close() = 0;
-  /// A call that began at `since` has not been answered in time.
-  virtual void TimedOut(std::chrono::steady_clock::time_point since) { static_cast<void>(since); }
+  /// A call has not been answered within `limit`.
+  virtual void TimedOut(std::chrono::milliseconds limit) { static_cast<void>(limit); }
 };
+
+/// Subscribes to the resources that a modern client's filter names: in the session eras one by one.
+Task<> SubscribeTo(UpstreamSession& session, std::string filter);
 
 /// Which eras one server speaks, as far as that has been asked: a property of the server, so its
 /// peers share it. One shard; outlives what runs on it.
@@ -67,41 +70,35 @@ class UpstreamEras {
                        "upstream answers neither server/discover nor initialize"};
 };
 
-/// A peer over any transport: chooses the era, limits and cancels calls. See UpstreamPeer.
-class BridgedPeer final : public UpstreamPeer {
- public:
-  struct Parts {
-    std::shared_ptr<UpstreamEras> eras;
-    std::shared_ptr<ModernTransport> modern;
-    std::function<std::shared_ptr<UpstreamSession>(const ClientFace&)> open_session;
-    std::shared_ptr<size_t> count;  // of peers, kept up to date
-    std::chrono::milliseconds call_timeout;
-  };
-  BridgedPeer(Parts parts, ClientFace client);
-  ~BridgedPeer() override;
+/// What the peers of one upstream are made of.
+struct PeerParts {
+  std::shared_ptr<UpstreamEras> eras;
+  std::shared_ptr<ModernTransport> modern;
+  std::function<std::shared_ptr<UpstreamSession>(const ClientFace&)> open_session;
+  std::shared_ptr<size_t> count;  // of peers, kept up to date
+  std::chrono::milliseconds call_timeout;
+};
 
-  Task<UpstreamAnswer> Call(const gate::Permit&, UpstreamRequest request,
-                            UpstreamEvents& events) override;
-  void Cancel(uint64_t token) override { calls_.Cancel(token); }
-  uint64_t NextToken() const override { return calls_.next(); }
-  Task<> Notify(const gate::Permit&, std::string method, std::string params) override;
-  Task<> Listen(const gate::Permit&, std::string filter, UpstreamEvents& events) override;
-  void Close() override;
+/// A peer over any transport: chooses the era, limits and cancels calls. A peer may be destroyed
+/// while calls run; they end with `cancelled`.
+std::unique_ptr<UpstreamPeer> MakePeer(PeerParts parts, ClientFace client);
+
+/// An McpUpstream over any transport.
+class BridgedUpstream : public McpUpstream {
+ public:
+  explicit BridgedUpstream(PeerParts parts) : parts_(std::move(parts)) {}
+
+  Task<UpstreamFace> Describe(const gate::Permit&, Revision wanted, bool fresh) override;
+  std::unique_ptr<UpstreamPeer> Open(ClientFace client) override {
+    return MakePeer(parts_, std::move(client));
+  }
+  size_t peers() const override { return *parts_.count; }
+
+ protected:
+  const PeerParts& parts() const { return parts_; }
 
  private:
-  Task<UpstreamAnswer> Limited(uint64_t token, UpstreamRequest request, UpstreamEvents& events);
-  Task<UpstreamAnswer> Serve(UpstreamRequest request, UpstreamEvents& events);
-  Task<UpstreamAnswer> ServeListen(std::string filter, UpstreamEvents& events);
-  Task<UpstreamEras::Era> Choose();
-  std::shared_ptr<UpstreamSession> Session();
-
-  Parts parts_;
-  ClientFace face_;
-  ModernTalk talk_;
-  std::shared_ptr<UpstreamSession> session_;
-  std::optional<UpstreamEras::Era> era_;
-  bool closed_ = false;
-  CallTable calls_;
+  PeerParts parts_;
 };
 
 }  // namespace sallyport::mcp
