@@ -32,12 +32,13 @@ Result<Glob> Glob::Make(std::string_view pattern) {
   glob.text_ = pattern;
   auto wild = pattern.find_first_of("*?");
   glob.prefix_ = wild == std::string_view::npos ? pattern.size() : wild;
+  if (wild != std::string_view::npos) glob.suffix_ = pattern.find_last_of("*?") + 1;
   return glob;
 }
 
 bool Glob::Matches(std::string_view text) const {
   if (literal()) return text == text_;
-  if (!text.starts_with(prefix())) return false;
+  if (!text.starts_with(prefix()) || !text.ends_with(suffix())) return false;
   std::string_view pattern = text_;
   size_t p = prefix_, t = prefix_;
   size_t star = std::string_view::npos, resume = 0;

@@ -24,12 +24,15 @@ class Glob {
   /// No `*` and no `?`: matches exactly text().
   bool literal() const { return prefix_ == text_.size(); }
   const std::string& text() const { return text_; }
+  /// The characters behind the last `*` or `?`.
+  std::string_view suffix() const { return std::string_view(text_).substr(suffix_); }
   /// The characters before the first `*` or `?`.
   std::string_view prefix() const { return std::string_view(text_).substr(0, prefix_); }
 
  private:
   std::string text_;
-  size_t prefix_ = 0;
+  size_t prefix_ = 0;  // bytes before the first wildcard
+  size_t suffix_ = 0;  // where the text behind the last one begins
 };
 
 }  // namespace sallyport::policy

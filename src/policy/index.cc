@@ -15,6 +15,10 @@ void RuleIndex::Bucket::AddTools(uint32_t rule, const Rule& compiled) {
     } else if (auto key = glob.prefix().substr(0, kPrefix); !key.empty()) {
       prefix[std::string(key)].push_back(rule);
       prefix_sizes |= 1u << key.size();
+    } else if (auto end = glob.suffix(); !end.empty()) {
+      auto tail = end.substr(end.size() - std::min(kPrefix, end.size()));
+      suffix[std::string(tail)].push_back(rule);
+      suffix_sizes |= 1u << tail.size();
     } else {
       other.push_back(rule);
     }
@@ -23,14 +27,15 @@ void RuleIndex::Bucket::AddTools(uint32_t rule, const Rule& compiled) {
 
 void RuleIndex::Bucket::CollectTools(std::string_view tool, std::vector<uint32_t>& out) const {
   out.insert(out.end(), other.begin(), other.end());
-  if (auto at = literal.find(tool); at != literal.end()) {
-    out.insert(out.end(), at->second.begin(), at->second.end());
-  }
-  for (size_t n = 1; n <= std::min(kPrefix, tool.size()); ++n) {
-    if ((prefix_sizes >> n & 1) == 0) continue;
-    if (auto at = prefix.find(tool.substr(0, n)); at != prefix.end()) {
+  auto add = [&](const Names& names, std::string_view key) {
+    if (auto at = names.find(key); at != names.end()) {
       out.insert(out.end(), at->second.begin(), at->second.end());
     }
+  };
+  add(literal, tool);
+  for (size_t n = 1; n <= std::min(kPrefix, tool.size()); ++n) {
+    if ((prefix_sizes >> n & 1) != 0) add(prefix, tool.substr(0, n));
+    if ((suffix_sizes >> n & 1) != 0) add(suffix, tool.substr(tool.size() - n));
   }
 }
 
@@ -49,7 +54,7 @@ std::vector<uint32_t> RuleIndex::Candidates(std::string_view connection, op::Ver
   if (auto at = by_connection_.find(connection); at != by_connection_.end()) {
     at->second.CollectTools(resource, out);
   }
-  std::ranges::sort(out);
+  if (!std::ranges::is_sorted(out)) std::ranges::sort(out);
   out.erase(std::ranges::unique(out).begin(), out.end());
   return out;
 }
@@ -59,7 +64,7 @@ std::vector<uint32_t> RuleIndex::OfConnection(std::string_view connection) const
   if (auto at = by_connection_.find(connection); at != by_connection_.end()) {
     out.insert(out.end(), at->second.all.begin(), at->second.all.end());
   }
-  std::ranges::sort(out);
+  if (!std::ranges::is_sorted(out)) std::ranges::sort(out);
   return out;
 }
 

@@ -24,7 +24,7 @@ class RuleIndex {
   std::vector<uint32_t> OfConnection(std::string_view connection) const;
 
  private:
-  static constexpr size_t kPrefix = 8;
+  static constexpr size_t kPrefix = 8;  // bytes of a pattern's beginning or end that are looked at
   struct Hash {
     using is_transparent = void;
     size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
@@ -33,10 +33,11 @@ class RuleIndex {
   struct Bucket {
     std::vector<uint32_t> all;
     Names literal;              // tools named in full
-    Names prefix;               // tool patterns, by up to kPrefix of their first characters
+    Names prefix;               // tool patterns, by up to kPrefix of their first bytes
+    Names suffix;               // patterns that begin with a wildcard, by their last bytes
     uint32_t prefix_sizes = 0;  // bit n: some key of `prefix` has n bytes
-    std::vector<uint32_t>
-        other;  // patterns that begin with a wildcard, and rules that name no tools
+    uint32_t suffix_sizes = 0;
+    std::vector<uint32_t> other;  // patterns with wildcards at both ends, rules that name no tools
     void AddTools(uint32_t rule, const Rule& compiled);
     void CollectTools(std::string_view tool, std::vector<uint32_t>& out) const;
   };

@@ -32,6 +32,14 @@ void ReadSqlOfHold(const Rule& rule, const Question& question, Reading& reading)
 
 }  // namespace
 
+void RuleSet::Impl::Add(Rule rule) {
+  index.Add(static_cast<uint32_t>(rules.size()), rule);
+  auto begin = static_cast<uint32_t>(who_ids_.size());
+  who_ids_.insert(who_ids_.end(), rule.who.begin(), rule.who.end());
+  who_.push_back({begin, static_cast<uint32_t>(who_ids_.size()), rule.anyone});
+  rules.push_back(std::move(rule));
+}
+
 Question::Question(const WhoTable& table, const op::Principal& principal,
                    const op::Operation& asked)
     : who(principal), operation(asked), selectors(table.Of(principal)) {

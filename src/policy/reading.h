@@ -17,6 +17,25 @@ struct RuleSet::Impl {
   std::vector<Rule> rules;
   RuleIndex index;
   std::string version;
+
+  void Add(Rule rule);
+  /// As rules[i].ForWho(selectors), from memory that lies together: most rules stop here.
+  bool ForWho(uint32_t i, const WhoTable::Set& selectors) const {
+    const Who& who = who_[i];
+    if (who.anyone) return true;
+    for (uint32_t k = who.begin; k != who.end; ++k) {
+      if (selectors.Has(who_ids_[k])) return true;
+    }
+    return false;
+  }
+
+ private:
+  struct Who {
+    uint32_t begin, end;  // in who_ids_
+    bool anyone;
+  };
+  std::vector<Who> who_;
+  std::vector<uint32_t> who_ids_;
 };
 
 /// One question to the rules, prepared once.

@@ -155,8 +155,7 @@ Result<std::shared_ptr<const RuleSet>> RuleSet::Compile(RuleSetSpec spec) {
     if (!ids.insert(rule.id).second)
       return Fail(Errc::config_invalid, name + "the id is used twice");
     SALLYPORT_TRY(auto compiled, CompileRule(rule, set->impl_->table));
-    set->impl_->index.Add(static_cast<uint32_t>(set->impl_->rules.size()), compiled);
-    set->impl_->rules.push_back(std::move(compiled));
+    set->impl_->Add(std::move(compiled));
     canonical.Rule(rule);
   }
   set->impl_->version = canonical.Digest();
@@ -184,6 +183,7 @@ op::Decision RuleSet::Decide(const op::Principal& who, const op::Operation& oper
   bool named = false;
   for (uint32_t i :
        impl_->index.Candidates(operation.connection, operation.verb, operation.resource)) {
+    if (!impl_->ForWho(i, question.selectors)) continue;
     const Rule& rule = impl_->rules[i];
     Reading reading = Read(rule, question);
     named |= reading.names();
@@ -259,8 +259,9 @@ bool RuleSet::Visible(const op::Principal& who, std::string_view connection,
   auto selectors = impl_->table.Of(who);
   bool may = false;
   for (uint32_t i : impl_->index.Candidates(connection, verb, resource)) {
+    if (!impl_->ForWho(i, selectors)) continue;
     const Rule& rule = impl_->rules[i];
-    if (!rule.ForWho(selectors) || !rule.ForConnection(connection, &labels)) continue;
+    if (!rule.ForConnection(connection, &labels)) continue;
     if (!rule.Names(verb, resource, false, false)) continue;
     if (rule.spec.effect != op::Verdict::deny) {
       may = true;
