@@ -5,4 +5,4 @@ set(MCP_UPSTREAM_SOURCES
   upstream_http_session.cc upstream_http_wire.cc upstream_modern.cc upstream_peer.cc
   upstream_stdio.cc upstream_stdio_channel.cc upstream_stdio_session.cc)
 set(MCP_UPSTREAM_TESTS
-  envelope_test.cc sse_test.cc upstream_http_test.cc upstream_session_test.cc upstream_stdio_test.cc)
+  envelope_test.cc sse_test.cc upstream_http_test.cc upstream_session_test.cc upstream_node_test.cc upstream_stdio_test.cc)

@@ -35,6 +35,7 @@ class HttpEras final : public UpstreamEras {
 std::unique_ptr<McpUpstream> MakeHttpUpstream(HttpUpstreamOptions options) {
   const auto wire = std::make_shared<HttpWire>(std::move(options));
   PeerParts parts;
+  parts.executor = wire->options().executor;
   parts.eras = std::make_shared<HttpEras>(wire);
   parts.modern = std::make_shared<HttpModern>(wire);
   parts.open_session = [wire](const ClientFace& face) {

@@ -79,6 +79,7 @@ Task<UpstreamAnswer> HttpModern::Ask(ModernRequest request, UpstreamEvents& even
         }
         const std::string_view body = message->body;
         KeepOnly(*text, body);
+        ReadToEnd(wire_->options().executor, std::move(reply));
         co_return UpstreamAnswer{error, std::move(*text)};
       }
     }

@@ -197,7 +197,9 @@ Task<UpstreamAnswer> HttpSession::Follow(Asked& asked, std::unique_ptr<HttpReply
     }
     broken = 0;
     SALLYPORT_CO_TRY(auto answer, co_await Take(asked, *reply, std::move(**text), events));
-    if (answer) co_return std::move(*answer);
+    if (!answer) continue;
+    ReadToEnd(wire_->options().executor, std::move(reply));
+    co_return std::move(*answer);
   }
 }
 

@@ -1,10 +1,12 @@
 #include "mcp/upstream_http_wire.h"
 
 #include "mcp/member_scan.h"
+#include "net/event.h"
 
 namespace sallyport::mcp {
 namespace {
 
+constexpr std::chrono::milliseconds kSkipLimit(250);
 constexpr size_t kBatchLimit =
     1000;  // messages: an array of empty elements costs more than its bytes
 
@@ -88,6 +90,26 @@ Task<std::optional<std::string>> HttpReply::Next() {
   std::string message = std::move(ready_.front());
   ready_.pop_front();
   co_return std::optional<std::string>(std::move(message));
+}
+
+Task<> HttpReply::Skip() {
+  for (int pieces = 0; pieces < 4 && !done_; ++pieces) {
+    SALLYPORT_CO_TRY(const auto bytes, co_await response_->Read());
+    done_ = !bytes;
+  }
+  co_return Result<>();
+}
+
+void ReadToEnd(const boost::asio::any_io_executor& executor, std::unique_ptr<HttpReply> reply) {
+  if (reply->form() != HttpReply::Form::events) return;
+  const std::shared_ptr<HttpReply> shared = std::move(reply);
+  net::Spawn(executor, [](std::shared_ptr<HttpReply> r) -> boost::asio::awaitable<void> {
+    static_cast<void>(co_await r->Skip());
+  }(shared));
+  net::Spawn(executor, [](std::weak_ptr<HttpReply> r) -> boost::asio::awaitable<void> {
+    static_cast<void>(co_await net::Sleep(kSkipLimit));
+    if (const auto open = r.lock()) open->Cancel();
+  }(shared));
 }
 
 Task<std::unique_ptr<HttpReply>> HttpWire::Send(std::string method, net::Headers headers,

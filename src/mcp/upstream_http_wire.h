@@ -33,6 +33,10 @@ class HttpReply {
   std::optional<uint32_t> retry() const { return parser_.retry(); }
   void ContinueFrom(const HttpReply& broken) { parser_.ContinueFrom(broken.parser_); }
 
+  /// Reads what is left, at most a few pieces; nothing of it is looked at.
+  Task<> Skip();
+  void Cancel() { response_->Cancel(); }
+
  private:
   Result<> SplitBatch(std::string text);
 
@@ -67,6 +71,10 @@ class HttpWire {
   HttpUpstreamOptions options_;
   uint64_t last_id_ = 0;
 };
+
+/// Reads on for a moment behind the answer of an event stream, so that the connection can be used
+/// again: most servers end the stream right there.
+void ReadToEnd(const boost::asio::any_io_executor& executor, std::unique_ptr<HttpReply> reply);
 
 /// The headers of a POST in either era, before the credential.
 net::Headers PostHeaders();

@@ -24,11 +24,10 @@ Task<UpstreamFace> UpstreamEras::Describe(Revision wanted, bool fresh) {
   if (const UpstreamFace* known = Known(wanted)) co_return *known;
   SALLYPORT_CO_TRY([[maybe_unused]] Turn::Hold hold, co_await turn_.Take(limit_));
   if (const UpstreamFace* known = Known(wanted)) co_return *known;
-  if (!modern_ && !session_) no_modern_ = no_session_ = false;
-  SALLYPORT_CO_TRY([[maybe_unused]] UpstreamAnswer asked,
-                   co_await probes_.Run(probes_.Take(), limit_, Probe(wanted)));
+  const auto asked = co_await probes_.Run(probes_.Take(), limit_, Probe(wanted));
   if (const UpstreamFace* known = Known(wanted)) co_return *known;
-  co_return std::unexpected(session_error_);
+  Forget();  // what has failed is asked again next time
+  co_return std::unexpected(asked ? session_error_ : asked.error());
 }
 
 std::optional<UpstreamEras::Era> UpstreamEras::EraFor(Revision wanted) const {
@@ -40,6 +39,12 @@ std::optional<UpstreamEras::Era> UpstreamEras::EraFor(Revision wanted) const {
 void UpstreamEras::Learn(const UpstreamFace& session_face) {
   session_ = session_face;
   no_session_ = false;
+}
+
+void UpstreamEras::LearnNoSession(Error why) {
+  session_.reset();
+  no_session_ = true;
+  session_error_ = std::move(why);
 }
 
 void UpstreamEras::Forget() {
@@ -83,8 +88,7 @@ Task<bool> UpstreamEras::TrySession(Revision wanted) {
     co_return true;
   }
   if (face.error().code != Errc::upstream_protocol) co_return std::unexpected(face.error());
-  no_session_ = true;
-  session_error_ = face.error();
+  LearnNoSession(face.error());
   co_return false;
 }
 
@@ -96,7 +100,10 @@ using Era = UpstreamEras::Era;
 class Conversation : public std::enable_shared_from_this<Conversation> {
  public:
   Conversation(PeerParts parts, ClientFace client)
-      : parts_(std::move(parts)), face_(std::move(client)), talk_(*parts_.modern, face_) {}
+      : parts_(std::move(parts)),
+        face_(std::move(client)),
+        talk_(*parts_.modern, face_),
+        turn_(parts_.executor) {}
 
   CallTable calls;
 
@@ -114,6 +121,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   PeerParts parts_;
   ClientFace face_;
   ModernTalk talk_;
+  Turn turn_;  // of finding out the era
   std::shared_ptr<UpstreamSession> session_;
   std::optional<Era> era_;
   bool closed_ = false;
@@ -180,6 +188,8 @@ Task<UpstreamAnswer> Conversation::ServeListen(std::string filter, UpstreamEvent
 Task<Era> Conversation::Choose() {
   if (closed_) co_return Fail(Errc::upstream_closed, "peer closed");
   if (era_) co_return *era_;
+  SALLYPORT_CO_TRY([[maybe_unused]] Turn::Hold hold, co_await turn_.Take(parts_.call_timeout));
+  if (era_) co_return *era_;
   const auto eras = parts_.eras;
   if (!eras->EraFor(face_.revision) && !IsModern(face_.revision)) {
     const auto session = Session();
@@ -188,6 +198,8 @@ Task<Era> Conversation::Choose() {
       eras->Learn(session->server().face);
     } else if (opened.error().code != Errc::upstream_protocol) {
       co_return std::unexpected(opened.error());
+    } else {
+      eras->LearnNoSession(opened.error());
     }
   }
   auto era = eras->EraFor(face_.revision);

@@ -47,6 +47,8 @@ class UpstreamEras {
 
   /// A session was opened without having been asked for here.
   void Learn(const UpstreamFace& session_face);
+  /// `initialize` was refused for good.
+  void LearnNoSession(Error why);
   void Forget();
 
  protected:
@@ -72,6 +74,7 @@ class UpstreamEras {
 
 /// What the peers of one upstream are made of.
 struct PeerParts {
+  boost::asio::any_io_executor executor;
   std::shared_ptr<UpstreamEras> eras;
   std::shared_ptr<ModernTransport> modern;
   std::function<std::shared_ptr<UpstreamSession>(const ClientFace&)> open_session;

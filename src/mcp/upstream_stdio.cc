@@ -69,6 +69,7 @@ class StdioUpstream final : public BridgedUpstream {
 std::unique_ptr<McpUpstream> MakeStdioUpstream(StdioUpstreamOptions options) {
   const auto host = std::make_shared<StdioHost>(std::move(options));
   PeerParts parts;
+  parts.executor = host->options().executor;
   parts.eras = std::make_shared<StdioEras>(host);
   parts.modern = std::make_shared<StdioModern>(host);
   parts.open_session = [host](const ClientFace& face) {
