@@ -46,7 +46,8 @@ def test_jsonl_findings():
 def test_jsonl_formats():
     answers = jsonl([
         {"id": 1, "text": json.dumps({"card_number": 4716461583322103, "n": 12345678901234567890}), "format": "json"},
-        {"id": "2", "text": json.dumps({"card_number": "4716461583322103"}), "format": "sql_row"},
+        {"id": "2", "text": json.dumps({"msg": "DataRow", "cols": [{"name": "card", "type": "text", "fmt": "text"}],
+                                        "vals": ["4716461583322103"]}), "format": "sql_row"},
         {"id": "3", "text": "nothing", "format": "text"},
     ])
     assert [a["id"] for a in answers] == [1, "2", "3"]
@@ -87,8 +88,8 @@ evidence: { origin: tests.example.com/mask }
 
 
 def corpus():
-    """testdata/**/pan*.jsonl: {"id","text","format","pans","note": "pos|neg|amb/class/tier[; SAD]"}."""
-    files = sorted((ROOT / "testdata").rglob("pan*.jsonl"))
+    """testdata/pan/*.jsonl: {"id","text","format","pans","note": "pos|neg|amb/class/tier[; SAD]"}."""
+    files = sorted((ROOT / "testdata" / "pan").glob("*.jsonl"))
     assert files, "the corpus is not in testdata"
     return [json.loads(line) for file in files for line in file.read_text().splitlines() if line.strip()]
 

@@ -331,8 +331,11 @@ def dig(value, dotted: str):
 def run(*argv, check=False, stdin=None, timeout=60, env=None) -> subprocess.CompletedProcess:
     """`sallyport …`; what it prints counts as seen by a client."""
     text = not isinstance(stdin, bytes)
-    done = subprocess.run([str(sallyport()), *map(str, argv)], input=stdin, capture_output=True, text=text,
-                          timeout=timeout, env=env)
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    done = subprocess.run([str(sallyport()), *map(str, argv)], capture_output=True, timeout=timeout, env=env,
+                          **({"input": data} if data is not None else {"stdin": subprocess.DEVNULL}))
+    if text:  # not subprocess's own text mode: it changes line ends
+        done.stdout, done.stderr = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     capture.received(done.stdout)
     capture.received(done.stderr)
     if check:
