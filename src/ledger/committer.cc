@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <future>
-
 #include "base/bytes.h"
 #include "ledger/entry.h"
 #include "ledger/tile.h"
@@ -134,7 +133,7 @@ void Ledger::Impl::RunCommitter() {
 Result<> Ledger::Impl::CommitOnce(Pending pending, std::vector<std::shared_ptr<Segment>> segments,
                                   std::vector<WalWriter::Closed> closed) {
   const auto begun = std::chrono::steady_clock::now();
-  for (const auto& segment : segments) SALLYPORT_CHECK(segment->Sync());
+  for (const auto& segment : segments) segment->BeginSync();
   Commit commit;
   commit.hashes.reserve(pending.count + pending.count / 128 + 8);
   for (std::string_view rest = pending.entries; !rest.empty();) {
@@ -145,6 +144,7 @@ Result<> Ledger::Impl::CommitOnce(Pending pending, std::vector<std::shared_ptr<S
   commit.size = tree_.size();
   SALLYPORT_TRY(commit.note,
                 signer.Sign(CheckpointText({signer.name(), commit.size, tree_.Root()})));
+  for (const auto& segment : segments) SALLYPORT_CHECK(segment->Sync());
   {
     const std::lock_guard lock(mutex_);
     frame_.clear();

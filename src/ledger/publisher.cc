@@ -61,6 +61,7 @@ void Publisher::Run() {
     if (!commits.empty()) result = Work(std::move(commits));
     if (result && stop) {
       result = tiles_.SyncAll(true);
+      if (result) result = Retire();
       if (result) return;
     }
   }

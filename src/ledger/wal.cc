@@ -156,6 +156,8 @@ Result<> Segment::Begin(uint64_t first_index) {
   return Append(SegmentFrame(first_index));
 }
 
+void Segment::BeginSync() { (void)::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE); }
+
 Result<> Segment::Sync() {
   if (::fdatasync(fd_) != 0) return std::unexpected(SystemError("sync", path_));
   return {};

@@ -79,6 +79,9 @@ class Segment {
   bool Fits(size_t bytes) const { return offset_ + bytes <= size_; }
   /// One write(2). A short write is an error; nothing may be written to this file afterwards.
   Result<> Append(std::string_view frame);
+  /// Begins writing out what was appended, without waiting: a hint, so that the device works while
+  /// the caller hashes and signs.
+  void BeginSync();
   Result<> Sync();  // fdatasync
   /// Writes the first index into the segment frame: a spare file gets it when it is taken into use.
   Result<> Begin(uint64_t first_index);
