@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <future>
+
 #include "base/bytes.h"
 #include "ledger/entry.h"
 #include "ledger/tile.h"
