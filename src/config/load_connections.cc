@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "config/sections.h"
-#include "config/units.h"
+#include "config/sql_arguments.h"
 #include "policy/glob.h"
 
 namespace sallyport::config {
@@ -87,38 +87,16 @@ McpStdio ReadStdio(Context& context, const Node& node, const std::string& where)
   return stdio;
 }
 
-/// "$.a.b[0].c": the part of JSONPath that names one place.
-bool IsPlainPath(std::string_view path) {
-  if (!path.starts_with("$") || path.size() < 3) return false;
-  path.remove_prefix(1);
-  while (!path.empty()) {
-    size_t end;
-    if (path[0] == '.') {
-      end = std::min(path.find_first_of(".[", 1), path.size());
-      if (end == 1 || path.substr(1, end - 1).find_first_of("*?@()]'\" ") != std::string_view::npos)
-        return false;
-    } else if (path[0] == '[') {
-      end = path.find(']');
-      if (end == std::string_view::npos || !ParseCount(path.substr(1, end - 1))) return false;
-      ++end;
-    } else {
-      return false;
-    }
-    path.remove_prefix(end);
-  }
-  return true;
-}
-
 SqlArgument ReadSqlArgument(Context& context, const Node& node, const std::string& where) {
   Fields fields(context, node, where);
   SqlArgument argument;
   argument.tool = fields.RequiredText("tool", "name the tool whose argument holds SQL");
   CheckGlob(context, fields.ValueMark("tool"), where + ".tool", argument.tool);
   argument.path = fields.RequiredText("path", "write where the SQL stands, such as $.sql");
-  if (!argument.path.empty() && !IsPlainPath(argument.path)) {
+  if (!argument.path.empty() && !SplitSqlPath(argument.path)) {
     context.Error(fields.ValueMark("path"), kCfgBadValue,
                   where + ".path does not name one argument",
-                  "write $.name, $.outer.name or $.list[0]");
+                  "write $.name, $.outer.name, $.list[0] or $.list[*].name");
   }
   argument.dialect = fields.Choice("dialect", {"postgresql"}).value_or("postgresql");
   fields.Done();

@@ -42,7 +42,7 @@ void ReadTrust(Fields& fields, identity::ProviderConfig& p) {
   if (auto file = fields.Path("jwks_file")) p.jwks_file = file->string();
   if (auto ca = fields.Path("ca")) p.ca_file = ca->string();
   p.allow_addresses = fields.Texts("allow_addresses");
-  p.allow_loopback_http = fields.Bool("allow_loopback_http").value_or(false);
+  p.allow_loopback_http = fields.Bool("allow_loopback_http").value_or(true);
   if (!p.jwks_uri.empty() && !p.jwks_file.empty()) {
     fields.context().Error(fields.MarkOf("jwks_file"), kCfgConflict,
                            fields.where() + ".jwks_uri and .jwks_file exclude each other",
@@ -58,6 +58,7 @@ void ReadOidc(Context& context, const Node& node, identity::ProviderConfig& p,
   if (fields.Secret("client_secret")) context.NotActedOn(where + ".client_secret");
   p.audiences = OneOrMore(fields, "audience");
   if (p.audiences.empty() && !public_url.empty()) p.audiences = {public_url};
+  if (!public_url.empty()) p.resource_prefix = public_url + "/mcp/";
   p.clients = OneOrMore(fields, "clients");
   if (auto name = fields.Text("class")) {
     auto parsed = identity::ParseTokenClass(*name);

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "json/document.h"
+#include "op/operation.h"
+
+namespace sallyport::config {
+
+/// The steps of a `sql_arguments` path: {"list", "0", "sql"} of `$.list[0].sql`; `*` for every
+/// element. nullopt: another part of JSONPath, which names no one place.
+std::optional<std::vector<std::string>> SplitSqlPath(std::string_view path);
+
+/// Classifies every SQL text at `path` in `arguments`. What stands there and is not text is an
+/// incomplete reading (sql-unparsable); what is not there adds nothing.
+void ReadSqlAt(json::Value arguments, const std::vector<std::string>& path,
+               std::vector<op::SqlText>& out);
+
+}  // namespace sallyport::config
