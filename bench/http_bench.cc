@@ -98,7 +98,8 @@ int MeasureIdle(size_t count) {
   ::setrlimit(RLIMIT_NOFILE, &files);
   int port_pipe[2];
   if (::pipe(port_pipe) != 0) return 1;
-  if (::fork() == 0) {
+  const pid_t child = ::fork();
+  if (child == 0) {
     unsigned port = 0;
     if (::read(port_pipe[0], &port, sizeof port) != sizeof port) ::_exit(1);
     const std::string request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -130,7 +131,7 @@ int MeasureIdle(size_t count) {
       "{\"connections\":%zu,\"rss_before\":%zu,\"rss_just_used\":%zu,\"rss_idle\":%zu,\"bytes_per_"
       "idle\":%zu}\n",
       count, before, busy, idle, (idle - before) / count);
-  ::kill(0, SIGTERM);
+  ::kill(child, SIGTERM);
   return 0;
 }
 
