@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "ledger/entry.h"
+#include "ledger/file.h"
 #include "ledger/tile.h"
 #include "ledger/wal.h"
 #include "ledger/writer_impl.h"
@@ -100,25 +101,29 @@ void Ledger::Impl::RunCommitter() {
     Pending pending = std::exchange(pending_, {});
     std::vector<Waiter> waiters = std::exchange(waiters_, {});
     std::vector<std::shared_ptr<Segment>> segments;
-    std::vector<WalWriter::Closed> closed;
-    if (pending.count > 0) segments = wal_->TakeUnsynced(), closed = wal_->TakeClosed();
+    Commit commit;
+    if (pending.count > 0) segments = wal_->TakeUnsynced(), commit.closed = wal_->TakeClosed();
     lock.unlock();
 
     Result<> result;
     if (poisoned) {
       result = Fail(Errc::ledger_unavailable, "the ledger has failed");
     } else if (pending.count > 0) {
-      result = CommitOnce(std::move(pending), std::move(segments), std::move(closed));
+      // Configured as strict, the checkpoint file itself covers an entry before its caller goes on.
+      if (options.durability == Durability::strict) commit.waiters.swap(waiters);
+      result = CommitOnce(std::move(pending), std::move(segments), commit);
       if (!result) {
         Poison(result.error().detail);
         last = true;
       }
     }
-    for (Waiter& waiter : waiters) {
-      if (result) {
-        waiter.done(waiter.index);
-      } else {
-        waiter.done(Fail(Errc::ledger_unavailable, "the ledger has failed"));
+    for (std::vector<Waiter>* group : {&waiters, &commit.waiters}) {
+      for (Waiter& waiter : *group) {
+        if (result) {
+          waiter.done(waiter.index);
+        } else {
+          waiter.done(Fail(Errc::ledger_unavailable, "the ledger has failed"));
+        }
       }
     }
   }
@@ -132,10 +137,9 @@ void Ledger::Impl::RunCommitter() {
 }
 
 Result<> Ledger::Impl::CommitOnce(Pending pending, std::vector<std::shared_ptr<Segment>> segments,
-                                  std::vector<WalWriter::Closed> closed) {
+                                  Commit& commit) {
   const auto begun = std::chrono::steady_clock::now();
   for (const auto& segment : segments) segment->BeginSync();
-  Commit commit;
   commit.hashes.reserve(pending.count + pending.count / 128 + 8);
   for (std::string_view rest = pending.entries; !rest.empty();) {
     const size_t length = LoadBe16(reinterpret_cast<const uint8_t*>(rest.data()));
@@ -146,6 +150,8 @@ Result<> Ledger::Impl::CommitOnce(Pending pending, std::vector<std::shared_ptr<S
   SALLYPORT_TRY(commit.note,
                 signer.Sign(CheckpointText({signer.name(), commit.size, tree_.Root()})));
   for (const auto& segment : segments) SALLYPORT_CHECK(segment->Sync());
+  if (!commit.closed.empty())
+    SALLYPORT_CHECK(SyncPath(options.data_dir / "wal"));  // a new file's name
   {
     const std::lock_guard lock(mutex_);
     frame_.clear();
@@ -157,8 +163,7 @@ Result<> Ledger::Impl::CommitOnce(Pending pending, std::vector<std::shared_ptr<S
     NoteLatency(std::chrono::steady_clock::now() - begun);
   }
   commit.entries = std::move(pending.entries);
-  commit.closed = std::move(closed);
-  publisher_->Submit(std::move(commit));
+  publisher_->Submit(std::exchange(commit, {}));
   return {};
 }
 

@@ -7,6 +7,16 @@
 
 namespace sallyport::ledger {
 
+namespace {
+
+void FailWaiters(Commit& commit) {
+  for (Waiter& waiter : commit.waiters) {
+    waiter.done(::sallyport::Fail(Errc::ledger_unavailable, "the ledger has failed"));
+  }
+}
+
+}  // namespace
+
 Publisher::Publisher(TileWriter tiles, std::chrono::milliseconds spacing, size_t segment_bytes,
                      Hooks hooks)
     : tiles_(std::move(tiles)),
@@ -27,9 +37,13 @@ Publisher::~Publisher() {
 void Publisher::Submit(Commit commit) {
   {
     const std::lock_guard lock(mutex_);
-    queue_.push_back(std::move(commit));
+    if (!failed_) {
+      queue_.push_back(std::move(commit));
+      wake_.notify_one();
+      return;
+    }
   }
-  wake_.notify_one();
+  FailWaiters(commit);
 }
 
 bool Publisher::Stop() {
@@ -58,21 +72,30 @@ void Publisher::Run() {
       stop = stopping_;
     }
     next_time = std::chrono::steady_clock::now() + spacing_;
-    if (!commits.empty()) result = Work(std::move(commits));
+    if (!commits.empty()) result = Work(commits);
+    if (!result) return Fail(result.error().detail, std::move(commits));
     if (result && stop) {
       result = tiles_.SyncAll(true);
       if (result) result = Retire();
       if (result) return;
     }
   }
+  Fail(result.error().detail, {});
+}
+
+void Publisher::Fail(const std::string& reason, std::vector<Commit> commits) {
+  std::vector<Commit> rest;
   {
     const std::lock_guard lock(mutex_);
     failed_ = true;
+    rest.swap(queue_);
   }
-  hooks_.failed(result.error().detail);
+  hooks_.failed(reason);
+  for (Commit& commit : commits) FailWaiters(commit);
+  for (Commit& commit : rest) FailWaiters(commit);
 }
 
-Result<> Publisher::Work(std::vector<Commit> commits) {
+Result<> Publisher::Work(std::vector<Commit>& commits) {
   for (Commit& commit : commits) {
     SALLYPORT_CHECK(tiles_.AddEntries(commit.entries));
     for (const TileHash& hash : commit.hashes) SALLYPORT_CHECK(tiles_.AddHash(hash));
@@ -81,6 +104,10 @@ Result<> Publisher::Work(std::vector<Commit> commits) {
   SALLYPORT_CHECK(tiles_.Publish(commits.back().note));
   published_ = commits.back().size;
   hooks_.published(published_);
+  for (Commit& commit : commits) {
+    for (Waiter& waiter : commit.waiters) waiter.done(waiter.index);
+    commit.waiters.clear();
+  }
   SALLYPORT_CHECK(MakeSpare());
   return Retire();
 }
@@ -93,7 +120,7 @@ Result<> Publisher::Retire() {
     closed_.erase(closed_.begin());
     std::error_code error;
     if (!std::filesystem::remove(path, error) && error) {
-      return Fail(Errc::io_failed, "remove " + path.string() + ": " + error.message());
+      return ::sallyport::Fail(Errc::io_failed, "remove " + path.string() + ": " + error.message());
     }
     SALLYPORT_CHECK(SyncPath(path.parent_path()));
   }

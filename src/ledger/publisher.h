@@ -15,6 +15,15 @@
 
 namespace sallyport::ledger {
 
+/// Called once with the index or the failure, on a thread of the ledger. Must not block.
+using StrictDone = std::move_only_function<void(Result<uint64_t>)>;
+
+/// Someone who waits for an entry to be committed.
+struct Waiter {
+  uint64_t index;
+  StrictDone done;
+};
+
 /// What one commit made durable in the write-ahead log.
 struct Commit {
   std::string entries;  // in the encoding of bundles
@@ -22,6 +31,7 @@ struct Commit {
   uint64_t size = 0;  // of the tree with them
   std::string note;   // signed checkpoint of that size
   std::vector<WalWriter::Closed> closed;
+  std::vector<Waiter> waiters;  // who waits until the checkpoint is published
 };
 
 /// The thread that turns commits into the files of the log, keeps a spare segment ready and deletes
@@ -45,7 +55,8 @@ class Publisher {
 
  private:
   void Run();
-  Result<> Work(std::vector<Commit> commits);
+  Result<> Work(std::vector<Commit>& commits);
+  void Fail(const std::string& reason, std::vector<Commit> commits);
   Result<> Retire();
   Result<> MakeSpare();
 

@@ -163,6 +163,13 @@ Result<> Segment::Sync() {
   return {};
 }
 
+Result<> Segment::Rename(const std::filesystem::path& path) {
+  if (::rename(path_.c_str(), path.c_str()) != 0)
+    return std::unexpected(SystemError("rename", path));
+  path_ = path;
+  return {};
+}
+
 Result<> Segment::Trim() {
   if (::ftruncate(fd_, off_t(offset_)) != 0) return std::unexpected(SystemError("trim", path_));
   if (::fsync(fd_) != 0) return std::unexpected(SystemError("sync", path_));
@@ -175,6 +182,12 @@ std::filesystem::path SegmentPath(const std::filesystem::path& wal_dir, uint64_t
   return wal_dir / name;
 }
 
+std::filesystem::path SparePath(const std::filesystem::path& wal_dir, uint64_t number) {
+  std::filesystem::path path = SegmentPath(wal_dir, number);
+  path += ".spare";
+  return path;
+}
+
 uint64_t SegmentNumber(const std::filesystem::path& path) {
   return std::strtoull(path.filename().c_str(), nullptr, 10);
 }
@@ -185,7 +198,9 @@ Result<std::vector<std::filesystem::path>> ListSegments(const std::filesystem::p
   for (std::filesystem::directory_iterator it(wal_dir, error), end; !error && it != end;
        it.increment(error)) {
     const std::string name = it->path().filename().string();
-    if (name.size() == 16 && name.ends_with(".wal") &&
+    const bool segment = name.size() == 16 && name.ends_with(".wal");
+    const bool spare = name.size() == 22 && name.ends_with(".wal.spare");
+    if ((segment || spare) &&
         std::all_of(name.begin(), name.begin() + 12, [](char c) { return c >= '0' && c <= '9'; })) {
       paths.push_back(it->path());
     }

@@ -85,6 +85,9 @@ class Segment {
   Result<> Sync();  // fdatasync
   /// Writes the first index into the segment frame: a spare file gets it when it is taken into use.
   Result<> Begin(uint64_t first_index);
+  /// A spare file gets its name when it is taken into use. The directory has to be synced before
+  /// anything in it counts as durable.
+  Result<> Rename(const std::filesystem::path& path);
   /// Gives the unused rest of the file back to the file system.
   Result<> Trim();
   const std::filesystem::path& path() const { return path_; }
@@ -98,9 +101,11 @@ class Segment {
   size_t offset_ = 0;
 };
 
-/// The segment files of `wal_dir` in order of their numbers; other files are left alone.
+/// The segment files of `wal_dir`, also spare ones (a power cut may have lost their renaming), in
+/// order of their numbers; other files are left alone.
 Result<std::vector<std::filesystem::path>> ListSegments(const std::filesystem::path& wal_dir);
 std::filesystem::path SegmentPath(const std::filesystem::path& wal_dir, uint64_t number);
+std::filesystem::path SparePath(const std::filesystem::path& wal_dir, uint64_t number);
 uint64_t SegmentNumber(const std::filesystem::path& path);
 
 /// The segment with room for one last entry that tells of the failure, so that a full disk cannot

@@ -1,6 +1,8 @@
 #include "ledger/wal_reader.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "ledger/file.h"
 #include "ledger/wal.h"
@@ -87,9 +89,7 @@ class SegmentScan {
   std::string_view boot_;
 };
 
-}  // namespace
-
-Result<WalContents> ReadWal(const std::filesystem::path& wal_dir) {
+Result<WalContents> ReadOnce(const std::filesystem::path& wal_dir) {
   WalContents wal;
   SALLYPORT_TRY(std::vector<std::filesystem::path> paths, ListSegments(wal_dir));
   if (std::filesystem::exists(wal_dir / kReserveName)) paths.push_back(wal_dir / kReserveName);
@@ -101,6 +101,17 @@ Result<WalContents> ReadWal(const std::filesystem::path& wal_dir) {
     SALLYPORT_CHECK(SegmentScan(wal, path.string(), wal.files.back()).Run());
   }
   return wal;
+}
+
+}  // namespace
+
+Result<WalContents> ReadWal(const std::filesystem::path& wal_dir) {
+  // Beside a running writer a file may go away, or a frame be seen half: then another look helps.
+  for (int attempt = 0;; ++attempt) {
+    Result<WalContents> wal = ReadOnce(wal_dir);
+    if (wal || attempt == 3) return wal;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 }  // namespace sallyport::ledger

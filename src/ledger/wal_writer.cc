@@ -10,6 +10,7 @@ Result<> WalWriter::Append(std::string_view frame, uint64_t next_index) {
     spare_.reset();
     if (next) {
       SALLYPORT_CHECK(next->Begin(next_index));
+      SALLYPORT_CHECK(next->Rename(SegmentPath(wal_dir_, SegmentNumber(next->path()))));
     } else {  // the spare is late: go on without zeros, slower but correct
       const auto path = SegmentPath(wal_dir_, next_number_++);
       SALLYPORT_TRY(next, Segment::Create(path, segment_bytes_, next_index, false));
@@ -29,7 +30,7 @@ std::vector<std::shared_ptr<Segment>> WalWriter::TakeUnsynced() {
 
 std::filesystem::path WalWriter::WantedSpare() {
   if (spare_) return {};
-  return SegmentPath(wal_dir_, next_number_++);
+  return SparePath(wal_dir_, next_number_++);
 }
 
 bool WalWriter::PutSpare(std::shared_ptr<Segment> spare) {

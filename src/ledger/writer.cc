@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -14,6 +15,19 @@
 #include "ledger/writer_impl.h"
 
 namespace sallyport::ledger {
+
+namespace {
+
+/// Preallocated files may take an eighth of a small disk (there are two), and are never too small
+/// to be useful.
+size_t FittingSegment(const std::filesystem::path& dir, size_t wanted) {
+  struct statvfs fs{};
+  if (::statvfs(dir.c_str(), &fs) != 0) return wanted;
+  const size_t share = size_t(fs.f_bavail) * fs.f_frsize / 16;
+  return std::min(wanted, std::max<size_t>(share, 256 << 10));
+}
+
+}  // namespace
 
 Ledger::Impl::Impl(Options o, NoteSigner s) : options(std::move(o)), signer(std::move(s)) {}
 
@@ -63,6 +77,7 @@ Result<> Ledger::Impl::Open() {
   SALLYPORT_CHECK(WriteVkey());
   SALLYPORT_TRY(const NoteVerifier verifier, NoteVerifier::Make(signer.vkey()));
   SALLYPORT_TRY(Recovered recovered, Recover(options.data_dir, verifier));
+  segment_bytes_ = FittingSegment(options.data_dir, options.segment_bytes);
   return Restart(std::move(recovered));
 }
 
@@ -95,7 +110,7 @@ Result<> Ledger::Impl::Restart(Recovered recovered) {
   }
   if (error) return Fail(Errc::io_failed, "clean " + wal_dir.string() + ": " + error.message());
   SALLYPORT_TRY(reserve_, Segment::Create(wal_dir / kReserveName, kReserveBytes, 0));
-  wal_.emplace(wal_dir, options.segment_bytes, std::move(first));
+  wal_.emplace(wal_dir, segment_bytes_, std::move(first));
 
   Publisher::Hooks hooks;
   hooks.published = [this](uint64_t size) {
@@ -116,8 +131,12 @@ Result<> Ledger::Impl::Restart(Recovered recovered) {
     return wal_->PutSpare(std::move(spare));
   };
   open_ = true;
-  publisher_ = std::make_unique<Publisher>(std::move(tiles), options.checkpoint_interval / 2,
-                                           options.segment_bytes, std::move(hooks));
+  // Between two publications the publisher waits half the interval, the committer waits the other
+  // half; it does not wait where callers wait for it.
+  const auto spacing = options.durability == Durability::strict ? std::chrono::milliseconds(0)
+                                                                : options.checkpoint_interval / 2;
+  publisher_ =
+      std::make_unique<Publisher>(std::move(tiles), spacing, segment_bytes_, std::move(hooks));
   committer_ = std::thread([this] { RunCommitter(); });
   return {};
 }
@@ -137,7 +156,7 @@ Result<std::shared_ptr<Segment>> Ledger::Impl::FirstSegment(const Recovered& rec
   AppendFrame(frames, {FrameType::checkpoint, size, note});
   SALLYPORT_TRY(std::shared_ptr<Segment> segment,
                 Segment::Create(SegmentPath(options.data_dir / "wal", recovered.next_segment),
-                                std::max(options.segment_bytes, frames.size() + 4096), begin));
+                                std::max(segment_bytes_, frames.size() + 4096), begin));
   SALLYPORT_CHECK(segment->Append(frames));
   SALLYPORT_CHECK(segment->Sync());
   return segment;

@@ -27,7 +27,10 @@ struct Options {
   std::filesystem::path data_dir;  // made with mode 0700 if it is not there
   std::string origin;              // the log's name in every checkpoint, "gate.example.com/cde-1"
   Secret signing_key;  // Ed25519: PEM (PKCS #8), the C2SP "PRIVATE+KEY+…" line, or a 32-byte seed
-  Durability durability = Durability::group;  // for the owner to ask for: the ledger offers both
+  /// strict: AppendStrict completes when the published `checkpoint` file covers the entry; group:
+  /// when a signed checkpoint in the synced write-ahead log does, and the file follows within the
+  /// interval.
+  Durability durability = Durability::group;
   std::chrono::milliseconds checkpoint_interval{
       100};                          // longest wait until a checkpoint covers an entry
   size_t queue_limit = 65'536;       // entries not yet published; beyond it Append refuses

@@ -19,9 +19,6 @@
 
 namespace sallyport::ledger {
 
-/// Called once with the index or the failure, on the committer's thread. Must not block.
-using StrictDone = std::move_only_function<void(Result<uint64_t>)>;
-
 /// Two threads behind one mutex: callers append frames under it; the committer takes what is
 /// pending, syncs the write-ahead log, extends the tree and signs; the publisher writes the files
 /// of the log.
@@ -41,10 +38,6 @@ struct Ledger::Impl {
   std::atomic<bool> poisoned{false};
 
  private:
-  struct Waiter {
-    uint64_t index;
-    StrictDone done;
-  };
   /// Entries that have an index and are not yet committed.
   struct Pending {
     std::string entries;  // in the encoding of bundles
@@ -62,10 +55,11 @@ struct Ledger::Impl {
   void PoisonLocked(const std::string& reason);
   void RunCommitter();
   Result<> CommitOnce(Pending pending, std::vector<std::shared_ptr<Segment>> segments,
-                      std::vector<WalWriter::Closed> closed);
+                      Commit& commit);
   void NoteLatency(std::chrono::steady_clock::duration d);
 
   int lock_fd_ = -1;
+  size_t segment_bytes_ = 0;
   Frontier tree_;  // the committer's
 
   mutable std::mutex mutex_;

@@ -78,6 +78,20 @@ TEST(Ledger, PublishesWithinTheInterval) {
   EXPECT_EQ(PeekCheckpoint(dir.ReadText("log/checkpoint"))->size, 10u);
 }
 
+TEST(Ledger, ConfiguredStrictThePublishedCheckpointCoversWhatWasAnswered) {
+  const Scratch dir;
+  Options options = TestOptions(dir);
+  options.durability = Durability::strict;
+  options.checkpoint_interval =
+      std::chrono::seconds(20);  // nothing but the appends themselves publishes
+  auto ledger = Ledger::Open(std::move(options));
+  ASSERT_TRUE(ledger);
+  for (uint64_t i = 0; i < 300; ++i) {
+    ASSERT_EQ((*ledger)->AppendStrictBlocking(EntryText(i)).value_or(999), i);
+    ASSERT_GT(PeekCheckpoint(dir.ReadText("log/checkpoint"))->size, i);
+  }
+}
+
 TEST(Ledger, SmallSegmentsRotateAndAreRetired) {
   const Scratch dir;
   Options options = TestOptions(dir);

@@ -1,7 +1,7 @@
 // verify checks a sallyport log with nothing of sallyport's: the C2SP formats as Go's own module mirror
 // implements them (golang.org/x/mod/sumdb/{note,tlog}; Debian package golang-golang-x-mod-dev).
 //
-//	verify DATA_DIR VKEY [INDEX:PROOF_FILE ...]
+//	verify DATA_DIR|LOG_DIR VKEY [INDEX:PROOF_FILE ...]
 //
 // It checks the checkpoint's signature, recomputes the root from the entry bundles, compares every hash tile
 // with what the tlog package says it must hold, and each .tlog-proof with the entry at its index.
@@ -168,7 +168,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: verify DATA_DIR VKEY [INDEX:PROOF_FILE ...]")
 		os.Exit(2)
 	}
-	log, vkey := filepath.Join(os.Args[1], "log"), os.Args[2]
+	log, vkey := os.Args[1], os.Args[2]
+	if _, err := os.Stat(filepath.Join(log, "log")); err == nil {
+		log = filepath.Join(log, "log")
+	}
 	text, err := os.ReadFile(filepath.Join(log, "checkpoint"))
 	check(err, "checkpoint")
 	tree := openCheckpoint(vkey, text)
