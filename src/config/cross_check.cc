@@ -23,7 +23,7 @@ std::vector<std::string_view> NamesOf(const std::vector<T>& all) {
 }
 
 /// Rules by label that no connection has, and rules that need what their connection lacks.
-void WarnOfIdleRules(Context& context, const Root& root) {
+void WarnOfIdleRules(Context& context, const Root& root, const Places& places) {
   for (const auto& rule : root.policies.rules) {
     if (rule.labels.empty()) continue;
     bool any = std::ranges::any_of(root.connections, [&](const Connection& c) {
@@ -33,7 +33,8 @@ void WarnOfIdleRules(Context& context, const Root& root) {
       });
     });
     if (!any) {
-      context.Warn({}, kCfgNoEffect, "rule \"" + rule.id + "\": no connection has its labels",
+      context.Warn(places.rule_marks.at(rule.id), kCfgNoEffect,
+                   "rule \"" + rule.id + "\": no connection has its labels",
                    "check on.labels and connections[].labels");
     }
   }
@@ -46,9 +47,14 @@ void CheckAcross(Context& context, const Root& root, const Places& places) {
   CheckUses(context, places.detectors, NamesOf(root.masking.detectors), "detector");
   CheckUses(context, places.approvals, NamesOf(root.approvals), "approval flow");
   CheckUses(context, places.agents, NamesOf(root.agents), "agent");
-  CheckUses(context, places.providers, NamesOf(root.providers), "OIDC provider");
+  std::vector<std::string_view>
+      providers;  // also those with problems of their own, which are reported there
+  for (const auto& [name, mark] : places.provider_marks) {
+    if (std::ranges::find(places.saml, name) == places.saml.end()) providers.push_back(name);
+  }
+  CheckUses(context, places.providers, providers, "OIDC provider");
   if (HasErrors(context.problems)) return;
-  WarnOfIdleRules(context, root);
+  WarnOfIdleRules(context, root, places);
   // The identity section is checked once more by its owner, which knows algorithms and key rules.
   if (auto checked = identity::CheckConfig({root.providers, root.agents}); !checked) {
     context.Error({}, kCfgBadValue, "identity: " + checked.error().detail);

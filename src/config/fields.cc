@@ -271,7 +271,7 @@ void WarnIfMissing(Context& context, const Node& node, const secrets::Ref& ref,
   }
   if (what.empty()) return;
   context.Warn(node.mark, kCfgSecretMissing, where + ": " + std::string(what) + " here and now",
-               "start-up fails without it");
+               "it has to be there when the gate starts");
 }
 
 }  // namespace

@@ -152,7 +152,11 @@ LoadResult LoadText(std::string_view text, const std::filesystem::path& path,
   // What stands behind a syntax error was not read: it would only be reported as missing.
   bool whole = std::ranges::none_of(context.problems,
                                     [](const Problem& p) { return p.code != kCfgDuplicateKey; });
-  if (whole) {
+  if (whole && !tree.is(Node::Kind::map)) {
+    context.Error({1, 1}, kCfgWrongType,
+                  "the configuration must be a map, not " + std::string(KindName(tree.kind)),
+                  "begin with version: 1");
+  } else if (whole) {
     Root root = ReadRoot(context, tree);
     root.file = path;
     root.notes = context.notes;

@@ -124,6 +124,7 @@ void ReadProvider(Context& context, const Node& node, Root& root, Places& places
     root.providers.push_back(std::move(provider));
   } else {
     ReadSaml(context, *saml, where + ".saml");
+    places.saml.push_back(provider.name);
   }
   fields.Done();
 }

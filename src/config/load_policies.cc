@@ -182,14 +182,13 @@ void ReportRule(Context& context, const policy::RuleSpec& rule, const Root& root
   }
 }
 
-void ReadRule(Context& context, const Node& node, size_t index, Root& root, Places& places,
-              std::map<std::string, Mark>& ids) {
+void ReadRule(Context& context, const Node& node, size_t index, Root& root, Places& places) {
   Fields fields(context, node, "policies[" + std::to_string(index) + "]");
   size_t before = context.problems.size();
   policy::RuleSpec rule;
   FieldMarks marks;
   rule.id = fields.RequiredText("id", "add id: a short name; it stands in every decision");
-  bool named = CheckName(context, fields.ValueMark("id"), "rule", rule.id, ids);
+  bool named = CheckName(context, fields.ValueMark("id"), "rule", rule.id, places.rule_marks);
   std::string where = named ? "policies." + rule.id : fields.where();
   fields.Require("effect", "write allow, approve or deny");
   if (auto effect = fields.Choice("effect", {"allow", "approve", "deny"})) {
@@ -226,8 +225,7 @@ void ReadRule(Context& context, const Node& node, size_t index, Root& root, Plac
 
 void ReadPolicies(Context& context, const std::vector<Node>& nodes, Root& root, Places& places) {
   for (const auto& approval : root.approvals) root.policies.approvals.push_back(approval.name);
-  std::map<std::string, Mark> ids;
-  for (size_t i = 0; i < nodes.size(); ++i) ReadRule(context, nodes[i], i, root, places, ids);
+  for (size_t i = 0; i < nodes.size(); ++i) ReadRule(context, nodes[i], i, root, places);
 }
 
 }  // namespace sallyport::config

@@ -98,7 +98,10 @@ void CheckPublicUrl(Fields& fields, const std::string& text) {
 void CheckListeners(Fields& fields, const Server& server) {
   Context& context = fields.context();
   Mark mark = fields.MarkOf("listen");
-  if (server.https.empty() && server.http.empty()) {
+  const Node* listen = fields.Get("listen");
+  bool none = std::ranges::none_of(
+      listen->members, [](const Node::Member& m) { return m.key == "https" || m.key == "http"; });
+  if (none) {
     context.Error(mark, kCfgMissingKey,
                   "server.listen has neither https nor http, so nobody can come in",
                   "add https: \"0.0.0.0:8443\"");

@@ -23,7 +23,8 @@ struct Places {
   std::vector<Use> approvals;
   std::vector<Use> agents;  // agent:x in a who list
   std::vector<Use> providers;
-  std::map<std::string, Mark> provider_marks, agent_marks;  // where each is defined
+  std::map<std::string, Mark> provider_marks, agent_marks, rule_marks;  // where each is defined
+  std::vector<std::string> saml;  // names of the providers that are not OIDC
 };
 
 void ReadServer(Context& context, const Node& node, Root& root);

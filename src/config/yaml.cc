@@ -202,7 +202,8 @@ Node ReadYaml(std::string_view text, const std::string& file, std::vector<Proble
   } catch (const Stop& stop) {
     add(stop.mark, stop.code, stop.message, stop.hint);
   } catch (const YAML::Exception& e) {
-    add(At(e.mark), kCfgSyntax, "this is not YAML: " + e.msg, "");
+    add(At(e.mark), kCfgSyntax, "this is not YAML: " + e.msg,
+        "check indentation (spaces, no tabs), colons, brackets and quotes");
   }
   return builder.Take();
 }
