@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "net/http_chunks.h"
 #include "net/http_head.h"
 
 namespace {

@@ -9,8 +9,8 @@
 
 namespace sallyport::net {
 
-/// Header fields in order of arrival. Names compare without case (RFC 9110 section 5.1); values have no
-/// leading or trailing white space and no control characters (the parser refuses those).
+/// Header fields in order of arrival. Names compare without case (RFC 9110 section 5.1); values
+/// have no leading or trailing white space and no control characters (the parser refuses those).
 class Headers {
  public:
   using Field = std::pair<std::string, std::string>;
@@ -18,7 +18,10 @@ class Headers {
   Headers() = default;
   Headers(std::initializer_list<Field> fields) : fields_(fields) {}
 
-  void Add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
+  void Add(std::string name, std::string value) {
+    fields_.emplace_back(std::move(name), std::move(value));
+  }
+  void Reserve(size_t n) { fields_.reserve(n); }
   /// The value of the first field of that name.
   std::optional<std::string_view> Find(std::string_view name) const;
   /// How often the field occurs: a singleton that occurs twice has to be refused by its reader.
@@ -35,7 +38,7 @@ bool SameName(std::string_view a, std::string_view b);
 /// A request as a server received it, whole.
 struct HttpRequest {
   std::string method;
-  std::string target;   // origin form: path and query, as sent
+  std::string target;  // origin form: path and query, as sent
   Headers headers;
   std::string body;
   std::string address;  // of the peer, no port
@@ -49,10 +52,10 @@ struct HttpRequest {
 struct HttpLimits {
   uint32_t header_bytes = 32 << 10;
   uint64_t body_bytes = 4 << 20;
-  uint32_t header_timeout_ms = 10'000;   // from the first byte (or accept) to the end of the head
-  uint32_t body_timeout_ms = 30'000;     // for the whole body
-  uint32_t idle_timeout_ms = 75'000;     // keep-alive between requests
-  uint32_t write_timeout_ms = 30'000;    // a client that does not read
+  uint32_t header_timeout_ms = 10'000;  // from the first byte (or accept) to the end of the head
+  uint32_t body_timeout_ms = 30'000;    // for the whole body
+  uint32_t idle_timeout_ms = 75'000;    // keep-alive between requests
+  uint32_t write_timeout_ms = 30'000;   // a client that does not read
   uint32_t connections = 10'000;
   uint32_t connections_per_address = 0;  // 0: no such limit
 };

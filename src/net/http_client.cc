@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "net/http_chunks.h"
 #include "net/http_head.h"
 #include "net/http_pool.h"
 

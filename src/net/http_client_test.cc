@@ -1,6 +1,7 @@
 #include "net/http_client.h"
 
 #include <atomic>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -336,6 +337,25 @@ TEST_F(HttpClientTest, CancelEndsAReadAndClosesTheConnection) {
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().code, Errc::cancelled);
   EXPECT_TRUE(Eventually([&] { return closed_.load(); }));
+}
+
+asio::awaitable<void> GiveUp(HttpClient& client, Origin origin, std::promise<size_t>& done) {
+  using namespace asio::experimental::awaitable_operators;
+  auto send = client.Send(origin, "GET", "/", {}, "");
+  const auto won = co_await (std::move(send) || Sleep(30ms));
+  done.set_value(won.index());
+}
+
+TEST_F(HttpClientTest, AsioCancellationEndsASendAndClosesItsConnection) {
+  Start([&](int fd, int) {
+    RawServer::ReadRequest(fd);
+    closed_ = RawServer::Closed(fd, 2000);
+  });
+  std::promise<size_t> done;
+  auto future = done.get_future();
+  Spawn(shards_.executor(0), GiveUp(*client_, origin(), done));
+  EXPECT_EQ(future.get(), 1u);
+  EXPECT_TRUE(Eventually([&] { return closed_.load() && client_->connections() == 0; }));
 }
 
 asio::awaitable<void> DropHalfway(HttpClient& client, Origin origin, std::promise<void>& done) {

@@ -5,6 +5,8 @@
 #include <exception>
 #include <utility>
 
+#include "net/http_chunks.h"
+#include "net/http_response.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 
@@ -15,33 +17,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::chrono::milliseconds kLinger{1'000};
-
-bool HasNoBody(int status) { return status < 200 || status == 204 || status == 304; }
-
-/// Status line and fields; empty if a field of the handler would break the message apart.
-std::string BuildHead(int status, const Headers& headers, size_t room) {
-  std::string head;
-  head.reserve(room);
-  char digits[8];
-  head += "HTTP/1.1 ";
-  head.append(digits, std::to_chars(digits, digits + sizeof digits, status).ptr);
-  head += ' ';
-  head += ReasonPhrase(status);
-  head += "\r\n";
-  for (const auto& [name, value] : headers.fields()) {
-    if (!IsToken(name) || !IsFieldValue(value)) return {};
-    head.append(name).append(": ").append(value).append("\r\n");
-  }
-  head += DateLine();
-  return head;
-}
-
-void AppendLength(std::string& head, size_t length) {
-  char digits[24];
-  head += "Content-Length: ";
-  head.append(digits, std::to_chars(digits, digits + sizeof digits, length).ptr);
-  head += "\r\n";
-}
 
 }  // namespace
 
@@ -69,7 +44,7 @@ class Exchange final : public HttpExchange {
 
   Task<> Respond(int status, Headers headers, std::string body) override {
     if (state_ != State::fresh) co_return Fail(Errc::internal, "a second response");
-    std::string head = BuildHead(status, headers, 512);
+    std::string head = BuildResponseHead(status, headers);
     if (head.empty()) co_return Fail(Errc::internal, "a response field that is malformed");
     state_ = State::done;
     if (!HasNoBody(status)) AppendLength(head, body.size());
@@ -83,7 +58,7 @@ class Exchange final : public HttpExchange {
 
   Task<> Begin(int status, Headers headers) override {
     if (state_ != State::fresh) co_return Fail(Errc::internal, "a second response");
-    std::string head = BuildHead(status, headers, 512);
+    std::string head = BuildResponseHead(status, headers);
     if (head.empty() || HasNoBody(status))
       co_return Fail(Errc::internal, "a response that cannot have a body");
     state_ = State::streaming;
@@ -325,96 +300,11 @@ asio::awaitable<bool> HttpConnection::Serve(const HttpRequest& request) {
 asio::awaitable<void> HttpConnection::Refuse(const Refusal& refusal) {
   shared_->Refused(address_, refusal);
   Headers headers;
-  std::string head = BuildHead(refusal.status, headers, 256);
+  std::string head = BuildResponseHead(refusal.status, headers);
   head += "Content-Length: 0\r\nConnection: close\r\n\r\n";
   Pieces pieces(head);
   if (stream_->Start(pieces) == Stream::Sent::failed) stream_->Close();
   co_return;
-}
-
-std::string_view ReasonPhrase(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 201:
-      return "Created";
-    case 202:
-      return "Accepted";
-    case 204:
-      return "No Content";
-    case 301:
-      return "Moved Permanently";
-    case 302:
-      return "Found";
-    case 303:
-      return "See Other";
-    case 304:
-      return "Not Modified";
-    case 307:
-      return "Temporary Redirect";
-    case 308:
-      return "Permanent Redirect";
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 406:
-      return "Not Acceptable";
-    case 408:
-      return "Request Timeout";
-    case 409:
-      return "Conflict";
-    case 410:
-      return "Gone";
-    case 413:
-      return "Content Too Large";
-    case 415:
-      return "Unsupported Media Type";
-    case 417:
-      return "Expectation Failed";
-    case 422:
-      return "Unprocessable Content";
-    case 429:
-      return "Too Many Requests";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 500:
-      return "Internal Server Error";
-    case 501:
-      return "Not Implemented";
-    case 502:
-      return "Bad Gateway";
-    case 503:
-      return "Service Unavailable";
-    case 504:
-      return "Gateway Timeout";
-    case 505:
-      return "HTTP Version Not Supported";
-    default:
-      return "";
-  }
-}
-
-std::string_view DateLine() {
-  thread_local time_t second = -1;
-  thread_local char line[64];
-  thread_local size_t length = 0;
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  if (now.tv_sec != second) {
-    second = now.tv_sec;
-    tm utc{};
-    ::gmtime_r(&second, &utc);
-    // strftime's names follow the locale, which this program never sets: "C".
-    length = std::strftime(line, sizeof line, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
-  }
-  return {line, length};
 }
 
 }  // namespace sallyport::net

@@ -70,9 +70,4 @@ class HttpConnection : public Link, public std::enable_shared_from_this<HttpConn
   bool old_ = false;  // the current request is HTTP/1.0
 };
 
-/// The reason phrase of `status`, as RFC 9110 has it.
-std::string_view ReasonPhrase(int status);
-/// "Date: …\r\n" of this second. Valid until the next call on this thread.
-std::string_view DateLine();
-
 }  // namespace sallyport::net

@@ -175,8 +175,7 @@ Task<std::vector<tcp::endpoint>> HttpPool::Resolve(const Origin& origin, TimePoi
   const auto handover = std::make_shared<Handover<std::vector<tcp::endpoint>>>(loop_);
   const auto resolver = std::make_shared<Resolver>(loop_.context());
   resolver->async_resolve(
-      origin.host, std::to_string(origin.port),
-      Resolver::numeric_service | Resolver::address_configured,
+      origin.host, std::to_string(origin.port), Resolver::numeric_service,
       [handover, resolver](boost::system::error_code e, const Resolver::results_type& results) {
         handover->error = e;
         for (const auto& entry : results) handover->value.push_back(entry.endpoint());

@@ -159,9 +159,12 @@ TEST_F(HttpServerTest, HandlerThatSaysNothingOrThrowsIs500) {
   Serve([](HttpServerTest&, HttpExchange& exchange) -> asio::awaitable<void> {
     if (exchange.request().path() == "/throw") throw std::runtime_error("expected by the test");
     if (exchange.request().path() == "/split") {
-      Headers bad{{"X", "a\r\nSet-Cookie: b"}};
-      std::string body;
-      EXPECT_FALSE(co_await exchange.Respond(200, std::move(bad), std::move(body)));
+      for (Headers bad :
+           {Headers{{"X", "a\r\nSet-Cookie: b"}}, Headers{{"X Set-Cookie", "b"}},
+            Headers{{"Content-length", "5"}}, Headers{{"Transfer-Encoding", "chunked"}}}) {
+        std::string body;
+        EXPECT_FALSE(co_await exchange.Respond(200, std::move(bad), std::move(body)));
+      }
     }
     co_return;
   });
