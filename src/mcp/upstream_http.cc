@@ -30,6 +30,16 @@ class HttpEras final : public UpstreamEras {
   HttpModern modern_;
 };
 
+class HttpUpstream final : public BridgedUpstream {
+ public:
+  HttpUpstream(std::shared_ptr<HttpWire> wire, PeerParts parts)
+      : BridgedUpstream(std::move(parts)), wire_(std::move(wire)) {}
+  ~HttpUpstream() override { wire_->Close(); }
+
+ private:
+  std::shared_ptr<HttpWire> wire_;
+};
+
 }  // namespace
 
 std::unique_ptr<McpUpstream> MakeHttpUpstream(HttpUpstreamOptions options) {
@@ -43,7 +53,7 @@ std::unique_ptr<McpUpstream> MakeHttpUpstream(HttpUpstreamOptions options) {
   };
   parts.count = std::make_shared<size_t>(0);
   parts.call_timeout = wire->options().call_timeout;
-  return std::make_unique<BridgedUpstream>(std::move(parts));
+  return std::make_unique<HttpUpstream>(wire, std::move(parts));
 }
 
 }  // namespace sallyport::mcp

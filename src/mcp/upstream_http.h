@@ -15,7 +15,9 @@ namespace sallyport::mcp {
 /// answers with JSON says nothing until it is done) and the silence between two reads.
 struct HttpUpstreamOptions {
   boost::asio::any_io_executor executor;  // of the shard
+  std::string name;                       // of the connection, for log and metrics
   net::HttpClient* client = nullptr;
+  std::shared_ptr<net::HttpClient> owned_client;
   net::Url url;
   /// Adds the gateway's credential to a request. Called for each request, so that the secret is
   /// revealed only there and a rotated one is used at once. May be empty.

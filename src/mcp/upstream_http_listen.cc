@@ -22,7 +22,7 @@ Task<> HttpSession::ReadStream(HttpReply& reply, UpstreamEvents& events) {
       if (message.method == "notifications/cancelled") continue;
       SALLYPORT_CO_CHECK(co_await events.OnNotification(std::move(*text)));
     } else {
-      ++wire_->strays;
+      wire_->Stray();
     }
   }
 }

@@ -74,7 +74,7 @@ Task<UpstreamAnswer> HttpModern::Ask(ModernRequest request, UpstreamEvents& even
           if (reply->form() == HttpReply::Form::json) {
             co_return Fail(Errc::upstream_protocol, "answer to another request");
           }
-          ++wire_->strays;
+          wire_->Stray();
           break;
         }
         const std::string_view body = message->body;

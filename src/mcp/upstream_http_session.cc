@@ -242,7 +242,7 @@ Task<std::optional<UpstreamAnswer>> HttpSession::Take(Asked& asked, const HttpRe
       const bool error = message->kind == UpstreamMessage::Kind::error;
       const bool refusal = error && !reply.ok() && (message->id.empty() || message->id == "null");
       if (message->id != asked.own_id && !refusal) {
-        ++wire_->strays;
+        wire_->Stray();
         if (reply.form() == HttpReply::Form::json && server_.revision != Revision::r2025_03_26) {
           co_return Fail(Errc::upstream_protocol, "answer to another request");
         }

@@ -1,6 +1,7 @@
 #include "mcp/upstream_http_wire.h"
 
 #include "mcp/member_scan.h"
+#include "mcp/upstream_peer.h"
 #include "net/event.h"
 
 namespace sallyport::mcp {
@@ -112,8 +113,15 @@ void ReadToEnd(const boost::asio::any_io_executor& executor, std::unique_ptr<Htt
   }(shared));
 }
 
+HttpWire::HttpWire(HttpUpstreamOptions options) : options_(std::move(options)) {
+  if (options_.owned_client) options_.client = options_.owned_client.get();
+}
+
+void HttpWire::Stray() { CountStray(options_.name); }
+
 Task<std::unique_ptr<HttpReply>> HttpWire::Send(std::string method, net::Headers headers,
                                                 std::string body) {
+  if (closed_) co_return Fail(Errc::upstream_closed, "upstream is closed");
   if (options_.credential) options_.credential(headers);
   SALLYPORT_CO_TRY(auto response, co_await options_.client->Send(
                                       options_.url.origin, std::move(method), options_.url.target,

@@ -51,7 +51,7 @@ class HttpReply {
 /// What all requests to one HTTP upstream share. Kept alive by what still runs.
 class HttpWire {
  public:
-  explicit HttpWire(HttpUpstreamOptions options) : options_(std::move(options)) {}
+  explicit HttpWire(HttpUpstreamOptions options);
 
   const HttpUpstreamOptions& options() const { return options_; }
   uint64_t NextId() { return ++last_id_; }
@@ -63,13 +63,17 @@ class HttpWire {
   /// Ends a session; the answer does not matter.
   Task<> Delete(net::Headers headers);
 
-  uint64_t strays = 0;  // messages that answered nothing
+  /// Counts a message that belonged to nothing.
+  void Stray();
+  /// The upstream is gone: nothing more is sent through a client that may be gone with it.
+  void Close() { closed_ = !options_.owned_client; }
 
  private:
   Task<std::unique_ptr<HttpReply>> Send(std::string method, net::Headers headers, std::string body);
 
   HttpUpstreamOptions options_;
   uint64_t last_id_ = 0;
+  bool closed_ = false;
 };
 
 /// Reads on for a moment behind the answer of an event stream, so that the connection can be used

@@ -1,8 +1,16 @@
 #include "mcp/upstream_peer.h"
 
 #include "json/document.h"
+#include "obs/metrics.h"
 
 namespace sallyport::mcp {
+
+void CountStray(std::string_view name) {
+  static auto& strays =
+      obs::Metrics().counters("sallyport_mcp_upstream_strays_total",
+                              "Messages of an upstream that belonged to no request.", {"server"});
+  strays.With({name}).Add();
+}
 
 Task<> SubscribeTo(UpstreamSession& session, std::string filter) {
   if (filter.empty()) co_return Result<>();

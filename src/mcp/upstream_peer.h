@@ -11,6 +11,9 @@
 
 namespace sallyport::mcp {
 
+/// Counts a message of the upstream `name` that belonged to no request.
+void CountStray(std::string_view name);
+
 /// What a transport does for a server of the session eras: one session on behalf of one caller.
 class UpstreamSession {
  public:

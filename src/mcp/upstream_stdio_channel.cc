@@ -6,6 +6,7 @@
 
 #include "mcp/member_scan.h"
 #include "mcp/upstream_bridge.h"
+#include "mcp/upstream_peer.h"
 #include "obs/log.h"
 
 namespace sallyport::mcp {
@@ -260,7 +261,7 @@ Result<> StdioChannel::Line(std::string line) {
   if (text.empty()) return {};
   if (text.front() == '{') return Message(std::move(line));
   if (text.front() != '[') {
-    ++strays_;
+    CountStray(name_);
     if (++noise_ <= kNoiseLines) return {};
     return Fail(Errc::upstream_protocol, "the upstream's process writes what is no JSON-RPC");
   }
@@ -296,10 +297,9 @@ void StdioChannel::Response(std::string text, const UpstreamMessage& message) {
   const bool number = e == std::errc() && end == message.id.data() + message.id.size();
   const auto at = number ? pending_.find(id) : pending_.end();
   if (at == pending_.end() || std::to_string(id) != message.id) {
-    ++strays_;
+    CountStray(name_);
     return;
   }
-  answered_ = true;
   const auto pending = at->second;
   pending_.erase(at);  // a second answer to it is a stray
   pending->box.Put(std::move(text));
@@ -322,7 +322,7 @@ void StdioChannel::Notification(std::string text, const UpstreamMessage& message
     const std::string_view token = FindMember(message.body, "progressToken");
     Pending* pending = by_number(token);
     if (pending == nullptr || pending->progress_token.empty()) {
-      ++strays_;
+      CountStray(name_);
       return;
     }
     text.replace(static_cast<size_t>(token.data() - text.data()), token.size(),
@@ -337,7 +337,7 @@ void StdioChannel::Notification(std::string text, const UpstreamMessage& message
   if (log && newest != nullptr) return newest->box.Put(std::move(text));
   if (unasked_ && use_ == Use::own) return unasked_->Put(std::move(text));
   if (newest != nullptr) return newest->box.Put(std::move(text));
-  ++strays_;
+  CountStray(name_);
 }
 
 void StdioChannel::Request(std::string text, const UpstreamMessage& message) {
@@ -348,7 +348,7 @@ void StdioChannel::Request(std::string text, const UpstreamMessage& message) {
   } else if (unasked_ && use_ == Use::own) {
     unasked_->Put(std::move(text));
   } else {
-    ++strays_;
+    CountStray(name_);
     static_cast<void>(
         Send(ResponseText(message.id, {true, ErrorText(-32601, "Method not found")})));
   }

@@ -57,9 +57,6 @@ class StdioChannel : public std::enable_shared_from_this<StdioChannel> {
   /// Ends the process; running requests fail with upstream_closed.
   void Close();
 
-  bool answered() const { return answered_; }  // it has ever answered a request
-  uint64_t strays() const { return strays_; }  // messages that belonged to nothing
-
  private:
   struct Pending;
   class Registration;
@@ -89,9 +86,8 @@ class StdioChannel : public std::enable_shared_from_this<StdioChannel> {
   size_t outgoing_bytes_ = 0;
   net::Event writable_;  // something to write, or the end
   std::optional<Error> end_;
-  uint64_t last_id_ = 0, strays_ = 0;
+  uint64_t last_id_ = 0;
   int noise_ = 0;  // lines that were no JSON, since the last message
-  bool answered_ = false;
   std::chrono::steady_clock::time_point heard_;
 };
 
