@@ -135,36 +135,66 @@ std::string ToEbcdic(std::string_view s) {
   return out;
 }
 
-/// The first bytes of a piece of base64 say whether it is worth decoding: text, or a packed stream.
+constexpr auto kByteKind =
+    [] {  // 1: ASCII text, 2: UTF-8, 4: EBCDIC digits, 8: first byte of a packed stream
+      std::array<uint8_t, 256> t{};
+      for (int c = 0; c < 256; c++) {
+        if ((c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n' || c == '\r' || c == 0)
+          t[size_t(c)] |= 1;
+        if (c >= 0x80 && c != 0xc0 && c != 0xc1 && c < 0xf5) t[size_t(c)] |= 2;
+        if ((c >= 0xf0 && c <= 0xf9) || c == 0x40 || c == 0x60) t[size_t(c)] |= 4;
+      }
+      t[0x1f] |= 8, t[0x78] |= 8;
+      return t;
+    }();
+/// The first three decoded bytes rule most tokens out.
+bool MayBegin(const uint8_t* b) {
+  const uint8_t x = kByteKind[b[0]], y = kByteKind[b[1]], z = kByteKind[b[2]];
+  if (x & 8 || (x & y & z & 5) != 0) return true;
+  return b[0] < 0xc2 ? (x & 1) && ((y & 1) ? b[2] >= 0xc2 && (z & 2) : b[1] >= 0xc2 && (z & 2))
+                     : (y & 2) != 0;
+}
+
+/// Whether decoded bytes are worth a closer look: characters, EBCDIC digits, or a packed stream.
+bool WorthALook(const uint8_t* b, size_t n) {
+  if ((b[0] == 0x1f && b[1] == 0x8b) || (b[0] == 0x78 && (b[0] * 256 + b[1]) % 31 == 0))
+    return true;
+  bool ebcdic = true;
+  for (size_t i = 0; i < n && ebcdic; i++)
+    ebcdic = (b[i] >= 0xf0 && b[i] <= 0xf9) || b[i] == 0x40 || b[i] == 0x60;
+  if (ebcdic) return true;
+  const std::string_view s(reinterpret_cast<const char*>(b), n);
+  for (size_t i = 0; i < n;) {
+    if ((b[i] < 0x20 && b[i] != '\t' && b[i] != '\n' && b[i] != '\r' && b[i] != 0) || b[i] == 0x7f)
+      return false;
+    char32_t cp;
+    const int length = DecodeUtf8(s, i, cp);
+    if (length == 1 && b[i] >= 0x80)
+      return i + 4 > n && b[i] >= 0xc2 && b[i] < 0xf5;  // cut by the end of the head
+    i += size_t(length);
+  }
+  return true;
+}
 bool Base64Head(std::string_view piece) {
   if (piece.size() < 16 || piece.size() % 4 == 1) return false;
   uint8_t head[12];
   for (size_t i = 0; i < 4; i++) {
     uint32_t v = 0;
+    if (i == 1 && !MayBegin(head)) return false;
     for (size_t k = 0; k < 4; k++) v = v << 6 | uint32_t(kBase64Value[uint8_t(piece[4 * i + k])]);
     head[3 * i] = uint8_t(v >> 16), head[3 * i + 1] = uint8_t(v >> 8), head[3 * i + 2] = uint8_t(v);
   }
-  if (head[0] == 0x1f && head[1] == 0x8b) return true;
-  if (head[0] == 0x78 && (head[0] * 256 + head[1]) % 31 == 0) return true;
-  bool text = true, ebcdic = true;
-  for (uint8_t b : head) {
-    text &= !(b < 0x20 && b != '\t' && b != '\n' && b != '\r' && b != 0) && b != 0x7f;
-    ebcdic &= (b >= 0xf0 && b <= 0xf9) || b == 0x40 || b == 0x60;
-  }
-  return text || ebcdic;
+  return WorthALook(head, sizeof head);
 }
 bool HexHead(std::string_view piece) {
   if (piece.size() < 24 || piece.size() % 2 != 0) return false;
-  bool text = true, ebcdic = true, packed = false;
-  for (size_t i = 0; i < 16; i += 2) {
-    const int a = HexValue(piece[i]), b = HexValue(piece[i + 1]);
+  uint8_t head[12];
+  for (size_t i = 0; i < 12; i++) {
+    const int a = HexValue(piece[2 * i]), b = HexValue(piece[2 * i + 1]);
     if (a < 0 || b < 0) return false;
-    const int v = a * 16 + b;
-    text &= !(v < 0x20 && v != '\t' && v != '\n' && v != '\r' && v != 0) && v != 0x7f;
-    ebcdic &= (v >= 0xf0 && v <= 0xf9) || v == 0x40 || v == 0x60;
-    packed |= i == 0 && (v == 0x1f || v == 0x78);
+    head[i] = uint8_t(a * 16 + b);
   }
-  return text || ebcdic || packed;
+  return WorthALook(head, sizeof head);
 }
 
 struct Blob {
@@ -191,7 +221,7 @@ class BlobFinder {
       }
       const size_t begin = i;
       while (i < text.size() && IsBase64(text[i])) i++;
-      if (i - begin >= 16) Token(text, begin, i);
+      if (i - begin >= 16 && MayBeBlob(text.substr(begin, i - begin))) Token(text, begin, i);
       if (i - begin == 2) i = SpacedPairs(text, begin, i);
     }
   }

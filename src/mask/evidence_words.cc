@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <unordered_map>
 
 namespace sallyport::mask {
 namespace {
@@ -15,6 +16,9 @@ template <size_t N>
 bool In(const std::string_view (&set)[N], std::string_view word) {
   return std::ranges::find(set, word) != std::end(set);
 }
+
+enum WordClass : uint8_t { kCardWord = 1, kOtherWord = 2, kIdentifierWord = 4 };
+uint8_t ClassOf(std::string_view word);
 
 constexpr std::string_view kCardWords[] = {"pan",
                                            "pans",
@@ -122,8 +126,21 @@ constexpr std::string_view kNotCards[] = {"discard",  "discards",    "wildcard",
                                           "cardinal", "cardinality", "cardiac",  "cardiff",
                                           "cardio",   "cardboard",   "cardigan", "discarded"};
 
+/// The lists as one hash table.
+uint8_t ClassOf(std::string_view word) {
+  static const auto* const table = [] {
+    auto* t = new std::unordered_map<std::string_view, uint8_t>;
+    for (std::string_view w : kCardWords) (*t)[w] |= kCardWord;
+    for (std::string_view w : kOtherWords) (*t)[w] |= kOtherWord;
+    for (std::string_view w : kIdentifierWords) (*t)[w] |= kIdentifierWord;
+    return t;
+  }();
+  const auto at = table->find(word);
+  return at == table->end() ? 0 : at->second;
+}
+
 bool IsCardWord(std::string_view w) {
-  if (In(kCardWords, w)) return true;
+  if (ClassOf(w) & kCardWord) return true;
   if (w.size() < 4 || In(kNotCards, w)) return false;
   return w.find("card") != std::string_view::npos || w.starts_with("kredit") ||
          w.starts_with("tarjeta") || w.find("kartennum") != std::string_view::npos;
@@ -231,9 +248,9 @@ HintClass ClassifyHint(std::string_view name) {
   EachWord(name, [&](std::string_view w) {
     if (IsCardWord(w) && w != "acct") {
       result = HintClass::card;
-    } else if (result != HintClass::card && In(kOtherWords, w)) {
+    } else if (result != HintClass::card && (ClassOf(w) & kOtherWord)) {
       result = HintClass::other_number;
-    } else if (result == HintClass::none && In(kIdentifierWords, w)) {
+    } else if (result == HintClass::none && (ClassOf(w) & kIdentifierWord)) {
       result = HintClass::identifier;
     }
     return false;
@@ -259,10 +276,10 @@ WordEvidence WordsAround(std::string_view text, size_t begin, size_t end) {
     since++;
     if (IsCardWord(w)) {
       e.card = true, e.other_number = false;
-    } else if (In(kOtherWords, w)) {
+    } else if ((ClassOf(w) & kOtherWord)) {
       e.other_number = true, since = 0;
     }
-    if (In(kIdentifierWords, w)) e.identifier = true;
+    if ((ClassOf(w) & kIdentifierWord)) e.identifier = true;
     return false;
   });
   if (e.other_number && since > 3) e.other_number = false;  // "IMEI" five words ago says nothing

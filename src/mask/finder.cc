@@ -20,14 +20,14 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 class TextFinder {
  public:
-  TextFinder(const Masker::Impl& impl, std::string_view text, const std::vector<CardSpan>& earlier,
+  TextFinder(const Masker::Impl& impl, std::string_view text, std::vector<CardSpan> earlier,
              const Context& context, Found& found)
       : impl_(impl),
         text_(text),
         context_(context),
         hint_(ClassifyHint(context.hint)),
         found_(found),
-        cards_(earlier) {}
+        cards_(std::move(earlier)) {}
 
   void Cards(size_t from, size_t to) {
     std::vector<Symbol> symbols;
@@ -228,16 +228,21 @@ void AddToTally(const Found& found, std::string_view pointer, Tally& tally) {
 
 namespace {
 
-constexpr size_t kCardMargin = 80;   // what may stand beside a number and matter for its shape
+constexpr size_t kCardMargin = 40;   // what may stand beside a number and matter for its shape
 constexpr size_t kWordMargin = 128;  // how far a word for SAD may be from its card number
 
-bool IsBlank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+/// Characters that a cut must not stand between: words, escapes, markup.
+bool HoldsTogether(char c) {
+  return IsDigit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c & 0x80) || c == '%' ||
+         c == '&' || c == '#' || c == '\\' || c == '=' || c == '<' || c == '>' || c == ';' ||
+         c == '+' || c == '/' || c == '_';
+}
 
 /// Regions so near that they share their margins become one.
 std::vector<Region> Spans(const std::vector<Region>& regions) {
   std::vector<Region> spans;
   for (const Region& r : regions) {
-    if (!spans.empty() && r.begin < spans.back().end + 2 * kCardMargin) {
+    if (!spans.empty() && r.begin < spans.back().end + 4 * kCardMargin) {
       spans.back().end = std::max(spans.back().end, r.end);
     } else {
       spans.push_back(r);
@@ -247,13 +252,14 @@ std::vector<Region> Spans(const std::vector<Region>& regions) {
 }
 
 /// The span with its margin, not cutting a word.
-Region WithMargin(std::string_view text, size_t from, const Region& span, size_t margin) {
-  Region r{span.begin > from + margin ? span.begin - margin : from,
-           std::min(text.size(), span.end + margin)};
+Region WithMargin(std::string_view text, size_t from, const Region& span, size_t before,
+                  size_t after) {
+  Region r{span.begin > from + before ? span.begin - before : from,
+           std::min(text.size(), span.end + after)};
   const size_t low = r.begin > from + kWordMargin ? r.begin - kWordMargin : from;
-  while (r.begin > low && !IsBlank(text[r.begin - 1])) r.begin--;
+  while (r.begin > low && HoldsTogether(text[r.begin - 1])) r.begin--;
   const size_t high = std::min(text.size(), r.end + kWordMargin);
-  while (r.end < high && !IsBlank(text[r.end])) r.end++;
+  while (r.end < high && HoldsTogether(text[r.end])) r.end++;
   return r;
 }
 
@@ -286,17 +292,20 @@ void FindFrom(const Masker::Impl& impl, std::string_view text, size_t from,
     ScanText(text, from, scan);
     for (const Region& span : Spans(scan.regions)) {
       Found part;
-      TextFinder finder(impl, text, known, context, part);
-      const Region card = WithMargin(text, from, span, kCardMargin),
-                   word = WithMargin(text, from, span, kWordMargin);
+      TextFinder finder(impl, text, std::move(known), context, part);
+      const Region card = WithMargin(text, from, span, kCardMargin, 2 * kCardMargin),
+                   word = WithMargin(text, from, span, kWordMargin, kWordMargin);
       finder.Cards(card.begin, card.end);
       finder.Sensitive(word.begin, word.end);
       FindInBlobs(impl, text, card.begin, card.end, context, depth, part);
       KeepTouching(span, part, found);
-      known = finder.cards();
+      known.clear();  // of the numbers found so far only near ones matter
+      for (const CardSpan& c : finder.cards()) {
+        if (c.end + 512 > span.end) known.push_back(c);
+      }
     }
   }
-  TextFinder(impl, text, known, context, found).Patterns(from);
+  if (!impl.regexes.empty()) TextFinder(impl, text, {}, context, found).Patterns(from);
   if (cards) *cards = std::move(known);
   std::sort(found.findings.begin() + ptrdiff_t(first), found.findings.end(),
             [](const Finding& a, const Finding& b) {

@@ -9,6 +9,7 @@
 #include "mask/json_scan.h"
 #include "mask/number_text.h"
 #include "mask/render.h"
+#include "mask/scan.h"
 #include "mask/sensitive.h"
 
 namespace sallyport::mask {
@@ -20,14 +21,15 @@ bool AllDigits(std::string_view s) { return !s.empty() && std::ranges::all_of(s,
 class JsonFinder {
  public:
   JsonFinder(const Masker::Impl& impl, std::string_view json, const JsonOptions& options, int depth,
-             int string_depth, Found& found, Tally* tally)
+             int string_depth, Found& found, Tally* tally, bool direct)
       : impl_(impl),
         json_(json),
         options_(options),
         depth_(depth),
         string_depth_(string_depth),
         found_(found),
-        tally_(tally) {}
+        tally_(tally),
+        direct_(direct || !impl.regexes.empty()) {}
 
   Result<void> Run() {
     if (!ScanJson(json_, options_.max_depth, nodes_)) {
@@ -180,7 +182,9 @@ class JsonFinder {
 
   void Key(uint32_t i) {
     const JsonNode& n = nodes_[i];
-    if (n.key_end - n.key_begin < 14) return;
+    if (n.key_end - n.key_begin < 14 || !direct_) return;
+    const std::string_view raw = json_.substr(n.key_begin, n.key_end - n.key_begin);
+    if (impl_.regexes.empty() && !MayHoldCardData(raw)) return;
     const JsonString key = DecodeJsonString(json_.substr(n.key_begin, n.key_end - n.key_begin));
     Found inner;
     FindAll(impl_, key.text, Context{}, depth_, inner);
@@ -203,7 +207,7 @@ class JsonFinder {
 
   void String(uint32_t i) {
     const JsonNode& n = nodes_[i];
-    if (n.end - n.begin < 5) return;
+    if (n.end - n.begin < 5 || !Worth(Token(i))) return;
     const JsonString s = DecodeJsonString(Token(i));
     const std::string key = KeyOf(i);
     const HintClass hint = ClassifyHint(key);
@@ -226,6 +230,23 @@ class JsonFinder {
     TakeString(n.begin, s, inner);
   }
 
+  /// A first look at the raw token: a value of the size of a code or PIN block, JSON, or something
+  /// that the scan of raw text would stop at.
+  bool Worth(std::string_view token) const {
+    if (!impl_.regexes.empty()) return true;
+    const size_t n = token.size() - 2;
+    if (n == 3 || n == 4) return IsDigit(token[1]) || token[1] == '\\';
+    bool direct;
+    const size_t start = token.find_first_not_of(" \\nrt", 1);
+    if (start != std::string_view::npos && (token[start] == '{' || token[start] == '[')) {
+      return MayHoldCardDataInJson(token, direct);
+    }
+    if (!direct_) return false;
+    if (n >= 16 && n <= 34 && token.find(' ') == std::string_view::npos)
+      return true;  // its key decides
+    return MayHoldCardData(token);
+  }
+
   /// JSON in a string is looked into as JSON; its findings count at the string's place.
   bool InnerJson(const JsonString& s, Found& inner) {
     if (string_depth_ >= int(options_.max_string_depth)) return false;
@@ -244,12 +265,13 @@ class JsonFinder {
 
   void Number(uint32_t i) {
     const std::string_view token = Token(i);
-    const std::string key = token.size() >= 3 ? KeyOf(i) : std::string();
+    if (!direct_) return;
     if ((token.size() == 3 || token.size() == 4) && AllDigits(token) &&
-        ClassifyHint(key) == HintClass::card_code) {
+        ClassifyHint(KeyOf(i)) == HintClass::card_code) {
       return RemoveSad(i, kCardCode);
     }
     if (token.size() < 12) return;
+    const std::string key = KeyOf(i);
     const std::string digits = IntegerDigits(token);
     if (digits.size() < 12 || digits.size() > 40) return;
     Context context;
@@ -271,6 +293,15 @@ class JsonFinder {
 
   // ---- values side by side
 
+  /// Whether Piece() may give something, at a glance.
+  bool IsPiece(uint32_t i) const {
+    const JsonNode& n = nodes_[i];
+    const size_t size = n.end - n.begin;
+    if (n.type == JsonType::number) return size <= 15;
+    if (n.type != JsonType::string || size < 3 || size > 120) return false;
+    const char c = json_[n.begin + 1];
+    return IsDigit(c) || c == '\\';
+  }
   /// The digits of a value that is digits only.
   std::string Piece(uint32_t i) const {
     if (kept_[i]) return {};
@@ -301,6 +332,7 @@ class JsonFinder {
   }
 
   void JoinArray(uint32_t array) {
+    if (nodes_[array + 1].next >= nodes_[array].next) return;  // one element
     std::vector<uint32_t> at;
     std::vector<std::string> pieces;
     bool objects = true;
@@ -325,6 +357,13 @@ class JsonFinder {
   }
 
   void JoinObject(uint32_t object) {
+    bool pair = false;  // two neighbours that are digits
+    for (uint32_t k = object + 1, last = 0; k < nodes_[object].next && !pair; k = nodes_[k].next) {
+      const bool piece = IsPiece(k);
+      pair = piece && last;
+      last = piece;
+    }
+    if (!pair) return;
     std::vector<uint32_t> at;
     for (uint32_t k = object + 1; k < nodes_[object].next; k = nodes_[k].next) at.push_back(k);
     for (size_t i = 0; i + 1 < at.size(); i++) {
@@ -358,11 +397,13 @@ class JsonFinder {
     std::map<std::string, std::vector<uint32_t>> columns;
     for (uint32_t e : elements) {
       if (kept_[e]) continue;
-      if (nodes_[e].type == JsonType::string) columns[""].push_back(e);
+      if (nodes_[e].type == JsonType::string && TouchesAnEdge(e)) columns[""].push_back(e);
       if (nodes_[e].type != JsonType::object) continue;
       for (uint32_t k = e + 1; k < nodes_[e].next; k++) {
-        if (nodes_[k].type == JsonType::string && nodes_[k].has_key() && !kept_[k])
+        if (nodes_[k].type == JsonType::string && nodes_[k].has_key() && !kept_[k] &&
+            TouchesAnEdge(k)) {
           columns[KeyOf(k)].push_back(k);
+        }
       }
     }
     for (auto& [key, leaves] : columns) {
@@ -376,6 +417,13 @@ class JsonFinder {
         i = j + 1;
       }
     }
+  }
+  /// A digit near the beginning or the end of the raw token.
+  bool TouchesAnEdge(uint32_t i) const {
+    const std::string_view t = Token(i);
+    const auto digit = [](std::string_view s) { return std::ranges::any_of(s, IsDigit); };
+    return t.size() > 2 &&
+           (digit(t.substr(1, 9)) || digit(t.substr(t.size() - std::min<size_t>(t.size(), 10))));
   }
   static bool Touches(std::string_view a, std::string_view b) {
     const auto edge = [](char c) { return IsDigit(c) || c == ' ' || c == '-'; };
@@ -448,6 +496,7 @@ class JsonFinder {
   int depth_, string_depth_;
   Found& found_;
   Tally* tally_;
+  bool direct_;
   std::vector<JsonNode> nodes_;
   std::vector<bool> kept_, card_;
   std::set<uint32_t> masked_keys_, removed_;
@@ -457,8 +506,8 @@ class JsonFinder {
 }  // namespace
 
 Result<void> FindInJson(const Masker::Impl& impl, std::string_view json, const JsonOptions& options,
-                        int depth, int string_depth, Found& found, Tally* tally) {
-  return JsonFinder(impl, json, options, depth, string_depth, found, tally).Run();
+                        int depth, int string_depth, Found& found, Tally* tally, bool direct) {
+  return JsonFinder(impl, json, options, depth, string_depth, found, tally, direct).Run();
 }
 
 }  // namespace sallyport::mask

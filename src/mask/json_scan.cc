@@ -1,5 +1,6 @@
 #include "mask/json_scan.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -237,9 +238,13 @@ JsonString DecodeJsonString(std::string_view token) {
   }
   for (size_t i = 0; i < body.size();) {
     const size_t at = i, from = out.text.size();
-    if (body[i] != '\\') {
-      out.text += body[i++];
-    } else if (body[i + 1] == 'u') {
+    if (body[i] != '\\') {  // to the next escape in one go
+      const size_t end = std::min(body.find('\\', i), body.size());
+      out.text += body.substr(i, end - i);
+      for (; i < end; i++) out.map.push_back(uint32_t(i + 1));
+      continue;
+    }
+    if (body[i + 1] == 'u') {
       uint32_t cp = Hex4(body, i + 2);
       i += 6;
       if (cp >= 0xd800 && cp < 0xdc00 && i + 6 <= body.size() && body[i] == '\\' &&

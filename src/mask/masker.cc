@@ -107,7 +107,7 @@ Result<bool> Masker::MaskJson(std::string_view json, const JsonOptions& options,
   bool direct = true;
   if (impl_->regexes.empty() && !MayHoldCardDataInJson(json, direct)) return false;
   Found found;
-  SALLYPORT_CHECK(FindInJson(*impl_, json, options, 0, 0, found, &tally));
+  SALLYPORT_CHECK(FindInJson(*impl_, json, options, 0, 0, found, &tally, direct));
   if (found.Empty()) return false;
   NormalizeEdits(found.edits);
   out += ApplyEdits(json, found.edits);

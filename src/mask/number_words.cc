@@ -1,5 +1,7 @@
 #include "mask/number_words.h"
 
+#include <array>
+#include <cstdint>
 #include <string>
 
 namespace sallyport::mask {
@@ -23,9 +25,33 @@ constexpr NumberWord kWords[] = {
     {"trois", '3'}, {"quatre", '4'}, {"cinq", '5'},    {"sept", '7'},  {"huit", '8'},
     {"neuf", '9'}};
 
-char DigitOfWord(std::string_view w) {
+/// The words as integers, hashed.
+constexpr uint64_t Pack(std::string_view w) {
+  uint64_t v = 0;
+  for (char c : w) v = v << 8 | uint8_t(c);
+  return v;
+}
+constexpr size_t Slot(uint64_t v) { return size_t(v * 0x9e3779b97f4a7c15u >> 56); }
+struct WordTable {
+  std::array<uint64_t, 256> word{};
+  std::array<char, 256> digit{};
+};
+constexpr WordTable kTable = [] {
+  WordTable t;
   for (const NumberWord& n : kWords) {
-    if (n.word == w) return n.digit;
+    size_t at = Slot(Pack(n.word));
+    while (t.word[at] != 0) at = (at + 1) % 256;
+    t.word[at] = Pack(n.word);
+    t.digit[at] = n.digit;
+  }
+  return t;
+}();
+
+char DigitOfWord(std::string_view w) {
+  if (w.size() > 8) return 0;
+  const uint64_t v = Pack(w);
+  for (size_t at = Slot(v); kTable.word[at] != 0; at = (at + 1) % 256) {
+    if (kTable.word[at] == v) return kTable.digit[at];
   }
   return 0;
 }
@@ -45,6 +71,24 @@ char Lookalike(char c) {
 
 }  // namespace
 
+namespace {
+bool HasNumberWord(const std::vector<Symbol>& s) {
+  for (size_t i = 0; i < s.size();) {
+    if (!IsLetter(s[i].c)) {
+      i++;
+      continue;
+    }
+    char word[8];
+    size_t n = 0;
+    for (; i < s.size() && (IsLetter(s[i].c) || s[i].c == kOther); i++, n++) {
+      if (n < sizeof word) word[n] = char(IsLetter(s[i].c) ? s[i].c | 0x20 : s[i].c);
+    }
+    if (n <= sizeof word && DigitOfWord({word, n}) != 0) return true;
+  }
+  return false;
+}
+}  // namespace
+
 bool IsNumberWord(std::string_view word) {
   char low[8];
   if (word.size() < 2 || word.size() > sizeof low) return false;
@@ -54,6 +98,7 @@ bool IsNumberWord(std::string_view word) {
 }
 
 bool ReadNumberWords(const std::vector<Symbol>& s, std::vector<Symbol>& out) {
+  if (!HasNumberWord(s)) return false;
   int words = 0, repeat = 1;
   for (size_t i = 0; i < s.size();) {
     if (!IsLetter(s[i].c)) {
@@ -96,7 +141,6 @@ bool ReadNumberWords(const std::vector<Symbol>& s, std::vector<Symbol>& out) {
 
 bool ReadLookalikes(const std::vector<Symbol>& s, std::vector<Symbol>& out) {
   bool any = false;
-  out = s;
   for (size_t i = 0; i < s.size();) {
     if (!IsDigit(s[i].c) && !IsLetter(s[i].c)) {
       i++;
@@ -111,6 +155,7 @@ bool ReadLookalikes(const std::vector<Symbol>& s, std::vector<Symbol>& out) {
       }
     }
     if (fits && letters > 0 && e - i >= 2) {
+      if (!any) out = s;
       for (size_t k = i; k < e; k++) {
         if (IsLetter(s[k].c)) out[k].c = Lookalike(s[k].c), out[k].flags |= kFoldedFlag;
       }

@@ -213,6 +213,15 @@ void TryWindow(const FoldedText& f, const std::vector<DigitGroup>& groups, size_
 /// Windows of the chain that starts at group i.
 void WindowsFrom(const FoldedText& f, const std::vector<DigitGroup>& groups,
                  const std::vector<char>& gaps, size_t i, std::vector<PanWindow>& found) {
+  {  // most numbers do not begin like a card number
+    const uint32_t first = groups[i].first;
+    uint32_t prefix = 0, n = 0;
+    for (uint32_t k = first; n < 4 && k < f.symbols.size() && k < first + 16; k++) {
+      const char d = f.symbols[k].c;
+      if (IsDigit(d)) prefix = prefix * 10 + uint32_t(d - '0'), n++;
+    }
+    if (n < 4 || kLengthsOfPrefix4[prefix] == 0) return;
+  }
   Candidate c;
   for (size_t j = i; j < groups.size() && c.count < 19; j++) {
     if (j > i && gaps[j] == kNoGap) break;

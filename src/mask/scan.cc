@@ -29,6 +29,21 @@ constexpr auto kLead = [] {
   return t;
 }();
 
+/// Bytes behind a run of digits that may continue the number.
+constexpr auto kEdge = [] {
+  std::array<uint8_t, 256> t{};
+  for (int c = 0; c < 0x20; c++) t[size_t(c)] = c != '\t' && c != '\n' && c != '\r';
+  for (char c : {'%', '&', '<', '=', '\\', 'e', 'E'}) t[size_t(c)] = 1;
+  return t;
+}();
+
+constexpr auto kHex = [] {
+  std::array<uint8_t, 256> t{};
+  for (int c = 0; c < 10; c++) t[size_t('0' + c)] = 1;
+  for (int c = 0; c < 6; c++) t[size_t('a' + c)] = t[size_t('A' + c)] = 1;
+  return t;
+}();
+
 /// Issuer, length and check digit of consecutive digits; 62… and 81… may lack the check digit.
 bool Plausible(const uint8_t* d, int n) {
   if (n < 12 || n > 19) return false;
@@ -43,20 +58,36 @@ class Scanner {
   Scanner(std::string_view text, size_t from, ScanResult& result, bool first_only)
       : t_(text), from_(from), result_(result), first_only_(first_only) {}
 
+  /// Blocks stand at multiples of 64 of the text, so that a text stream, which keeps to them too,
+  /// sees the same regions. The block before the first one is looked at for its digits only.
   void Run() {
-    constexpr size_t kBatch = 64;
-    BlockMasks masks[kBatch];
-    for (size_t at = from_; at < t_.size() && !Done(); at += kBatch * 64) {
-      const size_t n = std::min(t_.size() - at, kBatch * 64);
+    if (from_ >= t_.size()) return;
+    BlockMasks masks[kBatch + 1];  // one more, to know the neighbour of the last
+    const size_t first = from_ / 64 * 64;
+    if (first >= 64) {
+      ClassifyBlocks(t_.data() + first - 64, 64, masks);
+      last_digits_ = masks[0].digits;
+    }
+    for (size_t at = first; at < t_.size() && !Done(); at += kBatch * 64) {
+      const size_t n = std::min(t_.size() - at, (kBatch + 1) * 64);
+      const size_t blocks = (n + 63) / 64;
       ClassifyBlocks(t_.data() + at, n, masks);
-      for (size_t k = 0; k * 64 < n; k++) Block(at + k * 64, masks[k]);
+      if (blocks <= kBatch) masks[blocks] = {};
+      const uint64_t digits = masks[0].digits, token = masks[0].token;
+      if (at < from_) {
+        const uint64_t keep = ~uint64_t(0) << (from_ - at);
+        for (uint64_t* m :
+             {&masks[0].digits, &masks[0].token, &masks[0].high, &masks[0].code, &masks[0].like})
+          *m &= keep;
+      }
+      Batch(at, masks, std::min(blocks, kBatch), digits, token);
     }
     if (run_open_) EndRun(t_.size());
-    if (token_ >= kMinToken) Token(t_.size() - token_, t_.size());
+    if (token_ >= kMinToken) Token(t_.size() - token_, t_.size(), 0, nullptr);
   }
 
  private:
-  static constexpr size_t kMinToken = 16;
+  static constexpr size_t kMinToken = 16, kBatch = 64;
 
   bool Done() const { return first_only_ && !result_.regions.empty(); }
   char At(size_t i) const { return i < t_.size() ? t_[i] : '\0'; }
@@ -76,24 +107,82 @@ class Scanner {
     }
   }
 
-  void Block(size_t base, const BlockMasks& m) {
-    if (m.digits | uint64_t(run_open_)) Digits(base, m.digits);
-    if (m.token != 0 || token_ != 0) Tokens(base, m.token);
-    if (m.odd) {
-      for (uint64_t w = m.odd; w; w &= w - 1) Odd(base + size_t(std::countr_zero(w)));
+  void Batch(size_t at, BlockMasks* masks, size_t blocks, uint64_t first_digits,
+             uint64_t first_token) {
+    uint64_t all[kBatch + 1];  // the digits before UUIDs are taken out
+    for (size_t k = 0; k <= blocks; k++) all[k] = masks[k].digits;
+    all[0] = first_digits;
+    for (size_t k = 0; k < blocks; k++) {
+      const size_t base = at + k * 64;
+      const BlockMasks& m = masks[k];
+      Tokens(base, m.token, at, masks);
+      if ((m.high | m.code) != 0) {
+        for (uint64_t h = m.high; h; h &= h - 1) High(base + size_t(std::countr_zero(h)));
+        for (uint64_t c = m.code; c; c &= c - 1) Code(base + size_t(std::countr_zero(c)));
+      }
+      const uint64_t no_words = m.jkm | m.digits | m.high, token = k == 0 ? first_token : m.token;
+      if (uint32_t(no_words) == 0) Word(base, token);
+      if (no_words >> 32 == 0) Word(base + 32, token >> 32);
+      const uint64_t look_like =
+          m.like & (m.digits << 1 | last_digit_) & ((m.digits | m.like) >> 1 | uint64_t(1) << 63);
+      for (uint64_t l = look_like; l; l &= l - 1) Lookalike(base + size_t(std::countr_zero(l)));
+      last_digit_ = m.digits >> 63;
     }
-    uint64_t t = m.trigger;
-    if (((base + 63 < t_.size() ? t_[base + 63] : ' ') | 0x20) == 'c' ||
-        (At(base + 63) | 0x20) == 'b')
-      t |= uint64_t(1) << 63;
-    for (; t; t &= t - 1) Trigger(base + size_t(std::countr_zero(t)));
-    if (m.digits == 0 && std::popcount(~m.token) >= 8) Word(base);
+    if ((At(at + blocks * 64 - 1) | 0x20) == 'c') Code(at + blocks * 64 - 1);
+    uint64_t busy = 0, before = last_digits_;
+    size_t digits = 0, digits_before = size_t(std::popcount(before));
+    for (size_t k = 0; k < blocks; k++) {
+      const uint64_t d = all[k];
+      const size_t n = size_t(std::popcount(d));
+      digits += n;
+      if (n + digits_before >= 8 && Busy(d, before)) busy |= uint64_t(1) << k;
+      before = d, digits_before = n;
+    }
+    result_.digits += digits;
+    // Blocks beside a busy one are looked at too.
+    uint64_t look = busy | busy << 1 | busy >> 1 | uint64_t(last_busy_);
+    if (Busy(all[blocks], before)) look |= uint64_t(1) << (blocks - 1);
+    if (run_open_) look |= 1;
+    while (look) {
+      const size_t k = size_t(std::countr_zero(look));
+      look &= look - 1;
+      if (k >= blocks) break;
+      Digits(at + k * 64, masks[k].digits);
+      if (run_open_ && k + 1 < 64) look |= uint64_t(1) << (k + 1);
+    }
+    last_digits_ = before;
+    last_busy_ = busy >> (blocks - 1) & 1;
+  }
+
+  /// Whether the digits of two neighbouring blocks may be part of a number: twelve in a row, at
+  /// least eight in runs of four and more, or short runs at an even distance.
+  static bool Busy(uint64_t d, uint64_t before) {
+    const auto row = [](uint64_t m) {
+      m &= m >> 1;
+      m &= m >> 2;
+      m &= m >> 4;
+      return (m & m >> 4) != 0;
+    };
+    const auto in_fours = [](uint64_t m) {
+      uint64_t f = m & m >> 1;
+      f &= f >> 2;
+      f |= f << 1;
+      return std::popcount(f | f << 2);
+    };
+    const uint64_t middle = d << 32 | before >> 32;
+    if (row(d) || row(middle)) return true;
+    if (in_fours(d) + in_fours(before) >= 7 || in_fours(middle) >= 7) return true;
+    const uint64_t starts = d & ~(d << 1);
+    if (std::popcount(starts) < 6) return false;
+    for (int stride : {2, 3, 4, 5, 6, 7, 8, 9, 10}) {
+      if (std::popcount(starts & starts >> stride) >= 5) return true;
+    }
+    return false;
   }
 
   // ---- runs of digits
 
   void Digits(size_t base, uint64_t d) {
-    result_.digits += size_t(std::popcount(d));
     uint64_t pos = 0;
     while (pos < 64) {
       if (!run_open_) {
@@ -113,40 +202,74 @@ class Scanner {
 
   void EndRun(size_t end) {
     run_open_ = false;
-    const size_t n = end - run_, gap = run_ - last_end_;
-    const bool joined = gap <= 4 && count_ > 0;
-    if (!joined) {
-      history_ = 0;
-      count_ = 0;
-    }
-    if (joined && n == last_size_ && gap == last_gap_) {
-      if (++uniform_ >= 12 || (n == 3 && uniform_ >= 4)) Add(uniform_start_, end + 8);
+    const size_t b = run_, n = end - b, gap = b - last_end_;
+    if (count_ > 0 && n == last_size_ && gap == last_gap_ && gap <= 10) {
+      if (++uniform_ >= 12) Add(uniform_start_, end + 8);
     } else {
-      uniform_ = joined && n == last_size_ ? 2 : 1;
-      uniform_start_ = uniform_ == 2 ? starts_[(count_ + 7) & 7] : run_;
+      uniform_ = count_ > 0 && n == last_size_ && gap <= 10 ? 2 : 1;
+      uniform_start_ = uniform_ == 2 ? starts_[(count_ + 7) & 7] : b;
     }
+    if (gap > 4) history_ = 0;
     last_gap_ = gap;
     last_size_ = n;
     last_end_ = end;
     history_ = history_ << 4 | std::min<size_t>(n, 15);
-    starts_[count_ & 7] = run_;
+    starts_[count_ & 7] = b;
     sizes_[count_ & 7] = n;
     count_++;
-    if (n >= 12) {
-      Long(run_, end);
+    if (n >= 12) Long(b, end);
+    if (history_ > 15) Shapes(end, gap);
+    Edges(b, end, n);
+  }
+
+  /// What stands directly before and behind a run: escapes, markup, letters for digits, exponents.
+  void Edges(size_t b, size_t end, size_t n) {
+    const char next = At(end), prev = b > from_ ? t_[b - 1] : ' ';
+    if (kEdge[uint8_t(next)] != 0) After(end, next, n);
+    if (prev == 'u' || prev == 'x' || prev == '{' || prev == 'd' || prev == 'U') Escape(b, prev);
+    if (uint8_t(prev) < 0x20 && prev != '\n' && prev != '\t' && prev != '\r') Add(b - 1, end);
+  }
+  void After(size_t end, char c, size_t n) {
+    const auto around = [&] { Add(end - std::min<size_t>(end, 24), end + 24); };
+    const char d = At(end + 1);
+    switch (c) {
+      case '%':
+        return around();
+      case '&':
+        if (d == '#' || IsAlpha(d)) around();
+        return;
+      case '<':
+        if (IsAlpha(d) || d == '/' || d == '!') Markup(end);
+        return;
+      case '=':
+        if (d == '\n' || d == '\r' || d == '2') around();
+        return;
+      case '\\':
+        if (d == '\n' || d == '\r' || d == 'u' || d == 'x') around();
+        return;
+      case 'e':
+      case 'E':
+        if (n < 8 || !(IsDigit(d) || d == '+' || d == '-')) return;
+        if (n >= 12 || (end - n >= 2 && t_[end - n - 1] == '.' && IsDigit(t_[end - n - 2]))) {
+          Add(end - std::min<size_t>(end, n + 20), end + 8);
+        }
+        return;
+      default:  // control characters
+        return around();
     }
-    if (count_ > 1) Shapes(end);
-    const char next = At(end);
-    if (next == 'l' || next == 'I' || next == 'O' || next == 'o') {
-      const char after = At(end + 1);
-      if (IsDigit(after) || after == 'l' || after == 'I' || after == 'O' || after == 'o')
-        Add(run_, end + 40);
-    }
-    if ((next | 0x20) == 'e' && n >= 8 &&
-        (IsDigit(At(end + 1)) || At(end + 1) == '+' || At(end + 1) == '-')) {
-      if (n >= 12 || (run_ >= 2 && t_[run_ - 1] == '.' && IsDigit(t_[run_ - 2])))
-        Add(run_ - std::min<size_t>(run_, 20), end + 8);
-    }
+  }
+  /// \u0966, \x34, \u{34} and surrogates: the run is part of an escape.
+  void Escape(size_t b, char prev) {
+    if (b < from_ + 2) return;
+    const bool surrogate = prev == 'd' && b >= from_ + 3 && t_[b - 2] == 'u' && t_[b - 3] == '\\';
+    if (surrogate) return Add(b - 3, b + 12);
+    if (prev == '{' && t_[b - 2] == 'u') return Add(b - 2, b + 8);
+    if (t_[b - 2] != '\\' || prev == 'd' || prev == '{' || prev == 'U') return;
+    char32_t cp = 0;
+    size_t e = b;
+    for (const size_t most = b + (prev == 'u' ? 4 : 2); e < most && IsHex(At(e)); e++)
+      cp = cp * 16 + char32_t(HexValue(t_[e]));
+    Folded(cp, b - 2, e, b > from_ + 2 && IsDigit(t_[b - 3]));
   }
 
   /// One unbroken run of at least twelve digits.
@@ -157,7 +280,8 @@ class Scanner {
     const size_t m = std::min<size_t>(n, 40);
     for (size_t i = 0; i < m; i++) d[i] = uint8_t(t_[b + i] - '0');
     if (n <= 19) {
-      if (Plausible(d, int(n))) return Add(b, e);
+      if (b >= from_ + 2 && t_[b - 1] == '.' && IsDigit(t_[b - 2])) return;  // a fraction
+      if (Plausible(d, int(n)) || UnionPay(d, n, b)) return Add(b, e);
       if (next == '+' || (next == ' ' && after == '+')) return Add(b, e + 6);
       if (Backwards(d, int(n), b)) return Add(b, e);
     }
@@ -178,6 +302,13 @@ class Scanner {
     if (n >= 24 && t_[b] == '3' && (t_[b + 2] == '3' || t_[b + 4] == '3')) Add(b, e);
     if (n >= 24 && t_[b] == '0' && t_[b + 1] == '0' && t_[b + 2] == '3') Add(b, e);
   }
+  /// 62… and 81… may lack the check digit: then the word for them stands before.
+  bool UnionPay(const uint8_t* d, size_t n, size_t b) const {
+    if (n < 16 || !((d[0] == 6 && d[1] == 2) || (d[0] == 8 && d[1] == 1))) return false;
+    const std::string_view near = t_.substr(b - std::min<size_t>(b, 96), std::min<size_t>(b, 96));
+    return std::ranges::any_of(near, [](char c) { return (c & 0x80) != 0; }) ||
+           near.find("nion") != near.npos || near.find("NION") != near.npos;
+  }
   bool Backwards(uint8_t* d, int n, size_t b) const {
     std::reverse(d, d + n);
     const bool plausible = Plausible(d, n);
@@ -191,12 +322,13 @@ class Scanner {
   }
 
   /// Whether the last groups have a shape that card numbers are written in.
-  void Shapes(size_t end) {
+  void Shapes(size_t end, size_t gap) {
     const uint64_t h = history_;
     const size_t b = h & 15, a = h >> 4 & 15;
-    if (a >= 4 && b >= 2 && sizes_[(count_ - 2) & 7] + sizes_[(count_ - 1) & 7] >= 12)
-      TryGroups(2, end);
-    if (count_ < 3) return;
+    if (a >= 4 && b >= 2 && a + b >= 12) {  // halves
+      const char g = t_[end - sizes_[(count_ - 1) & 7] - gap];
+      if (g == ' ' || g == '-' || g == '.' || (g & 0x80)) TryGroups(2, end);
+    }
     switch (h & 0xfff) {
       case 0x444:
       case 0x465:
@@ -222,17 +354,28 @@ class Scanner {
       default:
         break;
     }
-    if (count_ < 4) return;
     if ((h >> 4 & 0xfff) == 0x444 || (h >> 4 & 0xfff) == 0x555) TryGroups(4, end);
-    if (count_ < 5) return;
-    if ((h >> 4 & 0xffff) == 0x4444) TryGroups(5, end);
-    // A line break inside a group of four.
-    if (a + b == 4 || (h >> 8 & 15) + a == 4 || (h >> 12 & 15) + (h >> 8 & 15) == 4 ||
-        (h >> 16 & 15) + (h >> 12 & 15) == 4) {
-      TryGroups(5, end);
+    switch (h & 0xfffff) {  // a line break inside a group of four
+      case 0x13444:
+      case 0x22444:
+      case 0x31444:
+      case 0x41344:
+      case 0x42244:
+      case 0x43144:
+      case 0x44134:
+      case 0x44224:
+      case 0x44314:
+      case 0x44413:
+      case 0x44422:
+      case 0x44431:
+        return TryGroups(5, end);
+      default:
+        if ((h >> 4 & 0xffff) == 0x4444) TryGroups(5, end);
     }
   }
   void TryGroups(uint32_t groups, size_t end) {
+    if (count_ < groups) return;
+    if (kLengthsOfPrefix4[Prefix4(groups)] == 0) return;
     uint8_t d[24];
     int n = 0;
     for (uint32_t k = groups; k > 0; k--) {
@@ -240,7 +383,21 @@ class Scanner {
       if (n + int(std::min<size_t>(sizes_[g], 20)) > 19) return;
       for (size_t i = 0; i < sizes_[g]; i++) d[n++] = uint8_t(t_[starts_[g] + i] - '0');
     }
-    if (Plausible(d, n)) Add(starts_[(count_ - groups) & 7], end);
+    const size_t b = starts_[(count_ - groups) & 7];
+    if (Plausible(d, n) || UnionPay(d, size_t(n), b)) Add(b, end);
+  }
+  /// The first four digits of the last `groups` groups; the rest is 0 when the first group is
+  /// shorter.
+  size_t Prefix4(uint32_t groups) const {
+    size_t v = 0, n = 0;
+    for (uint32_t k = groups; k > 0; k--) {
+      const uint32_t g = (count_ - k) & 7;
+      for (size_t i = 0; i < sizes_[g]; i++) {
+        v = v * 10 + size_t(t_[starts_[g] + i] - '0');
+        if (++n == 4) return v;
+      }
+    }
+    return 0;
   }
   /// Three groups of four, and the first one is spelled out before them.
   void ThreeFours(size_t end) {
@@ -254,13 +411,13 @@ class Scanner {
 
   // ---- blobs
 
-  void Tokens(size_t base, uint64_t b) {
-    if (b == ~uint64_t(0)) {
+  void Tokens(size_t base, uint64_t b, size_t at, BlockMasks* masks) {
+    if (b == ~uint64_t(0)) [[unlikely]] {
       token_ += 64;
       return;
     }
     const size_t lead = size_t(std::countr_zero(~b));
-    if (token_ + lead >= kMinToken) Token(base - token_, base + lead);
+    if (token_ + lead >= kMinToken) Token(base - token_, base + lead, at, masks);
     uint64_t r = b & b >> 1;
     r &= r >> 2;
     r &= r >> 4;
@@ -272,49 +429,58 @@ class Scanner {
       if (rest == 0) break;  // reaches the end of the block: goes on there
       const size_t e = s + size_t(std::countr_zero(rest));
       if (e >= 64) break;
-      Token(base + s, base + e);
+      Token(base + s, base + e, at, masks);
       r &= ~uint64_t(0) << e;
     }
     token_ = size_t(std::countl_zero(~b));
   }
-  void Token(size_t b, size_t e) {
-    if (b < from_) b = from_;
-    if (e - b >= kMinToken && MayBeBlob(t_.substr(b, e - b))) Add(b, e);
+  /// Looks at a blob; takes the digits of a UUID out of the masks, they are never a card number.
+  void Token(size_t b, size_t e, size_t at, BlockMasks* masks) {
+    const std::string_view token = t_.substr(b, e - b);
+    if (IsUuid(token)) {
+      for (size_t i = std::max(b, at); masks && i < e;) {
+        const size_t block = (i - at) / 64, bit = (i - at) % 64,
+                     n = std::min<size_t>(64 - bit, e - i);
+        masks[block].digits &= ~((~uint64_t(0) >> (64 - n)) << bit);
+        i += n;
+      }
+      return;
+    }
+    if (MayBeBlob(token)) return Add(b, e);
+    const size_t n = e - b - (token[0] == '0' && (token[1] | 0x20) == 'x' ? 2 : 0);
+    if ((n == 16 || n == 32) && HasCodeBigram(t_.data(), b)) Add(b, e);  // a PIN block
+  }
+
+  static bool IsUuid(std::string_view t) {
+    if (t.size() != 36 || t[8] != '-' || t[13] != '-' || t[18] != '-' || t[23] != '-') return false;
+    int hex = 0;
+    for (char c : t) hex += kHex[uint8_t(c)];
+    return hex == 32;
   }
 
   // ---- the rest
 
-  void Odd(size_t i) {
+  /// "4l", "3O5": a letter that looks like a digit behind one.
+  void Lookalike(size_t i) {
+    const auto like = [](char c) { return c == 'l' || c == 'I' || c == 'O' || c == 'o'; };
+    if (like(t_[i]) && (like(At(i + 1)) || IsDigit(At(i + 1))))
+      Add(i - std::min<size_t>(i, 20), i + 40);
+  }
+  void Code(size_t i) {
+    const char b = char(At(i + 1) | 0x20);
+    if (b == 'v') return Add(i, i + 48);
+    if (b == 'u' && t_.substr(i, 6).size() == 6 && (t_[i + 2] | 0x20) == 'r' &&
+        (t_[i + 3] | 0x20) == 'i' && (t_[i + 4] | 0x20) == 't') {
+      Add(i - std::min<size_t>(i, 8), i + 56);
+    }
+  }
+
+  void High(size_t i) {
     const auto c = static_cast<unsigned char>(t_[i]);
-    const bool digit_before = i > from_ && IsDigit(t_[i - 1]);
-    if (c >= 0xc2) {
-      if (!kLead[c]) return;
-      char32_t cp;
-      const int n = DecodeUtf8(t_, i, cp);
-      return Folded(cp, i, i + size_t(n), digit_before);
-    }
-    switch (c) {
-      case '%':
-        if (digit_before || (IsHex(At(i + 1)) && IsHex(At(i + 2)) && At(i + 3) == '%'))
-          Add(i - std::min<size_t>(i, 24), i + 24);
-        return;
-      case '&':
-        if (At(i + 1) == '#' || (digit_before && IsAlpha(At(i + 1))))
-          Add(i - std::min<size_t>(i, 24), i + 24);
-        return;
-      case '<':
-        if (digit_before && (IsAlpha(At(i + 1)) || At(i + 1) == '/' || At(i + 1) == '!')) Markup(i);
-        return;
-      case '=':
-        if (digit_before && (At(i + 1) == '\n' || At(i + 1) == '\r' || At(i + 1) == '2'))
-          Add(i - std::min<size_t>(i, 24), i + 24);
-        return;
-      case '\\':
-        return Backslash(i, digit_before);
-      default:
-        if (c < 0x20 && (digit_before || IsDigit(At(i + 1))))
-          Add(i - std::min<size_t>(i, 24), i + 24);
-    }
+    if (!kLead[c]) return;
+    char32_t cp;
+    const int n = DecodeUtf8(t_, i, cp);
+    Folded(cp, i, i + size_t(n), i > from_ && IsDigit(t_[i - 1]));
   }
   void Folded(char32_t cp, size_t b, size_t e, bool digit_before) {
     const char c = FoldCodePoint(cp);
@@ -328,46 +494,17 @@ class Scanner {
     if (IsDigit(At(close + 1)) || At(close + 1) == '<' || At(close + 1) == ' ')
       Add(i - std::min<size_t>(i, 8), close + 8);
   }
-  void Backslash(size_t i, bool digit_before) {
-    const char n = At(i + 1);
-    if (n == 'u' || n == 'x') {
-      char32_t cp = 0;
-      size_t e = i + 2;
-      const size_t most = n == 'u' ? 4 : 2;
-      if (At(e) == '{' || At(i + 2) == 'd' || At(i + 2) == 'D')
-        return Add(i, i + 12);  // \u{…} and surrogates
-      for (; e < i + 2 + most && IsHex(At(e)); e++) cp = cp * 16 + char32_t(HexValue(t_[e]));
-      return Folded(cp, i, e, digit_before);
-    }
-    if (digit_before && (n == '\n' || n == '\r')) Add(i - std::min<size_t>(i, 24), i + 24);
-  }
-
-  void Trigger(size_t i) {
-    const char a = char(t_[i] | 0x20), b = char(At(i + 1) | 0x20);
-    if (a == 'c' && b == 'v') return Add(i, i + 48);
-    if (a == 'c' && b == 'u') {
-      if ((At(i + 2) | 0x20) == 'r' && (At(i + 3) | 0x20) == 'i' && (At(i + 4) | 0x20) == 't')
-        Add(i - std::min<size_t>(i, 8), i + 56);
-      return;
-    }
-    if (a == 'b' && b == 'l' && ((At(i + 2) | 0x20) == 'o' || (At(i + 2) | 0x20) == 'k')) {
-      for (size_t k = i > 5 ? i - 5 : 0; k + 2 < i; k++) {
-        if ((t_[k] | 0x20) == 'p' && (t_[k + 1] | 0x20) == 'i' && (t_[k + 2] | 0x20) == 'n')
-          return Add(k, i + 64);
-      }
-    }
-  }
-
-  /// A number that is spelled out is longer than a block, so one word per block is enough to notice
-  /// it.
-  void Word(size_t base) {
-    size_t i = base, e = std::min(t_.size(), base + 40);
-    while (i < e && IsAlpha(t_[i])) i++;
-    while (i < e && !IsAlpha(t_[i])) i++;
-    size_t w = i;
-    while (w < e && IsAlpha(t_[w])) w++;
-    if (w - i < 2 || w - i > 6 || !IsNumberWord(t_.substr(i, w - i))) return;
-    Add(i - std::min<size_t>(i, 128), i + 160);
+  /// A number that is spelled out is longer than two halves of a block, so one word in each is
+  /// enough to notice it.
+  void Word(size_t base, uint64_t token) {
+    if (std::popcount(~token << 32) < 4) return;
+    const size_t i = size_t(std::countr_zero(~token));  // behind the first word, which may be cut
+    const uint64_t rest = token >> i;
+    if (rest == 0) return;
+    const size_t w = i + size_t(std::countr_zero(rest)),
+                 n = size_t(std::countr_zero(~(token >> w)));
+    if (n < 2 || n > 6 || w + n > 64 || !IsNumberWord(t_.substr(base + w, n))) return;
+    Add(base + w - std::min<size_t>(base + w, 128), base + w + 160);
   }
 
   std::string_view t_;
@@ -381,6 +518,8 @@ class Scanner {
   size_t uniform_ = 0, uniform_start_ = 0;
   std::array<size_t, 8> starts_{}, sizes_{};
   size_t token_ = 0;
+  uint64_t last_digits_ = 0, last_digit_ = 0;
+  bool last_busy_ = false;
 };
 
 }  // namespace

@@ -164,7 +164,7 @@ void TextStream::Emit(size_t end, const Found& found, const std::vector<CardSpan
     if (f.begin < end) part.findings.push_back(f);
   }
   if (!part.Empty()) AddToTally(part, pointer_, tally_);
-  const size_t drop = end > kLookBack ? end - kLookBack : 0;
+  const size_t drop = end > kLookBack ? (end - kLookBack) / 64 * 64 : 0;  // blocks of the scan
   std::vector<CardSpan> kept;
   for (const CardSpan& c : cards) {
     if (c.end <= end && c.begin >= drop) kept.push_back({c.begin - drop, c.end - drop});
