@@ -8,8 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
-#include "ledger/reader.h"
+#include "ledger/index.h"
 #include "ledger/replay.h"
+#include "ledger/search.h"
 #include "ledger/verify.h"
 #include "net/event.h"
 
@@ -177,9 +178,10 @@ Result<> FirstScreen::ReplayAndVerify() {
                 ledger::RenderReplay(place_.data_dir, session, ledger::ReplayFormat::text));
   std::printf("%s\n", replay.c_str());
 
-  const ledger::VerifyReport report = ledger::VerifyDataDir(place_.data_dir, place_.vkey, {});
+  const ledger::VerifyReport report =
+      ledger::VerifyDataDir(place_.data_dir, place_.vkey, std::nullopt);
+  std::printf("%s\n%s\n", Paint(kBold, "The log").c_str(), report.Text().c_str());
   if (!report.ok()) return Fail(Errc::internal, "the log does not verify");
-  std::printf("%s %s\n", Paint(kGreen, "✓").c_str(), report.Summary().c_str());
   return {};
 }
 

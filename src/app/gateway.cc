@@ -129,7 +129,8 @@ Result<> Gateway::Impl::BuildIdentity() {
   return {};
 }
 
-mcp::FrontendSettings SettingsOf(const config::Root& root, std::shared_ptr<const mask::Masker> masker) {
+mcp::FrontendSettings SettingsOf(const config::Root& root,
+                                 std::shared_ptr<const mask::Masker> masker) {
   return {.masker = std::move(masker),
           .limits = root.server.limits,
           .allowed_origins = root.server.allowed_origins,
@@ -148,7 +149,8 @@ Result<> Gateway::Impl::BuildFrontend() {
                                .record_bytes = root.evidence.payload_bytes,
                                .connections = {},
                                .settings = SettingsOf(root, masker)};
-  for (const identity::ProviderConfig& provider : root.providers) options.issuers.push_back(provider.issuer);
+  for (const identity::ProviderConfig& provider : root.providers)
+    options.issuers.push_back(provider.issuer);
   for (const config::Connection& connection : root.connections) {
     if (!connection.mcp) continue;
     SALLYPORT_TRY(auto made, MakeConnection(connection, root.server.limits));
@@ -247,8 +249,10 @@ void Gateway::Impl::DeclareMetrics() {
     for (const auto& listener : listeners) n += listener->active();
     return double(n);
   });
-  m.Observe("sallyport_mcp_sessions", "MCP sessions of the session eras", [this] { return double(frontend->stats().sessions); });
-  m.Observe("sallyport_mcp_parked", "Calls that wait for an answer of their client", [this] { return double(frontend->stats().parked); });
+  m.Observe("sallyport_mcp_sessions", "MCP sessions of the session eras",
+            [this] { return double(frontend->stats().sessions); });
+  m.Observe("sallyport_mcp_parked", "Calls that wait for an answer of their client",
+            [this] { return double(frontend->stats().parked); });
   m.Observe("sallyport_policy_rules", "Rules in force",
             [this] { return double(gate->rules()->size()); });
   m.Observe("sallyport_log_lines_dropped_total", "Operational log lines that could not be written",
@@ -300,7 +304,8 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
     return Fail(Errc::config_invalid,
                 "listeners, public_url, data_dir, shards and origin change at a restart only");
   }
-  if (root.connections != fresh.connections || root.providers != fresh.providers || root.agents != fresh.agents) {
+  if (root.connections != fresh.connections || root.providers != fresh.providers ||
+      root.agents != fresh.agents) {
     return Fail(Errc::config_invalid, "connections and identity change at a restart only");
   }
   SALLYPORT_TRY(auto rules, policy::RuleSet::Compile(fresh.policies));

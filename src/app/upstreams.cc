@@ -14,8 +14,8 @@
 namespace sallyport::app {
 namespace {
 
-/// A secret that is looked up again now and then. When a look-up fails the old value stays: an upstream that
-/// no longer takes it says so itself. Thread-safe.
+/// A secret that is looked up again now and then. When a look-up fails the old value stays: an
+/// upstream that no longer takes it says so itself. Thread-safe.
 class RotatingSecret {
  public:
   static Result<std::shared_ptr<RotatingSecret>> Make(const secrets::Ref& ref) {
@@ -49,12 +49,16 @@ class RotatingSecret {
 class HttpUpstream final : public mcp::McpUpstream {
  public:
   HttpUpstream(std::unique_ptr<net::HttpClient> client, mcp::HttpUpstreamOptions options)
-      : client_(std::move(client)), upstream_((options.client = client_.get(), mcp::MakeHttpUpstream(std::move(options)))) {}
+      : client_(std::move(client)),
+        upstream_((options.client = client_.get(), mcp::MakeHttpUpstream(std::move(options)))) {}
 
-  Task<mcp::UpstreamFace> Describe(const gate::Permit& permit, mcp::Revision wanted, bool fresh) override {
+  Task<mcp::UpstreamFace> Describe(const gate::Permit& permit, mcp::Revision wanted,
+                                   bool fresh) override {
     return upstream_->Describe(permit, wanted, fresh);
   }
-  std::unique_ptr<mcp::UpstreamPeer> Open(mcp::ClientFace client) override { return upstream_->Open(std::move(client)); }
+  std::unique_ptr<mcp::UpstreamPeer> Open(mcp::ClientFace client) override {
+    return upstream_->Open(std::move(client));
+  }
   size_t peers() const override { return upstream_->peers(); }
 
  private:
@@ -74,12 +78,14 @@ Result<Credential> MakeCredential(const config::UpstreamAuth& auth) {
   });
 }
 
-Result<mcp::FrontendConnection> OverHttp(const config::Connection& connection, const config::McpHttp& http,
+Result<mcp::FrontendConnection> OverHttp(const config::Connection& connection,
+                                         const config::McpHttp& http,
                                          const config::ServerLimits& limits) {
   SALLYPORT_TRY(const net::Url url, net::ParseUrl(http.url));
   SALLYPORT_TRY(const Credential credential, MakeCredential(http.auth));
   mcp::FrontendConnection made{.config = connection, .upstream = {}};
-  made.upstream = [url, credential, limits, ca = http.ca.string()](size_t, boost::asio::any_io_executor executor) {
+  made.upstream = [url, credential, limits, ca = http.ca.string()](
+                      size_t, boost::asio::any_io_executor executor) {
     net::HttpClient::Options client;
     client.ca_file = ca;
     client.limits.head_timeout = limits.call_timeout;
@@ -96,14 +102,16 @@ Result<mcp::FrontendConnection> OverHttp(const config::Connection& connection, c
   return made;
 }
 
-Result<mcp::FrontendConnection> OverStdio(const config::Connection& connection, const config::McpStdio& stdio,
+Result<mcp::FrontendConnection> OverStdio(const config::Connection& connection,
+                                          const config::McpStdio& stdio,
                                           const config::ServerLimits& limits) {
   std::map<std::string, std::shared_ptr<RotatingSecret>> secrets;
   for (const auto& [name, ref] : stdio.env) {
     SALLYPORT_TRY(secrets[name], RotatingSecret::Make(ref));
   }
   mcp::FrontendConnection made{.config = connection, .upstream = {}};
-  made.upstream = [secrets, stdio, limits, name = connection.name](size_t, boost::asio::any_io_executor executor) {
+  made.upstream = [secrets, stdio, limits, name = connection.name](
+                      size_t, boost::asio::any_io_executor executor) {
     mcp::StdioUpstreamOptions options;
     options.executor = executor;
     options.name = name;
@@ -126,7 +134,8 @@ Result<mcp::FrontendConnection> OverStdio(const config::Connection& connection, 
 Result<mcp::FrontendConnection> MakeConnection(const config::Connection& connection,
                                                const config::ServerLimits& limits) {
   const auto& upstream = connection.mcp->upstream;
-  if (const auto* http = std::get_if<config::McpHttp>(&upstream)) return OverHttp(connection, *http, limits);
+  if (const auto* http = std::get_if<config::McpHttp>(&upstream))
+    return OverHttp(connection, *http, limits);
   return OverStdio(connection, std::get<config::McpStdio>(upstream), limits);
 }
 

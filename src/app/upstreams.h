@@ -6,9 +6,9 @@
 
 namespace sallyport::app {
 
-/// How the server of one configured connection is reached, with the gate's own credential. The secrets are
-/// resolved once now, so that a missing one stops the start, and again every few seconds while in use, so
-/// that a rotated one needs no restart.
+/// How the server of one configured connection is reached, with the gate's own credential. The
+/// secrets are resolved once now, so that a missing one stops the start, and again every few
+/// seconds while in use, so that a rotated one needs no restart.
 Result<mcp::FrontendConnection> MakeConnection(const config::Connection& connection,
                                                const config::ServerLimits& limits);
 

@@ -1,3 +1,5 @@
+#include "config/validate.h"
+
 #include <cstdio>
 
 #include "app/exit_code.h"
@@ -8,18 +10,10 @@
 namespace sallyport::app {
 
 int RunValidate(const ValidateOptions& options) {
-  const config::LoadResult loaded = config::LoadFile(options.config);
-  const bool valid = loaded.root.has_value();
-  if (options.json) {
-    std::printf("%s\n", config::RenderJson(loaded.problems, loaded.notes).c_str());
-    return valid ? kOk : kBadConfig;
-  }
-  std::fputs(config::RenderText(loaded.problems).c_str(), stderr);
-  if (!valid) return kBadConfig;
-  for (const std::string& note : loaded.notes) std::printf("note: %s\n", note.c_str());
-  std::printf("%s: valid, %zu connections, %zu rules\n", options.config.c_str(),
-              loaded.root->connections.size(), loaded.root->policies.rules.size());
-  return kOk;
+  const config::Outcome outcome = config::ValidateFile(options.config, options.json);
+  std::fputs(outcome.out.c_str(), stdout);
+  std::fputs(outcome.err.c_str(), stderr);
+  return outcome.exit_code;
 }
 
 Result<config::Root> LoadOrExplain(const std::string& file, int& exit_code) {

@@ -1,0 +1,143 @@
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <iterator>
+
+#include "app/exit_code.h"
+#include "app/keys.h"
+#include "app/read_spool.h"
+#include "app/verbs.h"
+#include "base/clock.h"
+#include "ledger/index.h"
+#include "ledger/proof.h"
+#include "ledger/search.h"
+#include "ledger/verify.h"
+
+namespace sallyport::app {
+namespace {
+
+int Complain(const char* command, const Error& error) {
+  std::fprintf(stderr, "sallyport audit %s: %s (%s)\n", command, error.detail.c_str(),
+               std::string(ReasonCode(error.code)).c_str());
+  return kFailed;
+}
+
+/// RFC 3339 in UTC ("2026-11-21", "2026-11-21T12:00:00Z"); nothing for anything else.
+std::optional<Nanos> ParseTime(const std::string& text) {
+  for (const char* format : {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"}) {
+    tm utc{};
+    const char* end = strptime(text.c_str(), format, &utc);
+    if (end != nullptr && *end == '\0') return static_cast<Nanos>(timegm(&utc)) * 1'000'000'000;
+  }
+  return std::nullopt;
+}
+
+std::string Short(const ledger::Found& found) {
+  const auto document = json::Document::Parse(found.json);
+  if (!document) return found.json;
+  const json::Value root = document->root();
+  const auto text = [](json::Value v) { return std::string(v.string().value_or("")); };
+  const json::Value who = root["session"]["who"];
+  std::string line = std::to_string(found.index) + "  " + text(root["time"]).substr(0, 23) + "Z  " +
+                     text(root["event"]);
+  line.resize(std::max<size_t>(line.size(), 54), ' ');
+  std::string name = text(who["agent"]);
+  if (name.empty()) name = text(who["name"]);
+  if (name.empty()) name = text(root["from"]["address"]);
+  for (const std::string& part : {name, text(root["connection"]), text(root["method"]),
+                                  text(root["resource"]), text(root["decision"]["verdict"]),
+                                  text(root["decision"]["reason"]), text(root["detail"])}) {
+    if (!part.empty()) line += "  " + part;
+  }
+  return line;
+}
+
+void Print(const ledger::Found& found, bool as_json) {
+  std::printf("%s\n", (as_json ? found.json : Short(found)).c_str());
+}
+
+}  // namespace
+
+int RunAuditVerify(const AuditVerifyOptions& options) {
+  std::optional<std::string> key, older;
+  if (!options.key.empty()) key = options.key;
+  if (!options.checkpoint.empty()) {
+    std::ifstream in(options.checkpoint, std::ios::binary);
+    older.emplace(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+    if (!in.is_open() || older->empty()) {
+      std::fprintf(stderr, "sallyport audit verify: cannot read the checkpoint %s\n",
+                   options.checkpoint.c_str());
+      return kFailed;
+    }
+  }
+  const auto report = ledger::VerifyDataDir(options.data_dir, key, older);
+  (void)NoteReading(options.data_dir, "audit verify",
+                    "");  // a proof needs no right to write: a copy verifies too
+  std::printf("%s\n", (options.json ? report.Json() : report.Text()).c_str());
+  return report.ok() ? kOk : kNegative;
+}
+
+int RunAuditProve(const AuditProveOptions& options) {
+  const std::string dir = DataDirOrDefault(options.data_dir);
+  const auto proof = ledger::Prove(dir, options.index);
+  if (!proof) return Complain("prove", proof.error());
+  if (const auto noted = NoteReading(dir, "audit prove", std::to_string(options.index)); !noted) {
+    return Complain("prove", noted.error());
+  }
+  if (options.out.empty()) {
+    std::fputs(proof->c_str(), stdout);
+    return kOk;
+  }
+  std::ofstream out(options.out, std::ios::binary);
+  out << *proof;
+  return out.flush() ? kOk
+                     : Complain("prove", Error(Errc::io_failed, "cannot write " + options.out));
+}
+
+int RunAuditSearch(const AuditSearchOptions& options) {
+  const std::string dir = DataDirOrDefault(options.data_dir);
+  ledger::SearchCriteria criteria{
+      .person = options.person,
+      .agent = options.agent,
+      .connection = options.connection,
+      .tool = options.tool,
+      .decision = options.decision.empty() ? options.reason : options.decision,
+      .session = options.session,
+      .event = options.event,
+      .limit = options.limit};
+  for (const auto& [text, bound] :
+       {std::pair(&options.from, &criteria.from), std::pair(&options.to, &criteria.to)}) {
+    if (text->empty()) continue;
+    const auto time = ParseTime(*text);
+    if (!time) {
+      std::fprintf(
+          stderr,
+          "sallyport audit search: \"%s\" is no time; write 2026-11-21 or 2026-11-21T12:00:00Z\n",
+          text->c_str());
+      return kUsage;
+    }
+    *bound = *time;
+  }
+  const auto found = ledger::Search(dir, criteria);
+  if (!found) return Complain("search", found.error());
+  if (const auto noted = NoteReading(dir, "audit search", ""); !noted)
+    return Complain("search", noted.error());
+  for (const ledger::Found& entry : *found) Print(entry, options.json);
+  if (!options.json) std::fprintf(stderr, "%zu entries\n", found->size());
+  return kOk;
+}
+
+int RunAuditTail(const AuditTailOptions& options) {
+  const std::string dir = DataDirOrDefault(options.data_dir);
+  if (const auto noted = NoteReading(dir, "audit tail", ""); !noted)
+    return Complain("tail", noted.error());
+  const auto done =
+      ledger::Tail(dir, options.lines, options.follow, [&](const ledger::Found* found) {
+        if (found != nullptr) Print(*found, options.json);
+        return std::fflush(stdout) == 0;
+      });
+  return done ? kOk : Complain("tail", done.error());
+}
+
+}  // namespace sallyport::app
