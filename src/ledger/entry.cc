@@ -3,7 +3,7 @@
 #include <map>
 
 #include "ledger/object_writer.h"
-#include "ledger/writer.h"
+#include "ledger/tile.h"
 
 namespace sallyport::ledger {
 namespace {

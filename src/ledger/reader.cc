@@ -81,7 +81,7 @@ Result<> LogReader::Refresh() {
     }
     if (!note) return std::unexpected(note.error());
     SALLYPORT_TRY(Checkpoint checkpoint, PeekCheckpoint(*note));
-    const Result<WalContents> wal = ReadWal(data_dir_ / "wal");
+    const Result<WalContents> wal = ReadWal(data_dir_ / "wal", true);
     const bool gap = wal && !wal->leaves.empty() && wal->first > checkpoint.size;
     if ((!wal || gap) && attempt < 5) continue;
     if (!wal) return std::unexpected(wal.error());

@@ -115,7 +115,7 @@ Result<Recovered> Recover(const std::filesystem::path& data_dir, const NoteVerif
   const std::filesystem::path log_dir = data_dir / "log", wal_dir = data_dir / "wal";
   Recovered out;
   SALLYPORT_TRY(const std::optional<Checkpoint> published, ReadPublished(log_dir, verifier));
-  SALLYPORT_TRY(const WalContents wal, ReadWal(wal_dir));
+  SALLYPORT_TRY(const WalContents wal, ReadWal(wal_dir, false));
   SALLYPORT_TRY(out.segments, ListSegments(wal_dir));
   if (!out.segments.empty()) out.next_segment = SegmentNumber(out.segments.back()) + 1;
   if (!published) {

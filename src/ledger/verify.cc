@@ -296,7 +296,7 @@ VerifyReport VerifyDataDir(const std::filesystem::path& data_dir,
     return none;
   }
   // First the write-ahead log, then the checkpoint: a running gateway only moves entries this way.
-  const Result<WalContents> wal = ReadWal(data_dir / "wal");
+  const Result<WalContents> wal = ReadWal(data_dir / "wal", true);
   std::optional<uint64_t> different;
   const LogDirectory files(data_dir / "log");
   Verification verification(

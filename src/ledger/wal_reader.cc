@@ -105,11 +105,10 @@ Result<WalContents> ReadOnce(const std::filesystem::path& wal_dir) {
 
 }  // namespace
 
-Result<WalContents> ReadWal(const std::filesystem::path& wal_dir) {
-  // Beside a running writer a file may go away, or a frame be seen half: then another look helps.
+Result<WalContents> ReadWal(const std::filesystem::path& wal_dir, bool live) {
   for (int attempt = 0;; ++attempt) {
     Result<WalContents> wal = ReadOnce(wal_dir);
-    if (wal || attempt == 3) return wal;
+    if (wal || !live || attempt == 3) return wal;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }

@@ -23,6 +23,9 @@ struct WalContents {
 
 /// Reads segments and reserve, in order. A torn tail is dropped and counted; refused is what a
 /// crash cannot have caused (docs/formats/wal.md, "Recovery").
-Result<WalContents> ReadWal(const std::filesystem::path& wal_dir);
+///
+/// `live`: a writer may be running; then a file may go away, or a frame be seen half, and a refusal
+/// is looked at again before it is returned.
+Result<WalContents> ReadWal(const std::filesystem::path& wal_dir, bool live);
 
 }  // namespace sallyport::ledger

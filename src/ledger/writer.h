@@ -11,11 +11,9 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "base/task.h"
+#include "ledger/tile.h"
 
 namespace sallyport::ledger {
-
-/// Longest entry that is taken; the caller cuts payloads. (The tile format ends at 65,535 bytes.)
-inline constexpr size_t kMaxEntryBytes = 60'000;
 
 /// What an acknowledged entry survives (docs/life-of-a-record.md).
 enum class Durability : uint8_t {
