@@ -5,9 +5,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <list>
 
+#include "net/exception.h"
 #include "net/loop.h"
-#include "obs/log.h"
-#include "obs/metrics.h"
 
 namespace sallyport::net {
 
@@ -81,20 +80,8 @@ Task<> Sleep(std::chrono::milliseconds delay) {
 }
 
 void Spawn(asio::any_io_executor executor, asio::awaitable<void> task) {
-  asio::co_spawn(executor, std::move(task), [](std::exception_ptr error) {
-    if (!error) return;
-    obs::Metrics()
-        .counters("sallyport_exceptions_total", "Exceptions that ended a coroutine.")
-        .With()
-        .Add();
-    try {
-      std::rethrow_exception(error);
-    } catch (const std::exception& e) {
-      obs::Log(obs::Level::error, "net.exception", {{"what", e.what()}});
-    } catch (...) {
-      obs::Log(obs::Level::error, "net.exception");
-    }
-  });
+  asio::co_spawn(executor, std::move(task),
+                 [](std::exception_ptr error) { ReportException(error, "net.exception"); });
 }
 
 void Post(asio::any_io_executor executor, std::function<void()> f) {

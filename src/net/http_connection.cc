@@ -5,10 +5,10 @@
 #include <exception>
 #include <utility>
 
+#include "net/exception.h"
 #include "net/http_chunks.h"
 #include "net/http_response.h"
 #include "obs/log.h"
-#include "obs/metrics.h"
 
 namespace sallyport::net {
 
@@ -47,6 +47,7 @@ class Exchange final : public HttpExchange {
     std::string head = BuildResponseHead(status, headers);
     if (head.empty()) co_return Fail(Errc::internal, "a response field that is malformed");
     state_ = State::done;
+    CountResponse(status);
     if (!HasNoBody(status)) AppendLength(head, body.size());
     head += Closing() ? "Connection: close\r\n\r\n" : "\r\n";
     const bool silent = HasNoBody(status) || request_.method == "HEAD";
@@ -62,6 +63,7 @@ class Exchange final : public HttpExchange {
     if (head.empty() || HasNoBody(status))
       co_return Fail(Errc::internal, "a response that cannot have a body");
     state_ = State::streaming;
+    CountResponse(status);
     if (connection_.old_) {
       connection_.keep_ = false;  // the end of the connection is the end of the body
     } else {
@@ -274,13 +276,9 @@ asio::awaitable<bool> HttpConnection::Serve(const HttpRequest& request) {
   bool threw = false;
   try {
     co_await shared_->options.handler(exchange);
-  } catch (const std::exception& e) {
+  } catch (...) {
     threw = true;
-    obs::Metrics()
-        .counters("sallyport_exceptions_total", "Exceptions that ended a coroutine.")
-        .With()
-        .Add();
-    obs::Log(obs::Level::error, "net.handler_failed", {{"what", e.what()}});
+    ReportException(std::current_exception(), "net.handler_failed");
   }
   if (!exchange.begun()) {
     keep_ = keep_ && !threw;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "net/http_head.h"
+#include "net/http_response.h"
 #include "net/http_server.h"
 #include "net/stream.h"
 
@@ -25,6 +26,7 @@ struct ServerShared {
   std::map<std::string, uint32_t, std::less<>> per_address;
 
   void Refused(const std::string& address, const Refusal& refusal) const {
+    CountRefusal(refusal.status);
     if (options.on_refused)
       options.on_refused(address, refusal.status, refusal.reason, refusal.detail);
   }

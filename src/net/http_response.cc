@@ -1,82 +1,58 @@
 #include "net/http_response.h"
 
+#include <array>
+#include <atomic>
 #include <charconv>
 #include <ctime>
+#include <utility>
 
 #include "net/http_head.h"
+#include "obs/metrics.h"
 
 namespace sallyport::net {
 
 namespace {
 
-/// The reason phrase of `status`, as RFC 9110 has it.
+/// The reason phrases of RFC 9110.
+constexpr std::pair<int, std::string_view> kPhrases[] = {
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {413, "Content Too Large"},
+    {415, "Unsupported Media Type"},
+    {417, "Expectation Failed"},
+    {422, "Unprocessable Content"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+};
+
 std::string_view ReasonPhrase(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 201:
-      return "Created";
-    case 202:
-      return "Accepted";
-    case 204:
-      return "No Content";
-    case 301:
-      return "Moved Permanently";
-    case 302:
-      return "Found";
-    case 303:
-      return "See Other";
-    case 304:
-      return "Not Modified";
-    case 307:
-      return "Temporary Redirect";
-    case 308:
-      return "Permanent Redirect";
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 406:
-      return "Not Acceptable";
-    case 408:
-      return "Request Timeout";
-    case 409:
-      return "Conflict";
-    case 410:
-      return "Gone";
-    case 413:
-      return "Content Too Large";
-    case 415:
-      return "Unsupported Media Type";
-    case 417:
-      return "Expectation Failed";
-    case 422:
-      return "Unprocessable Content";
-    case 429:
-      return "Too Many Requests";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 500:
-      return "Internal Server Error";
-    case 501:
-      return "Not Implemented";
-    case 502:
-      return "Bad Gateway";
-    case 503:
-      return "Service Unavailable";
-    case 504:
-      return "Gateway Timeout";
-    case 505:
-      return "HTTP Version Not Supported";
-    default:
-      return "";
+  for (const auto& [known, phrase] : kPhrases) {
+    if (known == status) return phrase;
   }
+  return {};  // allowed to be empty
 }
 
 /// "Date: …\r\n" of this second. Valid until the next call on this thread.
@@ -111,6 +87,31 @@ bool IsOurs(std::string_view name) {
 }
 
 }  // namespace
+
+void CountResponse(int status) {
+  static obs::Family<obs::Counter>& family = obs::Metrics().counters(
+      "sallyport_http_responses_total", "Responses to requests that reached a handler, by status.",
+      {"status"});
+  // On the path of every request: the series of a status is looked up once.
+  static std::array<std::atomic<obs::Counter*>, 600> known{};
+  if (status < 0 || size_t(status) >= known.size()) return;
+  auto& slot = known[size_t(status)];
+  obs::Counter* counter = slot.load(std::memory_order_acquire);
+  if (counter == nullptr) {
+    counter = &family.With({std::to_string(status)});
+    slot.store(counter, std::memory_order_release);
+  }
+  counter->Add();
+}
+
+void CountRefusal(int status) {
+  obs::Metrics()
+      .counters("sallyport_http_refused_total",
+                "Requests and connections refused before a handler saw them, by status.",
+                {"status"})
+      .With({std::to_string(status)})
+      .Add();
+}
 
 bool HasNoBody(int status) { return status < 200 || status == 204 || status == 304; }
 

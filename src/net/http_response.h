@@ -13,6 +13,9 @@ namespace sallyport::net {
 std::string BuildResponseHead(int status, const Headers& headers);
 /// Appends "Content-Length: …\r\n".
 void AppendLength(std::string& head, size_t length);
+/// Counts a response of a handler, or a request refused before it (sallyport_http_*).
+void CountResponse(int status);
+void CountRefusal(int status);
 /// True for a status whose response never has a body (RFC 9110 section 6.4.1).
 bool HasNoBody(int status);
 

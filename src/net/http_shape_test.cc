@@ -1,6 +1,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/http_server_for_test.h"
+#include "obs/metrics.h"
 
 namespace sallyport::net {
 namespace {
@@ -35,6 +36,8 @@ TEST_P(HttpShapeTest, IsRefusedAndClosed) {
   ASSERT_EQ(refused().size(), 1u);
   EXPECT_EQ(refused()[0].status, GetParam().status);
   EXPECT_FALSE(refused()[0].detail.empty());
+  EXPECT_THAT(obs::Metrics().Exposition(), HasSubstr("sallyport_http_refused_total{status=\"" +
+                                                     std::to_string(GetParam().status) + "\"} "));
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -8,8 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "obs/log.h"
-#include "obs/metrics.h"
+#include "net/exception.h"
 
 namespace sallyport::net {
 
@@ -40,18 +39,8 @@ void RunLoop(Context& context) {
     try {
       context.run();
       return;
-    } catch (const std::exception& e) {
-      obs::Metrics()
-          .counters("sallyport_exceptions_total", "Exceptions that ended a coroutine.")
-          .With()
-          .Add();
-      obs::Log(obs::Level::error, "net.exception", {{"what", e.what()}});
     } catch (...) {
-      obs::Metrics()
-          .counters("sallyport_exceptions_total", "Exceptions that ended a coroutine.")
-          .With()
-          .Add();
-      obs::Log(obs::Level::error, "net.exception");
+      ReportException(std::current_exception(), "net.exception");
     }
   }
 }

@@ -15,24 +15,14 @@
 // Metrics in the Prometheus text format 0.0.4
 // (prometheus.io/docs/instrumenting/exposition_formats).
 //
-// Names: sallyport_<component>_<what>_<unit or total>. Base units only (seconds, bytes). The
-// families that exist are where they are declared; what docs/operations lists, for orientation:
+// Names: sallyport_<component>_<what>_<unit or total>. Base units only (seconds, bytes). What this
+// layer and net/ make; the other families are declared where they are counted:
 //
-//   sallyport_http_requests_total            counter    listener, status
-//   sallyport_http_refused_total             counter    listener, reason
-//   sallyport_http_connections               gauge      listener
-//   sallyport_mcp_calls_total                counter    server, decision
-//   sallyport_mcp_call_seconds               histogram  server
-//   sallyport_gate_decisions_total           counter    effect, reason
-//   sallyport_gate_step_seconds              histogram  step
-//   sallyport_mask_findings_total            counter    kind
-//   sallyport_ledger_entries_total           counter
-//   sallyport_ledger_commit_seconds          histogram
-//   sallyport_ledger_unavailable             gauge
-//   sallyport_identity_tokens_total          counter    result
-//   sallyport_upstream_errors_total          counter    server, reason
-//   sallyport_log_lines_dropped_total        counter
-//   sallyport_exceptions_total               counter    an exception ended a coroutine: a defect
+//   sallyport_http_responses_total       counter  status  requests that reached a handler
+//   sallyport_http_refused_total         counter  status  refused before: malformed, too large, too
+//   slow, too many sallyport_exceptions_total           counter          an exception ended a
+//   coroutine or a handler: a defect sallyport_log_lines_dropped_total    counter          log
+//   lines that could not be written
 //
 // A label value is a name out of the configuration or of a closed set, never something a caller
 // typed, and never an identity: metrics are read by people who may not read the evidence.
