@@ -120,9 +120,43 @@ std::optional<Errc> Incomplete(const op::Operation& operation) {
   return std::nullopt;
 }
 
-/// The first statement that neither an allow nor an approve rule covers.
-SqlObjection FirstUncovered(const Matched& allows, const Matched& grants,
-                            const Question& question) {
+/// What the rules that matched say, and whether any rule names the resource for this caller at all.
+struct Sides {
+  Matched denies, approves, allows;
+  Matched grants;  // of `approves`: those that let the operation through once approved
+  bool named = false;
+  SqlObjection objection;  // of the first rule that would have let everything through but the SQL
+};
+
+Sides TakeSides(const RuleSet::Impl& impl, const Question& question) {
+  const op::Operation& operation = question.operation;
+  Sides sides;
+  for (uint32_t i :
+       impl.index.Candidates(operation.connection, operation.verb, operation.resource)) {
+    if (!impl.ForWho(i, question.selectors)) continue;
+    const Rule& rule = impl.rules[i];
+    Reading reading = Read(rule, question);
+    sides.named |= reading.names();
+    if (reading.objection && !sides.objection) sides.objection = reading.objection;
+    if (!reading.matched()) continue;
+    switch (rule.spec.effect) {
+      case op::Verdict::deny:
+        sides.denies.push_back(&rule);
+        break;
+      case op::Verdict::allow:
+        sides.allows.push_back(&rule);
+        break;
+      case op::Verdict::approve:
+        sides.approves.push_back(&rule);
+        if (SpeaksAsGrant(rule, question)) sides.grants.push_back(&rule);
+        break;
+    }
+  }
+  return sides;
+}
+
+/// Against the first statement that neither an allow nor an approve rule covers.
+SqlObjection FirstUncovered(const Sides& sides, const Question& question) {
   for (const auto* statement : question.statements) {
     SqlObjection first;
     auto covers = [&](const Rule* rule) {
@@ -130,10 +164,31 @@ SqlObjection FirstUncovered(const Matched& allows, const Matched& grants,
       if (objection && !first) first = objection;
       return !objection;
     };
-    if (std::ranges::any_of(allows, covers) || std::ranges::any_of(grants, covers)) continue;
-    return first ? first : SqlObjection{SqlObjection::Why::kind_not_listed, statement->kind};
+    if (std::ranges::any_of(sides.allows, covers) || std::ranges::any_of(sides.grants, covers))
+      continue;
+    return first;
   }
   return {};
+}
+
+op::Decision LetThrough(const Sides& sides) {
+  op::Decision decision;
+  AddObligations(sides.allows, decision.obligations);
+  if (sides.approves.empty()) {
+    decision.effect = op::Verdict::allow;
+    decision.why = "allowed by rule " + sides.allows[0]->spec.id;
+    AddIds(sides.allows, decision);
+    return decision;
+  }
+  AddObligations(sides.approves, decision.obligations);
+  decision.effect = op::Verdict::approve;
+  decision.reason = Errc::approval_required;
+  decision.approval = sides.approves[0]->spec.approval;
+  decision.why =
+      "rule " + sides.approves[0]->spec.id + " asks for approval by " + decision.approval;
+  AddIds(sides.approves, decision);
+  AddMessage(sides.approves, decision);
+  return decision;
 }
 
 }  // namespace
@@ -179,35 +234,14 @@ op::Decision RuleSet::Decide(const op::Principal& who, const op::Operation& oper
   }
 
   Question question(impl_->table, who, operation);
-  Matched denies, approves, allows, grants;
-  bool named = false;
-  for (uint32_t i :
-       impl_->index.Candidates(operation.connection, operation.verb, operation.resource)) {
-    if (!impl_->ForWho(i, question.selectors)) continue;
-    const Rule& rule = impl_->rules[i];
-    Reading reading = Read(rule, question);
-    named |= reading.names();
-    if (!reading.matched()) continue;
-    switch (rule.spec.effect) {
-      case op::Verdict::deny:
-        denies.push_back(&rule);
-        break;
-      case op::Verdict::approve:
-        approves.push_back(&rule);
-        if (SpeaksAsGrant(rule, question)) grants.push_back(&rule);
-        break;
-      case op::Verdict::allow:
-        allows.push_back(&rule);
-        break;
-    }
-  }
-  if (!denies.empty()) {
-    auto decision = Deny(Errc::rule_deny, "denied by rule " + denies[0]->spec.id);
-    AddIds(denies, decision);
-    AddMessage(denies, decision);
+  Sides sides = TakeSides(*impl_, question);
+  if (!sides.denies.empty()) {
+    auto decision = Deny(Errc::rule_deny, "denied by rule " + sides.denies[0]->spec.id);
+    AddIds(sides.denies, decision);
+    AddMessage(sides.denies, decision);
     return decision;
   }
-  if (!named) {
+  if (!sides.named) {
     auto decision =
         Deny(Errc::policy_default_deny, "no rule speaks of this resource for this caller");
     decision.hidden = true;
@@ -218,29 +252,16 @@ op::Decision RuleSet::Decide(const op::Principal& who, const op::Operation& oper
                              ? "the SQL cannot be read with PostgreSQL's grammar"
                              : "the arguments cannot be read completely");
   }
-  if (allows.empty() && grants.empty()) {
-    return Deny(Errc::policy_default_deny, "no rule allows this with these arguments");
+  if (sides.allows.empty() && sides.grants.empty()) {
+    return Deny(Errc::policy_default_deny,
+                sides.objection ? "no rule covers the SQL: " + Describe(sides.objection)
+                                : "no rule allows this with these arguments");
   }
-  if (auto objection = FirstUncovered(allows, grants, question)) {
+  if (auto objection = FirstUncovered(sides, question)) {
     return Deny(Errc::policy_default_deny,
                 "no rule covers every statement: " + Describe(objection));
   }
-  op::Decision decision;
-  AddObligations(allows, decision.obligations);
-  if (!approves.empty()) {
-    AddObligations(approves, decision.obligations);
-    decision.effect = op::Verdict::approve;
-    decision.reason = Errc::approval_required;
-    decision.approval = approves[0]->spec.approval;
-    decision.why = "rule " + approves[0]->spec.id + " asks for approval by " + decision.approval;
-    AddIds(approves, decision);
-    AddMessage(approves, decision);
-    return decision;
-  }
-  decision.effect = op::Verdict::allow;
-  decision.why = "allowed by rule " + allows[0]->spec.id;
-  AddIds(allows, decision);
-  return decision;
+  return LetThrough(sides);
 }
 
 bool RuleSet::GroupsMatter(std::string_view connection,
