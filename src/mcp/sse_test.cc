@@ -39,6 +39,11 @@ TEST(SseParser, LineEndings) {
   Reads("data: a\r\n\ndata: b\n\r\n", "[||a][||b]//-");
 }
 
+TEST(SseParser, CrLfIsOneLineEnd) {
+  Reads("data: a\r\ndata: b\r\n\r\n", "[||a\nb]//-");
+  Reads("id: 1\r\ndata: a\r\r\ndata: b\r\n\r\n", "[|1|a][|1|b]/1/-");
+}
+
 TEST(SseParser, FieldsAndOptionalSpace) {
   Reads("id: 7\nevent:ping\ndata:x\n\n", "[ping|7|x]/7/-");
   Reads("data:  two\n\n", "[|| two]//-");

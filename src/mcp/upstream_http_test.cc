@@ -213,6 +213,8 @@ TEST_F(HttpUpstreamTest, MisbehavingServersOfBothEras) {
       {"302",
        [](auto&) { return FakeResponse{302, {{"Location", "http://evil.test/"}}, {}, {}, false}; },
        Errc::upstream_protocol},
+      {"302 with an answer", [](auto& r) { return Json(ResultFor(r, "{}"), 302); },
+       Errc::upstream_protocol},
       {"503", [](auto&) { return Status(503); }, Errc::upstream_unreachable},
       {"500 in HTML",
        [&](auto&) {
