@@ -198,12 +198,8 @@ bool HexHead(std::string_view piece) {
 }
 
 struct Blob {
-  std::string masked;  // the content after masking
-  std::string_view network;
-  DetectorKind kind = DetectorKind::pan;
-  std::string_view detector;
-  uint32_t evidence = 0;
-  uint32_t pans = 0;
+  std::string masked;    // the content after masking
+  bool removed = false;  // too large to look into
   std::vector<Finding> findings;
   bool blocked = false;
 };
@@ -237,7 +233,7 @@ class BlobFinder {
       bool too_large = false;
       const auto inflated = Inflate(bytes, too_large);
       if (!inflated) return std::nullopt;
-      if (too_large) return Blob{.masked = "", .evidence = kDecoded, .findings = {Removed()}};
+      if (too_large) return Blob{.removed = true, .findings = {Removed()}};
       auto blob = LookText(*inflated);
       if (blob) blob->masked = Deflate(blob->masked, gzip);
       return blob;
@@ -283,7 +279,8 @@ class BlobFinder {
       found_.findings.push_back(f);
     }
     found_.blocked |= blob.blocked;
-    found_.edits.push_back({begin, end, std::move(replacement)});
+    found_.edits.push_back(
+        {begin, end, blob.removed ? "[removed: too large to look into]" : std::move(replacement)});
   }
 
   bool TryHex(std::string_view text, size_t begin, size_t end) {

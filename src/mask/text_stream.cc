@@ -53,6 +53,13 @@ TextStream::TextStream(std::shared_ptr<const Masker> masker, Context context, si
       max_hold_(max_hold) {}
 
 void TextStream::Feed(std::string_view chunk, std::string& out) {
+  if (spilling_) {  // the rest of the word that was too long
+    const size_t end = std::min(chunk.find_first_of(" \n\t\r"), chunk.size());
+    Star(chunk.substr(0, end), out);
+    chunk.remove_prefix(end);
+    if (chunk.empty()) return;
+    spilling_ = false;
+  }
   while (!chunk.empty()) {  // large pieces in steps, so that what is held stays small
     const size_t n = std::min<size_t>(chunk.size(), 64 * 1024);
     buffer_ += chunk.substr(0, n);
@@ -70,6 +77,7 @@ void TextStream::Finish(std::string& out) {
   earlier_.clear();
   start_ = tried_ = 0;
   fresh_ = true;
+  spilling_ = false;
 }
 
 /// Nothing of interest in what is held and shortly before: it can go up to the last word.
@@ -79,7 +87,6 @@ bool TextStream::QuietTail(std::string& out) {
   while (cut > start_ && !IsBlank(buffer_[cut - 1])) cut--;
   if (cut == start_) return false;
   const size_t from = start_ > kQuiet ? start_ - kQuiet : 0;
-  if (start_ > 0 && start_ < kQuiet && !fresh_) return false;
   const std::string_view view(buffer_);
   if (std::ranges::any_of(view.substr(from), IsInteresting)) return false;
   if (EndsInHook(view.substr(from))) return false;
@@ -176,12 +183,13 @@ void TextStream::Emit(size_t end, const Found& found, const std::vector<CardSpan
   fresh_ = false;
 }
 
+void TextStream::Star(std::string_view text, std::string& out) {
+  for (char c : text) out += IsDigit(c) || IsAlpha(c) || (c & 0x80) ? '*' : c;
+}
+
 void TextStream::Overflow(std::string& out) {
-  overflowed_ = true;
-  for (size_t i = start_; i < buffer_.size(); i++) {
-    const char c = buffer_[i];
-    out += IsDigit(c) || IsAlpha(c) || (c & 0x80) ? '*' : c;
-  }
+  overflowed_ = spilling_ = true;
+  Star(std::string_view(buffer_).substr(start_), out);
   start_ = buffer_.size();
   Emit(buffer_.size(), {}, {}, out);
 }

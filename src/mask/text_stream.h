@@ -41,6 +41,7 @@ class TextStream {
   size_t CutBefore(size_t limit, const Found& found) const;
   void Emit(size_t end, const Found& found, const std::vector<CardSpan>& cards, std::string& out);
   void Overflow(std::string& out);
+  static void Star(std::string_view text, std::string& out);
 
   std::shared_ptr<const Masker> masker_;
   std::string hint_, pointer_;
@@ -52,6 +53,7 @@ class TextStream {
   size_t tried_ = 0;               // held bytes at the last look
   bool fresh_ = true;              // nothing emitted yet
   bool overflowed_ = false;
+  bool spilling_ = false;  // inside the word that overflowed
   Tally tally_;
 };
 
