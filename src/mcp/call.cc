@@ -1,0 +1,249 @@
+#include "mcp/call.h"
+
+#include "base/ids.h"
+#include "mcp/call_events.h"
+#include "mcp/envelope.h"
+#include "mcp/header_check.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+
+namespace sallyport::mcp {
+namespace {
+
+constexpr std::chrono::seconds kRelook{
+    2};  // an unknown tool asks for the list again, not more often
+
+WireAnswer Explain(const Call& call, const Error& error, std::string_view decision_id,
+                   bool output_schema = false) {
+  if (error.code == Errc::capability_missing) return MissingCapability(error.detail);
+  return ToWire(error, call.wire(output_schema), decision_id);
+}
+
+/// Refused before it became an operation: recorded with a decision id of its own.
+WireAnswer Refuse(Call& call, const Error& error) {
+  const std::string id = NewId("d_");
+  const auto recorded =
+      RecordRefused(call.front, op::EventType::request_refused, call.place.connection->name,
+                    call.session->from.address, call.session.get(), call.message.method, error, id);
+  return Explain(call, recorded ? error : recorded.error(), id);
+}
+
+/// One admitted operation, from the permit to the settled answer.
+class Conduct {
+ public:
+  Conduct(Call& call, gate::Permit permit)
+      : call_(call), permit_(std::move(permit)), events_(call, permit_) {}
+
+  Task<WireAnswer> Run(ToolTablePtr table) {
+    const std::string decision_id = permit_.decision_id();
+    Result<WireAnswer> answer = co_await Work(std::move(table));
+    if (!answer) {
+      WireAnswer told = Explain(call_, answer.error(), decision_id,
+                                tool_ != nullptr && tool_->definition.has_output_schema);
+      told.code = ReasonCode(answer.error().code);
+      if (!spent_) SALLYPORT_CO_CHECK(co_await Settle(told, {}));
+      co_return told;
+    }
+    co_return std::move(*answer);
+  }
+
+ private:
+  /// The answer, settled; an error is settled by the caller.
+  Task<WireAnswer> Work(ToolTablePtr table) {
+    if (call_.cancelled) co_return Fail(Errc::cancelled);
+    if (call_.message.method == "server/discover" || call_.message.method == "initialize") {
+      SALLYPORT_CO_TRY(std::string result, co_await DiscoverResult(call_, permit_));
+      co_return co_await Release({false, std::move(result)});
+    }
+    if (call_.message.method == "ping") co_return co_await Release({false, "{}"});
+    if (call_.message.method == "tools/list") {
+      if (call_.message.params["cursor"])
+        co_return Fail(Errc::request_malformed, "there is no such page");
+      SALLYPORT_CO_TRY(table, co_await FetchTools(call_, permit_, events_));
+      if (table->unknown)
+        co_return co_await Release({true, ErrorText(kMethodNotFound, "Method not found")});
+      co_return co_await Release({false, VisibleTools(call_, *table)});
+    }
+    if (call_.verb == op::Verb::tool_call) {
+      SALLYPORT_CO_TRY(std::optional<WireAnswer> refused, co_await FindTool(std::move(table)));
+      if (refused) co_return std::move(*refused);
+    }
+    if (!call_.task_tool
+             .empty()) {  // its result has to fit the schema of the tool that made the task
+      table_ = call_.place.connection->catalog.last();
+      tool_ = table_ ? table_->Find(call_.task_tool) : nullptr;
+    }
+    if (call_.cancelled) co_return Fail(Errc::cancelled);
+    SALLYPORT_CO_TRY(UpstreamAnswer answer, co_await CallUpstream());
+    if (!answer.error) {
+      if (call_.message.method == "prompts/list" || call_.message.method == "resources/list" ||
+          call_.message.method == "resources/templates/list") {
+        SALLYPORT_CO_TRY(answer.json, FilterList(call_, std::move(answer.json)));
+      }
+      SALLYPORT_CO_TRY(answer.json, SealUnfinished(call_, std::move(answer.json)));
+    }
+    co_return co_await Release(std::move(answer));
+  }
+
+  /// Looks the tool up: an unknown one, a quarantined one and a wrong mirrored header end the call
+  /// here.
+  Task<std::optional<WireAnswer>> FindTool(ToolTablePtr table) {
+    const bool late = table == nullptr;
+    if (late) {
+      SALLYPORT_CO_TRY(table, co_await FetchTools(call_, permit_, events_));
+    }
+    const std::string_view name = call_.name();
+    if (!table->unknown && table->Find(name) == nullptr &&
+        call_.front.options.clock.SteadyNow() - table->fetched > kRelook) {
+      SALLYPORT_CO_TRY(table, co_await FetchTools(call_, permit_, events_));
+    }
+    table_ = table;
+    tool_ = table->Find(name);
+    if (tool_ == nullptr && table->unknown) co_return std::nullopt;
+    if (tool_ == nullptr || !tool_->definition.header_fault.empty()) {
+      WireAnswer unknown = UnknownName(call_.wire());
+      SALLYPORT_CO_CHECK(co_await Settle(unknown, {}));
+      co_return unknown;
+    }
+    if (tool_->quarantined) co_return Fail(Errc::tool_quarantined);
+    if (late && call_.modern()) {
+      SALLYPORT_CO_CHECK(CheckParamHeaders(call_.param_headers, tool_->definition,
+                                           call_.message.params["arguments"]));
+    }
+    co_return std::nullopt;
+  }
+
+  Task<UpstreamAnswer> CallUpstream() {
+    UpstreamRequest request{
+        .method = std::string(call_.message.method),
+        .params = call_.params.empty() ? std::string(call_.message.params.raw()) : call_.params,
+        .headers = call_.param_headers.fields()};
+    request.name = call_.upstream_name.empty()
+                       ? std::string(NameSource(call_.message).string().value_or(""))
+                       : call_.upstream_name;
+    call_.token = call_.peer->NextToken();
+    call_.calling = true;
+    auto answer = co_await call_.peer->Call(permit_, std::move(request), events_);
+    call_.calling = false;
+    co_return answer;
+  }
+
+  /// Masks, records the outcome, and only then lets the answer go.
+  Task<WireAnswer> Release(UpstreamAnswer answer) {
+    WireAnswer wire;
+    wire.error = answer.error;
+    if (answer.error) {
+      const auto doc = json::Document::Parse(answer.json);
+      const int64_t code = doc ? doc->root()["code"].integer().value_or(0) : 0;
+      if (code == 0) co_return Fail(Errc::upstream_protocol, "an error without a code");
+      wire.code = std::to_string(code);
+      // What the specification ties to an HTTP status keeps it.
+      if (code == kMethodNotFound) wire.status = 404;
+      if (code == kMissingCapability || code == kHeaderMismatch || code == kUnsupportedVersion)
+        wire.status = 400;
+      if (!call_.modern()) wire.status = 200;
+    }
+    Result<MaskedMessage> masked = answer.error
+                                       ? MaskError(call_.rules, std::move(answer.json))
+                                       : MaskResult(call_.rules, std::move(answer.json),
+                                                    tool_ == nullptr ? nullptr : &tool_->definition,
+                                                    call_.task_tool.empty() ? "" : "/result");
+    if (!masked) co_return std::unexpected(masked.error());
+    wire.json = masked->json;
+    SALLYPORT_CO_CHECK(co_await Settle(wire, std::move(*masked)));
+    co_return wire;
+  }
+
+  Task<> Settle(const WireAnswer& wire, MaskedMessage masked) {
+    gate::Settlement settlement;
+    settlement.ok = wire.code.empty();
+    settlement.code = wire.code;
+    if (masked.json.empty()) masked.json = wire.json;
+    SALLYPORT_CO_TRY(settlement.result, RecordOf(call_.rules, masked));
+    settlement.masked = std::move(masked.counts);
+    spent_ = true;
+    co_return co_await call_.front.options.gate.Settle(std::move(permit_), std::move(settlement));
+  }
+
+  Call& call_;
+  gate::Permit permit_;
+  CallEvents events_;
+  bool spent_ = false;  // the permit was given back, with success or not
+  ToolTablePtr table_;
+  const Tool* tool_ = nullptr;
+};
+
+boost::asio::awaitable<WireAnswer> Answer(Call& call) {
+  ToolTablePtr table;
+  const Tool* tool = nullptr;
+  if (call.verb == op::Verb::tool_call) {
+    table = call.place.connection->catalog.Fresh(call.front.options.clock.SteadyNow());
+    tool = table ? table->Find(call.name()) : nullptr;
+    if (tool != nullptr && call.modern()) {
+      const auto agreed =
+          CheckParamHeaders(call.param_headers, tool->definition, call.message.params["arguments"]);
+      if (!agreed) co_return Refuse(call, agreed.error());
+    }
+  }
+  auto operation = ToOperation(*call.place.connection, call.message, call.verb, call.rules,
+                               tool == nullptr ? nullptr : &tool->definition);
+  if (!operation) co_return Refuse(call, operation.error());
+  if (!call.task_tool.empty()) operation->resource = call.task_tool;
+  auto permit = co_await call.front.options.gate.Admit(call.session, *operation);
+  if (!permit) {
+    const Tool* known = tool;
+    const ToolTablePtr last = call.place.connection->catalog.last();
+    if (known == nullptr && last) known = last->Find(call.name());
+    co_return ToWire(permit.error(),
+                     call.wire(known != nullptr && known->definition.has_output_schema));
+  }
+  Conduct conduct(call, std::move(*permit));
+  Result<WireAnswer> answer = co_await conduct.Run(std::move(table));
+  if (!answer)
+    co_return Explain(call, answer.error(), {});  // not even the outcome could be recorded
+  co_return std::move(*answer);
+}
+
+}  // namespace
+
+std::string_view Call::name() const {
+  if (verb == op::Verb::completion) return {};
+  return NameSource(message).string().value_or(std::string_view());
+}
+
+boost::asio::awaitable<void> RunCall(std::shared_ptr<Call> call) {
+  WireAnswer answer;
+  try {
+    answer = co_await Answer(*call);
+  } catch (const std::exception& e) {
+    obs::Log(obs::Level::error, "mcp.exception", {{"what", e.what()}});
+    answer = ToWire(Error(Errc::internal), call->wire());
+  }
+  call->succeeded = !answer.error;
+  static auto& calls =
+      obs::Metrics().counters("sallyport_mcp_calls_total",
+                              "MCP requests by connection and outcome.", {"server", "outcome"});
+  calls
+      .With({call->place.connection->name, answer.code.empty() ? "ok"
+                                           : answer.error      ? "error"
+                                                               : "refused"})
+      .Add();
+  if (call->cancelled && !call->modern()) {  // a cancelled request gets no answer
+    if (!call->several) call->out->Abandon();
+    co_return;
+  }
+  Outgoing out;
+  // In the session eras 404 says that the session is gone, and other statuses hide the answer from
+  // clients.
+  const bool plain = call->modern() || answer.status == 429 || answer.status == 503;
+  out.status = plain ? answer.status : 200;
+  out.headers = std::move(answer.headers);
+  out.json = answer.error ? ErrorMessage(call->reply_id, answer.json)
+                          : ResultMessage(call->reply_id, answer.json);
+  if (call->several)
+    (void)co_await call->out->Push(std::move(out.json));
+  else
+    call->out->Finish(std::move(out));
+}
+
+}  // namespace sallyport::mcp

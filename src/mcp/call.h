@@ -1,0 +1,101 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mcp/call_stream.h"
+#include "mcp/front.h"
+#include "mcp/to_operation.h"
+
+namespace sallyport::mcp {
+
+/// One request of a client on its way through the gate. Owns all it needs, because in the session
+/// eras it goes on when the client's connection is gone. ONE shard.
+struct Call : std::enable_shared_from_this<Call> {
+  /// Puts a question of the upstream to the client and waits for the answer.
+  using Asker =
+      std::function<Task<UpstreamAnswer>(Call& call, std::string method, std::string params)>;
+
+  Call(Front& given_front, Place given_place) : front(given_front), place(given_place) {}
+
+  Front& front;
+  Place place;
+  std::shared_ptr<const Settings> settings;
+  MaskRules rules;
+
+  std::shared_ptr<const op::Session> session;
+  std::shared_ptr<UpstreamPeer> peer;
+  LoadSlot slot;
+  Asker ask;        // empty: the client cannot be asked
+  std::string can;  // JSON object: the client's capabilities
+
+  Revision revision = Revision::r2025_11_25;
+  std::shared_ptr<const Incoming> in;  // what `message` views
+  ClientMessage message;
+  op::Verb verb = op::Verb::protocol;
+  std::string reply_id;        // raw; of the request that will get the answer
+  net::Headers param_headers;  // Mcp-Param-*
+  std::string params;          // for the upstream, if they differ from the client's
+  std::string upstream_name;   // source of Mcp-Name, if it differs (an opened task id)
+  std::string task_tool;       // tasks/*: the tool that made the task
+  bool wants_log = true;       // the client asked for log messages
+
+  std::shared_ptr<CallStream> out;
+  std::function<Task<>(std::string message)>
+      tell;              // set: takes what comes before the answer, instead of `out`
+  bool several = false;  // part of a batch: the stream has more answers than this one
+
+  /// The client does not want the answer any more.
+  void Cancel() {
+    cancelled = true;
+    if (calling) peer->Cancel(token);
+    if (wake_parked) wake_parked();
+  }
+  bool cancelled = false;
+  bool succeeded = false;  // after RunCall: the answer is a result
+  bool calling = false;
+  uint64_t token = 0;
+  std::function<void()> wake_parked;
+
+  bool modern() const { return IsModern(revision); }
+  std::string_view name() const;  // tool, prompt or URI as the client wrote it
+  WireContext wire(bool output_schema = false) const {
+    return {.method = message.method,
+            .name = name(),
+            .modern = modern(),
+            .output_schema = output_schema};
+  }
+};
+
+/// Judges, records, calls, masks, records; the answer ends `call->out`. Never throws.
+boost::asio::awaitable<void> RunCall(std::shared_ptr<Call> call);
+
+/// The parts of the way, one file each.
+
+/// call_tools.cc: the tool list, fetched from the upstream page by page under this permit and
+/// published.
+Task<ToolTablePtr> FetchTools(Call& call, const gate::Permit& permit, UpstreamEvents& events);
+/// call_tools.cc: the caller's tools/list out of a table.
+std::string VisibleTools(Call& call, const ToolTable& table);
+/// list_filter.cc: a page of prompts, resources or templates with what the caller may see.
+Result<std::string> FilterList(const Call& call, std::string result);
+/// call_discover.cc: what the gateway says about the upstream in this era.
+Task<std::string> DiscoverResult(Call& call, const gate::Permit& permit);
+/// call_unfinished.cc: an answer that is not the end (input_required, task): checked against what
+/// the client declared, its handles sealed.
+Result<std::string> SealUnfinished(Call& call, std::string result);
+/// call_park.cc: the Asker of a modern client on an upstream of the session eras.
+Task<UpstreamAnswer> AskByParking(Call& call, std::string method, std::string params);
+/// call_park.cc: the client's repeated request for a parked call, which answers it on `out` from
+/// now on. False if the call has ended meanwhile.
+bool Resume(ParkedTable& table, const std::shared_ptr<Parked>& parked,
+            const std::shared_ptr<const Incoming>& in, const ClientMessage& message,
+            std::shared_ptr<CallStream> out);
+
+/// True if the client said in `capabilities` (JSON object) that it answers this method.
+bool ClientAnswers(std::string_view capabilities, std::string_view method, json::Value params);
+
+}  // namespace sallyport::mcp

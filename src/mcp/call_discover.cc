@@ -1,0 +1,60 @@
+#include "mcp/call.h"
+#include "mcp/json_edit.h"
+#include "mcp/upstream_bridge.h"
+
+namespace sallyport::mcp {
+namespace {
+
+constexpr std::string_view kTasks = "io.modelcontextprotocol/tasks";
+
+/// What the upstream can do and the gateway passes on in this era.
+std::string Capabilities(std::string_view upstream, bool modern) {
+  const auto doc = json::Document::Parse(upstream);
+  if (!doc || !doc->root().is(json::Kind::object)) return "{}";
+  std::string out = "{";
+  for (json::Value v = doc->root().first(); v; v = v.next()) {
+    const std::string_view key = v.key();
+    const bool known = key == "tools" || key == "prompts" || key == "resources" ||
+                       key == "completions" || key == "logging" || (key == "tasks" && !modern);
+    const bool extensions = key == "extensions" && modern && v[kTasks];
+    if (!known && !extensions) continue;
+    if (out.size() > 1) out += ',';
+    out.append(v.raw_key()) += ':';
+    // Only the extension that the gateway looks into: others would pass unjudged methods.
+    if (extensions)
+      out.append("{\"").append(kTasks).append("\":").append(v[kTasks].raw()) += '}';
+    else
+      out.append(v.raw());
+  }
+  return out += '}';
+}
+
+std::string Instructions(const Call& call, const UpstreamFace& face) {
+  const bool hidden = HasInvisible(face.instructions) &&
+                      call.place.connection->settings.pin_tools != config::PinTools::off;
+  if (face.instructions.empty() || hidden) return {};
+  return R"(,"instructions":)" + json::Quote(face.instructions);
+}
+
+}  // namespace
+
+Task<std::string> DiscoverResult(Call& call, const gate::Permit& permit) {
+  SALLYPORT_CO_TRY(UpstreamFace face,
+                   co_await call.place.upstream->Describe(permit, call.revision, false));
+  if (face.info.empty()) face.info = R"({"name":"upstream","version":"unknown"})";
+  std::string out;
+  if (call.modern()) {
+    out = R"({"resultType":"complete","supportedVersions":[")" +
+          std::string(RevisionName(Revision::r2026_07_28)) + R"("],"capabilities":)" +
+          Capabilities(face.capabilities, true) + Instructions(call, face) +
+          R"(,"ttlMs":0,"cacheScope":"private","_meta":{")" + std::string(kMetaServerInfo) +
+          R"(":)" + face.info + "}}";
+    co_return out;
+  }
+  out = R"({"protocolVersion":")" + std::string(RevisionName(call.revision)) +
+        R"(","capabilities":)" + Capabilities(face.capabilities, false) + R"(,"serverInfo":)" +
+        face.info + Instructions(call, face) + '}';
+  co_return out;
+}
+
+}  // namespace sallyport::mcp

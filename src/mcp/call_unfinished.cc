@@ -1,0 +1,97 @@
+#include "mcp/call.h"
+#include "mcp/json_edit.h"
+#include "mcp/request_binding.h"
+
+namespace sallyport::mcp {
+namespace {
+
+constexpr Nanos kSecond = 1'000'000'000;
+constexpr Nanos kStateLifetime = 3600 * kSecond;
+constexpr Nanos kTaskLifetime = 7 * 24 * 3600 * kSecond;
+
+bool MayAskForInput(std::string_view method) {
+  return method == "tools/call" || method == "prompts/get" || method == "resources/read";
+}
+
+std::string CapabilityFor(std::string_view method) {
+  if (method == "sampling/createMessage") return R"({"sampling":{}})";
+  if (method == "roots/list") return R"({"roots":{}})";
+  return R"({"elicitation":{}})";
+}
+
+Result<> CheckQuestions(const Call& call, json::Value requests) {
+  if (!requests) return {};
+  if (!requests.is(json::Kind::object))
+    return Fail(Errc::upstream_protocol, "inputRequests is no object");
+  for (json::Value v = requests.first(); v; v = v.next()) {
+    if (!call.place.connection->settings.server_requests ||
+        !ClientAnswers(call.can, v["method"].string().value_or(""), v["params"])) {
+      return Fail(Errc::capability_missing, CapabilityFor(v["method"].string().value_or("")));
+    }
+  }
+  return {};
+}
+
+/// Seals the task id at `object`, so that only this principal can use it here.
+void SealTask(Call& call, json::Value object, JsonEdit& edit) {
+  const auto id = object["taskId"].string();
+  if (!id) return;
+  const std::string tool = call.task_tool.empty() ? std::string(call.name()) : call.task_tool;
+  edit.Replace(object["taskId"], json::Quote(call.front.sealed->Seal(
+                                     TaskBinding(call.session->who, call.place.connection->name),
+                                     tool + '\n' + std::string(*id),
+                                     call.front.options.clock.WallNow() + kTaskLifetime)));
+}
+
+}  // namespace
+
+Result<std::string> SealUnfinished(Call& call, std::string result) {
+  if (!call.modern()) return result;
+  const bool task_method = call.message.method.starts_with("tasks/");
+  if (!task_method && result.find("resultType") == std::string::npos) {
+    return Fail(Errc::upstream_protocol, "a result without its type");
+  }
+  // Most answers are complete and need no reading.
+  if (!task_method && result.find("input_required") == std::string::npos &&
+      result.find("taskId") == std::string::npos &&
+      result.find(R"("complete")") != std::string::npos) {
+    return result;
+  }
+  const auto doc = json::Document::Parse(result, {.max_bytes = 64u << 20});
+  if (!doc) return Fail(Errc::upstream_protocol, "an answer that cannot be read");
+  const json::Value root = doc->root();
+  const std::string_view type = root["resultType"].string().value_or("");
+  JsonEdit edit(result);
+  if (task_method) {
+    SALLYPORT_CHECK(CheckQuestions(call, root["inputRequests"]));
+    SealTask(call, root, edit);
+  } else if (type == "input_required") {
+    if (!MayAskForInput(call.message.method))
+      return Fail(Errc::upstream_protocol, "input_required where it may not be");
+    SALLYPORT_CHECK(CheckQuestions(call, root["inputRequests"]));
+    if (const json::Value state = root["requestState"]) {
+      const auto text = state.string();
+      if (!text) return Fail(Errc::upstream_protocol, "a requestState that is no string");
+      edit.Replace(
+          state,
+          json::Quote(call.front.sealed->Seal(
+              RequestBinding(call.session->who, call.place.connection->name, call.message),
+              "u" + std::string(*text), call.front.options.clock.WallNow() + kStateLifetime)));
+    } else if (!root["inputRequests"]) {
+      return Fail(Errc::upstream_protocol, "input_required without a question");
+    }
+  } else if (type == "task") {
+    const auto can = json::Document::Parse(call.can);
+    if (call.message.method != "tools/call" || !can ||
+        !can->root()["extensions"]["io.modelcontextprotocol/tasks"]) {
+      return Fail(Errc::capability_missing,
+                  R"({"extensions":{"io.modelcontextprotocol/tasks":{}}})");
+    }
+    SealTask(call, root, edit);
+  } else if (type != "complete") {
+    return Fail(Errc::upstream_protocol, "a result of an unknown type");
+  }
+  return edit.empty() ? std::move(result) : edit.Apply();
+}
+
+}  // namespace sallyport::mcp

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mcp/caller_load.h"
+#include "mcp/caller_table.h"
+#include "mcp/connection.h"
+#include "mcp/frontend.h"
+#include "mcp/mask_message.h"
+#include "mcp/origin_check.h"
+#include "mcp/parked.h"
+#include "mcp/sealed_state.h"
+#include "mcp/session_table.h"
+
+namespace sallyport::mcp {
+
+/// What can be swapped by a reload; immutable.
+struct Settings {
+  std::shared_ptr<const mask::Masker> masker;
+  config::ServerLimits limits;
+  OriginCheck origins;
+};
+
+/// One connection as one shard sees it.
+struct Place {
+  Connection* connection = nullptr;
+  McpUpstream* upstream = nullptr;
+};
+
+/// What lives on one shard and is touched by its thread only.
+struct ShardState {
+  size_t index = 0;
+  boost::asio::any_io_executor executor;
+  std::map<std::string, std::unique_ptr<McpUpstream>, std::less<>> upstreams;
+  CallerTable callers;
+  SessionTable sessions;
+  ParkedTable parked;
+};
+
+/// What all requests share. Outlives them.
+struct Front {
+  explicit Front(FrontendOptions given) : options(std::move(given)) {}
+
+  std::shared_ptr<const Settings> settings() const { return current.load(); }
+  MaskRules RulesFor(const Connection& connection, const Settings& settings) const;
+  /// The connection of that name at this shard; its upstream is made when first asked for.
+  Place PlaceOf(Connection& connection, ShardState& shard);
+  ShardState& here() { return *shards[options.shards.current()]; }
+  std::string ResourceUrl(std::string_view connection) const {
+    return options.public_url + "/mcp/" + std::string(connection);
+  }
+  std::string MetadataUrl(std::string_view connection) const {
+    return options.public_url + "/.well-known/oauth-protected-resource/mcp/" +
+           std::string(connection);
+  }
+
+  FrontendOptions options;
+  std::atomic<std::shared_ptr<const Settings>> current;
+  std::map<std::string, std::unique_ptr<Connection>, std::less<>> connections;
+  std::map<std::string, FrontendConnection*, std::less<>> factories;
+  std::unique_ptr<SealedState> sealed;
+  LoadTable loads;
+  std::vector<std::unique_ptr<ShardState>> shards;
+  std::atomic<bool> draining{false};
+};
+
+/// Records that a request was refused before it became an operation, or that the credential was.
+/// The result is ledger_unavailable if even that cannot be done.
+Result<> RecordRefused(Front& front, op::EventType type, std::string_view connection,
+                       std::string_view address, const op::Session* session,
+                       std::string_view method, const Error& error, std::string decision_id = {});
+
+}  // namespace sallyport::mcp

@@ -1,0 +1,73 @@
+#include "mcp/legacy.h"
+#include "net/event.h"
+
+namespace sallyport::mcp {
+namespace {
+
+/// A notification that concerns the upstream: recorded like any other thing that goes there.
+boost::asio::awaitable<void> PassNotification(std::shared_ptr<Call> call) {
+  op::Operation operation;
+  operation.verb = op::Verb::protocol;
+  operation.method = call->message.method;
+  operation.connection = call->place.connection->name;
+  operation.labels = &call->place.connection->labels;
+  auto permit = co_await call->front.options.gate.Admit(call->session, operation);
+  if (!permit) co_return;
+  const auto sent = co_await call->peer->Notify(*permit, std::string(call->message.method),
+                                                std::string(call->message.params.raw()));
+  gate::Settlement settlement;
+  settlement.ok = sent.has_value();
+  if (!sent) settlement.code = ReasonCode(sent.error().code);
+  (void)co_await call->front.options.gate.Settle(std::move(*permit), std::move(settlement));
+}
+
+}  // namespace
+
+std::shared_ptr<Call> MakeLegacyCall(Front& front, ShardState& home,
+                                     const LegacySessionPtr& session,
+                                     std::shared_ptr<const Settings> settings,
+                                     std::shared_ptr<const Incoming> in,
+                                     const ClientMessage& message) {
+  auto call = std::make_shared<Call>(front, front.PlaceOf(*session->connection, home));
+  call->rules = front.RulesFor(*session->connection, *settings);
+  call->session = session->session;
+  call->peer = session->peer;
+  call->can = session->face.capabilities;
+  call->revision = session->revision;
+  call->in = std::move(in);
+  call->message = message;
+  call->reply_id = message.id;
+  call->ask = [session, limit = settings->limits.call_timeout,
+               keep = settings->limits.replay_events](Call& asking, std::string method,
+                                                      std::string params) {
+    return session->Ask(asking.out, std::move(method), std::move(params), limit, keep);
+  };
+  call->settings = std::move(settings);
+  return call;
+}
+
+void TakeLegacyMessage(Front& front, ShardState& home, const LegacySessionPtr& session,
+                       const std::shared_ptr<const Settings>& settings,
+                       const std::shared_ptr<const Incoming>& in, const ClientMessage& message) {
+  if (message.kind == ClientMessage::Kind::response) {
+    const auto question = session->questions.find(std::string(message.id));
+    if (question == session->questions.end()) return;  // answered, or given up
+    question->second->answer =
+        UpstreamAnswer{static_cast<bool>(message.error),
+                       std::string((message.error ? message.error : message.result).raw())};
+    question->second->answered.Set();
+    return;
+  }
+  if (message.method == "notifications/cancelled") {
+    const auto running = session->calls.find(std::string(message.params["requestId"].raw()));
+    if (running == session->calls.end()) return;
+    if (const auto call = running->second.lock()) call->Cancel();
+    return;
+  }
+  if (message.method == "notifications/roots/list_changed") {
+    net::Spawn(home.executor,
+               PassNotification(MakeLegacyCall(front, home, session, settings, in, message)));
+  }
+}
+
+}  // namespace sallyport::mcp

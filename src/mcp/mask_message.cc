@@ -1,0 +1,131 @@
+#include "mcp/mask_message.h"
+
+#include <algorithm>
+
+#include "mask/seal.h"
+#include "mcp/opaque_content.h"
+
+namespace sallyport::mcp {
+namespace {
+
+using mask::NumberPolicy;
+
+std::unexpected<Error> Blocked() {
+  return Fail(Errc::sad_refused, "the message holds sensitive authentication data");
+}
+
+/// Envelope fields have no content; a number in them must stay a number.
+const mask::JsonOptions& ResultOptions() {
+  static const mask::JsonOptions options{
+      .keep = {"/resultType", "/cacheScope", "/requestState", "/taskId"},
+      .number_rules = {{"/ttlMs", NumberPolicy::surrogate},
+                       {"/pollIntervalMs", NumberPolicy::surrogate}}};
+  return options;
+}
+
+const mask::JsonOptions& ErrorOptions() {
+  static const mask::JsonOptions options{.keep = {"/code"}};
+  return options;
+}
+
+const mask::JsonOptions& ParamsOptions() {
+  static const mask::JsonOptions options{
+      .keep = {"/progressToken", "/_meta/io.modelcontextprotocol~1subscriptionId", "/taskId"},
+      .number_rules = {{"/progress", NumberPolicy::surrogate},
+                       {"/total", NumberPolicy::surrogate}}};
+  return options;
+}
+
+bool Fits(const ToolDefinition& tool, std::string_view below, const mask::Tally& tally) {
+  if (tool.fragile.empty()) return true;
+  if (tally.places.size() >= mask::Tally::kMaxPlaces) return false;  // not all places are known
+  return std::ranges::none_of(tally.places, [&](const mask::Place& place) {
+    std::string_view pointer = place.pointer;
+    if (!pointer.starts_with(below)) return false;
+    pointer.remove_prefix(below.size());
+    return std::ranges::any_of(
+        tool.fragile, [&](const std::string& pattern) { return PointerMatches(pattern, pointer); });
+  });
+}
+
+Result<MaskedMessage> Mask(const MaskRules& rules, std::string json, const mask::JsonOptions& base,
+                           const ToolDefinition* tool, std::string_view below) {
+  MaskedMessage out;
+  std::vector<std::string> opaque;
+  if (MayHoldOpaque(json)) {
+    SALLYPORT_CHECK(TreatOpaque(rules, json, opaque, out.counts));
+  }
+  if (!rules.masker->MayContain(json)) {
+    out.json = std::move(json);
+    return out;
+  }
+  mask::JsonOptions options = base;
+  std::ranges::move(opaque, std::back_inserter(options.keep));
+  if (tool != nullptr) {
+    for (const auto& [pattern, policy] : tool->numbers)
+      options.number_rules.emplace_back(std::string(below) + pattern, policy);
+  }
+  mask::Tally tally;
+  SALLYPORT_TRY(const bool changed, rules.masker->MaskJson(json, options, out.json, tally));
+  if (tally.blocked) return Blocked();
+  if (!changed) out.json = std::move(json);
+  if (changed && tool != nullptr && !Fits(*tool, below, tally)) {
+    return Fail(Errc::mask_failed, "no masked value fits the output schema of the tool");
+  }
+  mask::Seal::Count(tally, out.counts);
+  return out;
+}
+
+}  // namespace
+
+Result<MaskedMessage> MaskResult(const MaskRules& rules, std::string json,
+                                 const ToolDefinition* tool, std::string_view below) {
+  return Mask(rules, std::move(json), ResultOptions(), tool, below);
+}
+
+Result<MaskedMessage> MaskError(const MaskRules& rules, std::string json) {
+  return Mask(rules, std::move(json), ErrorOptions(), nullptr, {});
+}
+
+Result<MaskedMessage> MaskParams(const MaskRules& rules, std::string json) {
+  return Mask(rules, std::move(json), ParamsOptions(), nullptr, {});
+}
+
+std::string MaskPlain(const MaskRules& rules, std::string_view text) {
+  std::string out;
+  mask::Tally tally;
+  return rules.masker->MaskText(text, {}, out, tally) ? out : std::string(text);
+}
+
+Result<RecordedText> MaskForRecord(const MaskRules& rules, std::string_view json) {
+  RecordedText out;
+  if (!rules.masker->MayContain(json)) {
+    SALLYPORT_TRY(out.payload,
+                  mask::Seal::Json(*rules.masker, json, {}, rules.record_bytes, out.counts));
+    return out;
+  }
+  std::string masked;
+  mask::Tally tally;
+  SALLYPORT_TRY(const bool changed, rules.masker->MaskJson(json, {}, masked, tally));
+  out.blocked = tally.blocked;
+  mask::Seal::Count(tally, out.counts);
+  std::vector<op::MaskCount> again;
+  SALLYPORT_TRY(out.payload,
+                mask::Seal::Json(*rules.masker, changed ? std::string_view(masked) : json, {},
+                                 rules.record_bytes, again));
+  return out;
+}
+
+Result<op::Payload> RecordOf(const MaskRules& rules, const MaskedMessage& message) {
+  std::vector<op::MaskCount> again;
+  return mask::Seal::Json(*rules.masker, message.json, {}, rules.record_bytes, again);
+}
+
+bool HoldsSecret(const MaskRules& rules, std::string_view text) {
+  if (!rules.masker->MayContain(text)) return false;
+  std::vector<mask::Finding> findings;
+  rules.masker->FindText(text, {}, findings);
+  return !findings.empty();
+}
+
+}  // namespace sallyport::mcp

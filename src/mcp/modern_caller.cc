@@ -1,0 +1,35 @@
+#include "mcp/call.h"
+#include "mcp/era.h"
+#include "mcp/upstream_bridge.h"
+
+namespace sallyport::mcp {
+
+Task<CallerPtr> ModernCaller(Visit& visit, const ClientMessage& message) {
+  CallerTable::Key key{visit.token.get(), visit.connection.name, visit.request().address};
+  const auto now = visit.front.options.clock.SteadyNow();
+  if (CallerPtr known = visit.shard.callers.Find(key)) {
+    known->used = now;
+    co_return known;
+  }
+  auto session = std::make_unique<op::Session>();
+  session->who = visit.token->principal;
+  session->from.address = visit.request().address;
+  const json::Value info = message.params["_meta"][kMetaClientInfo];
+  std::string client(info["name"].string().value_or(""));
+  if (const auto version = info["version"].string()) client += ' ' + std::string(*version);
+  session->from.client = MaskPlain(visit.rules(), client.substr(0, 200));
+  session->connection = visit.connection.name;
+  session->front_end = "mcp";
+  session->protocol = RevisionName(Revision::r2026_07_28);
+  SALLYPORT_CO_TRY(auto opened, co_await visit.front.options.gate.Open(std::move(session)));
+  auto caller = std::make_shared<Caller>();
+  caller->token = visit.token;
+  caller->session = opened;
+  caller->load = visit.front.loads.Of(opened->who);
+  caller->used = now;
+  CallerPtr kept = visit.shard.callers.Insert(std::move(key), caller);
+  if (kept != caller) visit.front.options.gate.Close(*opened);
+  co_return kept;
+}
+
+}  // namespace sallyport::mcp

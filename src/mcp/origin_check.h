@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "net/http.h"
+
+namespace sallyport::mcp {
+
+/// Which Host and Origin a request may carry: the defence against DNS rebinding (MCP, Streamable
+/// HTTP, "Security"). Names compare without case. Immutable.
+class OriginCheck {
+ public:
+  /// `public_url` gives the one host and the one origin; when it is a loopback address every
+  /// loopback name with the same port is good, because that is what clients on the machine write.
+  /// `hosts` and `origins` are the operator's additions, "host:port" and "scheme://host[:port]".
+  OriginCheck(std::string_view public_url, const std::vector<std::string>& hosts,
+              const std::vector<std::string>& origins);
+
+  /// request_malformed: several Host or Origin fields; host_refused; origin_refused.
+  Result<> Check(const net::Headers& headers) const;
+
+ private:
+  std::vector<std::string> hosts_, origins_;  // lower case
+};
+
+}  // namespace sallyport::mcp

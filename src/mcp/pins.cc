@@ -1,0 +1,176 @@
+#include "mcp/pins.h"
+
+#include <algorithm>
+#include <fcntl.h>
+#include <fstream>
+#include <iterator>
+#include <unistd.h>
+
+#include "json/document.h"
+
+namespace sallyport::mcp {
+namespace {
+
+/// Writes beside the file and renames, so that a reader or a crash sees the old text or the new
+/// one.
+Result<> ReplaceFile(const std::filesystem::path& file, std::string_view text) {
+  std::error_code ignored;
+  std::filesystem::create_directories(file.parent_path(), ignored);
+  const std::string beside = file.string() + ".new";
+  const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return Fail(Errc::io_failed, "cannot write " + beside);
+  bool good = true;
+  for (size_t at = 0; good && at < text.size();) {
+    const ssize_t n = ::write(fd, text.data() + at, text.size() - at);
+    good = n > 0;
+    if (good) at += static_cast<size_t>(n);
+  }
+  good = good && ::fsync(fd) == 0;
+  good = ::close(fd) == 0 && good;
+  if (!good || ::rename(beside.c_str(), file.c_str()) != 0)
+    return Fail(Errc::io_failed, "cannot write " + file.string());
+  return {};
+}
+
+}  // namespace
+
+std::string_view PinChangeName(PinChange::Kind kind) {
+  switch (kind) {
+    case PinChange::Kind::pinned:
+      return "pinned";
+    case PinChange::Kind::added:
+      return "added";
+    case PinChange::Kind::changed:
+      return "changed";
+    case PinChange::Kind::renamed:
+      return "renamed";
+    case PinChange::Kind::poisoned:
+      return "invisible characters";
+  }
+  return "changed";
+}
+
+Pins::Pins(const std::filesystem::path& state_dir, std::string_view connection)
+    : file_(state_dir / ("pins-" + std::string(connection) + ".json")) {}
+
+Result<> Pins::Load() {
+  std::error_code e;
+  const auto written = std::filesystem::last_write_time(file_, e);
+  if (e) {
+    known_ = false;
+    accepted_.clear(), waiting_.clear();
+    return {};
+  }
+  if (known_ && written == read_at_) return {};
+  std::ifstream in(file_, std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(in)), {});
+  const auto doc = json::Document::Parse(text);
+  if (!in || !doc || doc->root()["v"].integer() != 1 ||
+      !doc->root()["tools"].is(json::Kind::object)) {
+    return Fail(Errc::config_invalid, "the pins in " + file_.string() + " cannot be read");
+  }
+  const auto read = [&](std::string_view part, std::map<std::string, Pin>& pins) {
+    pins.clear();
+    for (json::Value v = doc->root()[part].first(); v; v = v.next()) {
+      pins[std::string(v.key())] = {std::string(v["digest"].string().value_or("")),
+                                    std::string(v["body"].string().value_or("")),
+                                    std::string(v["why"].string().value_or(""))};
+    }
+  };
+  read("tools", accepted_);
+  read("waiting", waiting_);
+  known_ = true;
+  read_at_ = written;
+  return {};
+}
+
+Result<> Pins::Save() const {
+  std::string text = R"({"v":1)";
+  const auto write = [&](std::string_view part, const std::map<std::string, Pin>& pins) {
+    text.append(",\n\"").append(part).append("\":{");
+    bool first = true;
+    for (const auto& [name, pin] : pins) {
+      if (!first) text += ',';
+      first = false;
+      text += '\n';
+      json::AppendString(text, name);
+      text += R"(:{"digest":")" + pin.digest + R"(","body":")" + pin.body + '"';
+      if (!pin.why.empty()) text += R"(,"why":)" + json::Quote(pin.why);
+      text += '}';
+    }
+    text += '}';
+  };
+  write("tools", accepted_);
+  write("waiting", waiting_);
+  return ReplaceFile(file_, text + "}\n");
+}
+
+Result<std::vector<std::string>> Pins::Judge(const std::vector<const ToolDefinition*>& tools,
+                                             std::vector<PinChange>& changes) {
+  SALLYPORT_CHECK(Load());
+  const bool first_sight = !known_;
+  std::map<std::string, Pin> waiting;
+  std::vector<std::string> held;
+  bool dirty = first_sight;
+  for (const ToolDefinition* tool : tools) {
+    const auto pin = accepted_.find(tool->name);
+    if (pin != accepted_.end() && pin->second.digest == tool->digest) continue;
+    PinChange change{PinChange::Kind::changed, tool->name, {}};
+    if (tool->poisoned) {
+      change.kind = PinChange::Kind::poisoned;
+    } else if (first_sight) {
+      accepted_[tool->name] = {tool->digest, tool->body_digest, {}};
+      changes.push_back({PinChange::Kind::pinned, tool->name, {}});
+      continue;
+    } else if (pin == accepted_.end()) {
+      change.kind = PinChange::Kind::added;
+      for (const auto& [name, old] : accepted_) {
+        const bool gone =
+            std::ranges::none_of(tools, [&](const ToolDefinition* t) { return t->name == name; });
+        if (gone && old.body == tool->body_digest)
+          change.kind = PinChange::Kind::renamed, change.before = name;
+      }
+    }
+    held.push_back(tool->name);
+    std::string why(PinChangeName(change.kind));
+    if (!change.before.empty()) why += " from " + change.before;
+    Pin now{tool->digest, tool->body_digest, why};
+    const auto noticed = waiting_.find(tool->name);
+    if (noticed == waiting_.end() || noticed->second.digest != now.digest) {
+      changes.push_back(std::move(change));
+      dirty = true;
+    }
+    waiting[tool->name] = std::move(now);
+  }
+  dirty = dirty || waiting != waiting_;
+  waiting_ = std::move(waiting);
+  if (dirty) {
+    SALLYPORT_CHECK(Save());
+    std::error_code e;
+    read_at_ = std::filesystem::last_write_time(file_, e);
+    known_ = true;
+  }
+  return held;
+}
+
+Result<std::vector<std::string>> Pins::Accept(const std::filesystem::path& state_dir,
+                                              std::string_view connection,
+                                              const std::vector<std::string>& tools) {
+  Pins pins(state_dir, connection);
+  SALLYPORT_CHECK(pins.Load());
+  std::vector<std::string> done;
+  for (auto it = pins.waiting_.begin(); it != pins.waiting_.end();) {
+    if (!tools.empty() && std::ranges::find(tools, it->first) == tools.end()) {
+      ++it;
+      continue;
+    }
+    it->second.why.clear();
+    pins.accepted_[it->first] = it->second;
+    done.push_back(it->first);
+    it = pins.waiting_.erase(it);
+  }
+  if (!done.empty()) SALLYPORT_CHECK(pins.Save());
+  return done;
+}
+
+}  // namespace sallyport::mcp
