@@ -12,28 +12,30 @@ namespace sallyport::net {
 class Shards;
 class TlsServer;
 
-/// One request on its way to an answer. Belongs to the handler for the time of the call, on the connection's
-/// shard. Exactly one of Respond or Begin…End is called; if the handler does neither, the server answers 500.
+/// One request on its way to an answer. Belongs to the handler for the time of the call, on the
+/// connection's shard. Exactly one of Respond or Begin…End is called; if the handler does neither,
+/// the server answers 500.
 class HttpExchange {
  public:
   virtual ~HttpExchange() = default;
 
   virtual const HttpRequest& request() const = 0;
 
-  /// Sends a whole response with Content-Length. io_failed if the client is gone, upstream_timeout never.
+  /// Sends a whole response with Content-Length. io_failed if the client is gone, upstream_timeout
+  /// never.
   virtual Task<> Respond(int status, Headers headers, std::string body) = 0;
 
-  /// Starts a chunked response that is written as it comes; each Write is on the wire when it returns (or
-  /// fails: back-pressure is the await). TCP_NODELAY, nothing is held back.
+  /// Starts a chunked response that is written as it comes; each Write is on the wire when it
+  /// returns (or fails: back-pressure is the await). TCP_NODELAY, nothing is held back.
   virtual Task<> Begin(int status, Headers headers) = 0;
   virtual Task<> Write(std::string_view bytes) = 0;
   virtual Task<> End() = 0;
 
-  /// True once the client has closed its side or reset the connection. While a handler runs the server
-  /// watches the socket, so this turns true without a write.
+  /// True once the client has closed its side or reset the connection. While a handler runs the
+  /// server watches the socket, so this turns true without a write.
   virtual bool client_gone() const = 0;
-  /// Calls `f` once on this shard when the client goes away during this exchange; replaces an earlier one.
-  /// Within this call if it has gone already.
+  /// Calls `f` once on this shard when the client goes away during this exchange; replaces an
+  /// earlier one. Within this call if it has gone already.
   virtual void OnGone(std::function<void()> f) = 0;
 
   virtual boost::asio::any_io_executor executor() const = 0;
@@ -43,20 +45,23 @@ class HttpExchange {
 
 using HttpHandler = std::function<boost::asio::awaitable<void>(HttpExchange&)>;
 
-/// An HTTP/1.1 server on one address, one listener per shard (SO_REUSEPORT). Refused before the handler sees
-/// anything, with the status given and the connection closed: smuggling shapes (Content-Length with
-/// Transfer-Encoding, two Content-Lengths, obs-fold, bare LF in the head, a transfer coding other than
-/// chunked, white space before the colon) 400; a head too large 431; a body too large 413; a slow head or
-/// body 408; a missing, duplicate or malformed Host 400. Pipelined requests are answered in order.
-/// `on_refused(address, status, reason)` is called for each, so that it can be recorded.
+/// An HTTP/1.1 server on one address, one listener per shard (SO_REUSEPORT). Refused before the
+/// handler sees anything, with the status given and the connection closed: smuggling shapes
+/// (Content-Length with Transfer-Encoding, two Content-Lengths, obs-fold, bare LF in the head, a
+/// transfer coding other than chunked, white space before the colon) 400; a head too large 431; a
+/// body too large 413; a slow head or body 408; a missing, duplicate or malformed Host 400.
+/// Pipelined requests are answered in order. `on_refused(address, status, reason)` is called for
+/// each, so that it can be recorded.
 class HttpServer {
  public:
   struct Options {
-    std::string address;               // "127.0.0.1:8443", "[::1]:8443"
+    std::string address;  // "127.0.0.1:8443", "[::1]:8443"
     HttpLimits limits;
-    std::shared_ptr<TlsServer> tls;    // null: plain
+    std::shared_ptr<TlsServer> tls;  // null: plain
     HttpHandler handler;
-    std::function<void(const std::string& address, int status, Errc reason, std::string_view detail)> on_refused;
+    std::function<void(const std::string& address, int status, Errc reason,
+                       std::string_view detail)>
+        on_refused;
   };
 
   /// Binds and starts to accept. io_failed with the address and the system's reason.
@@ -73,8 +78,8 @@ class HttpServer {
   virtual size_t connections() const = 0;
 };
 
-/// Server side of TLS (1.2 or 1.3, AEAD suites only), reloadable: a handshake uses the certificate that was
-/// current when it began. Thread-safe.
+/// Server side of TLS (1.2 or 1.3, AEAD suites only), reloadable: a handshake uses the certificate
+/// that was current when it began. Thread-safe.
 class TlsServer {
  public:
   struct Options {

@@ -63,13 +63,15 @@ Task<> Stream::Handshake(TimePoint until) {
 
 void Stream::Watch() {
   if (reading_ != Reading::nothing || ended_) return;
-  if (begin_ == end_) {
-    begin_ = end_ = 0;
-  } else if (begin_ > 0) {
-    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
-    end_ -= begin_, begin_ = 0;
-  }
+  Compact();
   if (end_ < capacity_ || Grow()) ArmRead();
+}
+
+/// Moves what is left to the front; not under a read that goes into the buffer.
+void Stream::Compact() {
+  if (begin_ == 0) return;
+  if (begin_ < end_) std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
+  end_ -= begin_, begin_ = 0;
 }
 
 bool Stream::Grow() {
@@ -160,7 +162,10 @@ void Stream::Doze() {
 bool Stream::Decrypt() {
   bool any = false;
   while (tls_ && !tls_->handshaking()) {
-    if (end_ == capacity_ && !Grow()) break;
+    if (end_ == capacity_) {
+      Compact();  // under TLS a pending read goes elsewhere
+      if (end_ == capacity_ && !Grow()) break;
+    }
     size_t n = 0;
     const TlsEngine::Outcome outcome = tls_->Read(buffer_.get() + end_, capacity_ - end_, n);
     end_ += n;
@@ -178,10 +183,8 @@ bool Stream::Decrypt() {
 asio::awaitable<Stream::Got> Stream::More(TimePoint until, bool may_doze) {
   const auto self = shared_from_this();
   const size_t before = end_ - begin_;
-  if (!ended_) {
-    Watch();
-    if (tls_ && Decrypt()) co_return Got::data;
-  }
+  if (!ended_) Watch();
+  if (tls_ && !closed_ && tls_->pending() && Decrypt()) co_return Got::data;
   if (ended_) co_return Got::ended;
   if (reading_ == Reading::nothing)
     co_return Got::ended;  // no room: the caller asked for more than its bound

@@ -98,7 +98,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void Arrived();
   void Doze();
   bool Decrypt();  // moves plain text into the buffer; false if there was none
-  bool Grow();     // false if the buffer is as large as it may be
+  void Compact();
+  bool Grow();  // false if the buffer is as large as it may be
   bool Seal(Pieces& pieces);
   bool Flush();  // sends what TLS has to say; false if broken
   bool Send(Pieces& pieces);

@@ -31,6 +31,7 @@ asio::awaitable<void> Answer(HttpExchange& exchange) {
     (void)co_await exchange.End();
     co_return;
   }
+  if (exchange.request().path() == "/slow") (void)co_await Sleep(50ms);
   std::string body = (exchange.request().tls ? "tls " : "plain ") + exchange.request().body;
   (void)co_await exchange.Respond(200, std::move(none), std::move(body));
 }
@@ -187,6 +188,36 @@ TEST_F(TlsTest, OldVersionsAndWeakSuitesAreRefused) {
   EXPECT_THAT(Shake(port, TLS1_2_VERSION, TLS1_3_VERSION, nullptr, "\x02h2\x08http/1.1"),
               HasSubstr("TLSv1.3"));
   EXPECT_EQ(Shake(port, TLS1_2_VERSION, TLS1_3_VERSION, nullptr, "\x02h2"), "refused");
+}
+
+TEST_F(TlsTest, ManyPipelinedRequests) {
+  Serve(Files("good"));
+  RawClient raw(server_->port());
+  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()),
+                                                            SSL_CTX_free);
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl(SSL_new(context.get()), SSL_free);
+  SSL_set_fd(ssl.get(), raw.fd());
+  ASSERT_EQ(SSL_connect(ssl.get()), 1);
+  // More than the server's buffer holds, in records that do not end where requests do.
+  constexpr int kCount = 300;
+  std::string many, all;
+  for (int i = 0; i < kCount; ++i)
+    many += std::string("POST ") + (i % 100 == 0 ? "/slow" : "/") +
+            " HTTP/1.1\r\nHost: x\r\nX: " + std::string(1000, 'x') +
+            "\r\nContent-Length: 3\r\n\r\nabc";
+  ASSERT_EQ(SSL_write(ssl.get(), many.data(), int(many.size())), int(many.size()));
+  char buffer[16 << 10];
+  const std::string answer = "tls abc";
+  const auto count = [&] {
+    int n = 0;
+    for (size_t at = 0; (at = all.find(answer, at)) != all.npos; at += answer.size()) ++n;
+    return n;
+  };
+  const timeval limit{2, 0};
+  ::setsockopt(raw.fd(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  for (int n; count() < kCount && (n = SSL_read(ssl.get(), buffer, sizeof buffer)) > 0;)
+    all.append(buffer, size_t(n));
+  EXPECT_EQ(count(), kCount);
 }
 
 TEST_F(TlsTest, AtLeast13) {
