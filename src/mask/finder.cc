@@ -167,6 +167,27 @@ class TextFinder {
 
 }  // namespace
 
+void Cover::Build() {
+  std::ranges::sort(spans_, {}, &Span::begin);
+  std::vector<Span> merged;
+  for (const Span& s : spans_) {
+    if (!merged.empty() && s.begin < merged.back().end) {
+      merged.back().end = std::max(merged.back().end, s.end);
+    } else {
+      merged.push_back(s);
+    }
+  }
+  spans_ = std::move(merged);
+}
+bool Cover::Touches(size_t begin, size_t end) const {
+  const auto after = std::ranges::lower_bound(spans_, end, {}, &Span::begin);
+  return after != spans_.begin() && std::prev(after)->end > begin;
+}
+bool Cover::Crosses(size_t at) const {
+  const auto after = std::ranges::lower_bound(spans_, at, {}, &Span::begin);
+  return after != spans_.begin() && std::prev(after)->end > at;
+}
+
 void NormalizeEdits(std::vector<Edit>& edits) {
   std::ranges::sort(edits, [](const Edit& a, const Edit& b) {
     return a.begin != b.begin ? a.begin < b.begin
@@ -271,10 +292,11 @@ void KeepTouching(const Region& span, Found& part, Found& found) {
     const size_t slack = f.kind == DetectorKind::sad ? kWordMargin : 0;
     if (f.begin < span.end + slack && f.end + slack > span.begin) kept.push_back(f);
   }
+  Cover cover;
+  for (const Finding& f : kept) cover.Add(f.begin, f.end);
+  cover.Build();
   for (Edit& e : part.edits) {
-    const bool belongs = std::ranges::any_of(
-        kept, [&](const Finding& f) { return e.begin < f.end && e.end > f.begin; });
-    if (belongs) found.edits.push_back(std::move(e));
+    if (cover.Touches(e.begin, e.end)) found.edits.push_back(std::move(e));
   }
   found.findings.insert(found.findings.end(), kept.begin(), kept.end());
   found.blocked |= part.blocked && !kept.empty();

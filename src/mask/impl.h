@@ -46,6 +46,21 @@ struct Found {
 /// Sorts; where two overlap the wider one wins and covers both.
 void NormalizeEdits(std::vector<Edit>& edits);
 std::string ApplyEdits(std::string_view text, const std::vector<Edit>& edits);
+/// A set of byte spans, for asking about many others. Linear to make apart from a sort, logarithmic
+/// to ask.
+class Cover {
+ public:
+  void Add(size_t begin, size_t end) { spans_.push_back({begin, end}); }
+  void Build();
+  bool Touches(size_t begin, size_t end) const;  // shares a byte with a span
+  bool Crosses(size_t at) const;                 // `at` lies inside a span, not at its border
+
+ private:
+  struct Span {
+    size_t begin, end;
+  };
+  std::vector<Span> spans_;
+};
 /// Adds what was found at `pointer` to the tally.
 void AddToTally(const Found& found, std::string_view pointer, Tally& tally);
 

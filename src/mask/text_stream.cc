@@ -82,7 +82,7 @@ void TextStream::Finish(std::string& out) {
 
 /// Nothing of interest in what is held and shortly before: it can go up to the last word.
 bool TextStream::QuietTail(std::string& out) {
-  if (!masker_->impl().regexes.empty()) return false;
+  if (!masker_->impl().regexes.empty() || held() > 512) return false;
   size_t cut = buffer_.size();
   while (cut > start_ && !IsBlank(buffer_[cut - 1])) cut--;
   if (cut == start_) return false;
@@ -119,6 +119,10 @@ void TextStream::Advance(bool last, std::string& out) {
 /// The last place at or before `limit` where the text can be cut without changing what is found on
 /// either side; start_ when there is none.
 size_t TextStream::CutBefore(size_t limit, const Found& found) const {
+  Cover cover;
+  for (const Finding& f : found.findings) cover.Add(f.begin, f.end);
+  for (const Edit& e : found.edits) cover.Add(e.begin, e.end);
+  cover.Build();
   const std::string_view view(buffer_);
   const bool lines = !masker_->impl().regexes.empty();
   for (size_t p = limit; p > start_; p--) {
@@ -147,9 +151,7 @@ size_t TextStream::CutBefore(size_t limit, const Found& found) const {
     const size_t rtl = left.rfind("\xe2\x80\xae");  // an open right-to-left override
     if (rtl != std::string_view::npos && left.find("\xe2\x80\xac", rtl) == std::string_view::npos)
       continue;
-    const auto crosses = [p](const auto& x) { return x.begin < p && x.end > p; };
-    if (std::ranges::any_of(found.findings, crosses) || std::ranges::any_of(found.edits, crosses))
-      continue;
+    if (cover.Crosses(p)) continue;
     return p;
   }
   return start_;
