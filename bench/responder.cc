@@ -65,7 +65,7 @@ class Responder {
     if (method == "\"tools/call\"") result = call_;
     if (method == "\"tools/list\"")
       result =
-          R"({"tools":[{"name":"echo","description":"Answers.","inputSchema":{"type":"object","properties":{"message":{"type":"string"}}}}],"ttlMs":60000,"cacheScope":"public","resultType":"complete"})";
+          R"({"tools":[{"name":"echo","description":"Answers.","inputSchema":{"type":"object","properties":{"message":{"type":"string"}}}},{"name":"store","description":"Writes.","inputSchema":{"type":"object"}}],"ttlMs":60000,"cacheScope":"public","resultType":"complete"})";
     if (method == "\"initialize\"")
       result =
           R"({"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"responder","version":"1"}})";

@@ -23,14 +23,21 @@ int Complain(const char* command, const Error& error) {
   return kFailed;
 }
 
-/// RFC 3339 in UTC ("2026-11-21", "2026-11-21T12:00:00Z"); nothing for anything else.
+/// RFC 3339 in UTC, "2026-11-21" or "2026-11-21T12:00:00.123456789Z" as a search prints it; nothing for anything else.
 std::optional<Nanos> ParseTime(const std::string& text) {
-  for (const char* format : {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"}) {
-    tm utc{};
-    const char* end = strptime(text.c_str(), format, &utc);
-    if (end != nullptr && *end == '\0') return static_cast<Nanos>(timegm(&utc)) * 1'000'000'000;
+  tm utc{};
+  if (const char* end = strptime(text.c_str(), "%Y-%m-%d", &utc); end != nullptr && *end == '\0') {
+    return static_cast<Nanos>(timegm(&utc)) * 1'000'000'000;
   }
-  return std::nullopt;
+  utc = {};
+  const char* rest = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
+  if (rest == nullptr) return std::nullopt;
+  Nanos fraction = 0, unit = 1'000'000'000;
+  if (*rest == '.') {
+    for (++rest; *rest >= '0' && *rest <= '9' && unit > 1; ++rest) fraction += (*rest - '0') * (unit /= 10);
+  }
+  if (std::string_view(rest) != "Z") return std::nullopt;
+  return static_cast<Nanos>(timegm(&utc)) * 1'000'000'000 + fraction;
 }
 
 std::string Short(const ledger::Found& found) {
@@ -75,6 +82,7 @@ int RunAuditVerify(const AuditVerifyOptions& options) {
   (void)NoteReading(options.data_dir, "audit verify",
                     "");  // a proof needs no right to write: a copy verifies too
   std::printf("%s\n", (options.json ? report.Json() : report.Text()).c_str());
+  if (!report.found) return kFailed;
   return report.ok() ? kOk : kNegative;
 }
 

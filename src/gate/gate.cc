@@ -162,6 +162,7 @@ Task<> Gate::Settle(Permit permit, Settlement settlement) {
   e.intent = permit.intent_;
   e.ok = settlement.ok;
   e.code = std::move(settlement.code);
+  e.reason = settlement.reason;
   e.result = std::move(settlement.result);
   e.masked = std::move(settlement.masked);
   e.duration_us = static_cast<uint64_t>((clock_.WallNow() - permit.begun_) / 1000);
@@ -211,7 +212,8 @@ Result<uint64_t> Gate::Write(Evidence& evidence) {
 }
 
 Task<uint64_t> Gate::WriteFor(Evidence& evidence, bool strict) {
-  if (!strict && !options_.always_strict) co_return Write(evidence);
+  // Under pressure those who can wait do: a full queue would refuse them.
+  if (!strict && !options_.always_strict && !ledger_.pressed()) co_return Write(evidence);
   evidence.at = clock_.WallNow();
   std::string entry = ledger::EncodeEntry(evidence);
   co_return co_await ledger_.AppendStrict(std::move(entry));

@@ -56,6 +56,7 @@ class [[nodiscard]] Permit {
 struct Settlement {
   bool ok = true;
   std::string code;  // of the protocol's error, when not ok
+  std::optional<Errc> reason = std::nullopt;  // of ours, when the gateway withheld or refused the answer
   op::Payload result;
   std::vector<op::MaskCount> masked;
 };

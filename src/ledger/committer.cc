@@ -66,6 +66,7 @@ Result<uint64_t> Ledger::Impl::AppendLocked(std::string_view entry) {
   queued_bytes_ += 2 + entry.size();
   // The committer looks at the queue on its own; it is only called when much has come together.
   if (pending_.count == options.queue_limit / 4) wake_.notify_one();
+  pressed.store(next_index_ - published_ > options.queue_limit / 2, std::memory_order_relaxed);
   return next_index_++;
 }
 

@@ -179,6 +179,7 @@ Result<std::unique_ptr<Ledger>> Ledger::Open(Options options) {
 
 Result<uint64_t> Ledger::Append(std::string_view entry) { return impl_->Append(entry); }
 bool Ledger::healthy() const { return !impl_->poisoned.load(std::memory_order_relaxed); }
+bool Ledger::pressed() const { return impl_->pressed.load(std::memory_order_relaxed); }
 Stats Ledger::stats() const { return impl_->GetStats(); }
 const Recovery& Ledger::recovery() const { return impl_->recovery; }
 Result<> Ledger::Close() { return impl_->Close(); }

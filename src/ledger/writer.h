@@ -90,6 +90,9 @@ class Ledger {
   Result<uint64_t> AppendStrictBlocking(std::string_view entry);
 
   bool healthy() const;
+  /// True while so much is waiting to be published that a caller who can wait should use
+  /// AppendStrict instead: back-pressure before the queue is full and refuses.
+  bool pressed() const;
   Stats stats() const;
   const Recovery& recovery() const;
 

@@ -36,6 +36,7 @@ struct Ledger::Impl {
   const NoteSigner signer;
   Recovery recovery;
   std::atomic<bool> poisoned{false};
+  std::atomic<bool> pressed = false;  // more than half of the queue waits to be published
 
  private:
   /// Entries that have an index and are not yet committed.

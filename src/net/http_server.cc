@@ -38,6 +38,19 @@ Result<tcp::endpoint> ParseAddress(const std::string& text) {
   return tcp::endpoint(address, uint16_t(port));
 }
 
+/// SO_REUSEPORT lets a second process of the same user share a port in silence. A socket without it cannot be
+/// bound beside such a listener: so this fails where another server already is.
+Result<> CheckPortIsFree(asio::io_context& context, const tcp::endpoint& endpoint, const std::string& address) {
+  if (endpoint.port() == 0) return {};
+  boost::system::error_code error;
+  tcp::acceptor probe(context);
+  probe.open(endpoint.protocol(), error);
+  if (!error) probe.set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) probe.bind(endpoint, error);
+  if (error) return Fail(Errc::io_failed, address + ": " + error.message());
+  return {};
+}
+
 /// The part of a server on one shard; touched by that shard only once it accepts.
 class Listener : public std::enable_shared_from_this<Listener> {
  public:
@@ -172,6 +185,8 @@ class Server final : public HttpServer {
 
   Result<> Bind(Shards& shards) {
     SALLYPORT_TRY(tcp::endpoint endpoint, ParseAddress(shared_->options.address));
+    SALLYPORT_CHECK(CheckPortIsFree(Loop::Of(shards.executor(0)).context(), endpoint,
+                                    shared_->options.address));
     for (size_t i = 0; i < shards.size(); ++i) {
       auto listener = std::make_shared<Listener>(Loop::Of(shards.executor(i)), shared_);
       SALLYPORT_CHECK(listener->Bind(endpoint));

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Runs the benchmarks: all of them, or those named. Tables here, JSON in build/bench/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=build/bench/bench
+mkdir -p build/bench/results
+
+google() {  # google NAME: one Google Benchmark binary
+  echo "== $1"
+  "$bin/$1" --benchmark_out="build/bench/results/$1.json" --benchmark_out_format=json 2>/dev/null
+}
+
+names=("$@")
+[ ${#names[@]} -gt 0 ] || names=(mcp pan policy ledger identity memory)
+for name in "${names[@]}"; do
+  case $name in
+    mcp) python3 bench/end_to_end.py call ;;
+    memory) python3 bench/end_to_end.py memory ;;
+    pan) google pan_scan_bench ;;
+    policy) google policy_bench ;;
+    identity) google identity_bench ;;
+    ledger) echo "== ledger_bench"; "$bin/ledger_bench" | tee build/bench/results/ledger_bench.txt ;;
+    *) echo "bench/run.sh: no benchmark named $name (mcp pan policy ledger identity memory)" >&2; exit 2 ;;
+  esac
+done
