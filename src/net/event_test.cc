@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "gtest/gtest.h"
+#include <gtest/gtest.h>
 #include "net/shards.h"
 
 namespace sallyport::net {

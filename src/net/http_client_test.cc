@@ -6,8 +6,8 @@
 #include <mutex>
 #include <thread>
 
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include "net/event.h"
 #include "net/raw_server_for_test.h"
 #include "net/shards.h"

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "gtest/gtest.h"
+#include <gtest/gtest.h>
 #include "net/http_server.h"
 #include "net/raw_client_for_test.h"
 #include "net/shards.h"

@@ -6,8 +6,8 @@
 #include <thread>
 #include <vector>
 
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include "net/event.h"
 #include "net/http_server_for_test.h"
 

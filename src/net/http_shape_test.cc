@@ -1,5 +1,5 @@
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include "net/http_server_for_test.h"
 #include "obs/metrics.h"
 

@@ -8,8 +8,8 @@
 #include <thread>
 #include <unistd.h>
 
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include "net/event.h"
 #include "net/shards.h"
 

@@ -4,8 +4,8 @@
 #include <openssl/ssl.h>
 #include <thread>
 
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include "net/event.h"
 #include "net/http_client.h"
 #include "net/http_server.h"

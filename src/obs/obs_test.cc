@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/secret.h"
-#include "gtest/gtest.h"
+#include <gtest/gtest.h>
 #include "obs/log.h"
 #include "obs/metrics.h"
 
