@@ -97,7 +97,7 @@ def shapes(gateway):
         "CONNECT": head(gateway, first="CONNECT evil.example:443 HTTP/1.1"),
         "TRACE": head(gateway, first="TRACE /mcp/up HTTP/1.1"),
         "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
-        "upgrade h2c": head(gateway, cl, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"),
+        "upgrade h2c": head(gateway, cl, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__") + data,
         "two Hosts": head(gateway, cl, f"Host: 127.0.0.1:{gateway.port}") + data,
         "two Hosts, different": head(gateway, cl, "Host: evil.example") + data,
         "TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 500,

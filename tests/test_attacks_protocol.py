@@ -591,7 +591,7 @@ def test_foreign_task(gateway, tasks_upstream):
         assert refused.error["code"] == -32602 == unknown.error["code"], refused
         assert refused.error["message"] == unknown.error["message"] or task not in refused.error["message"]
     assert tasks_upstream.tasks.get(task, next(iter(tasks_upstream.tasks.values())))["status"] != "cancelled"
-    result = eventually(lambda: (r := mine.request("tasks/get", {"taskId": task}).result) if r["status"] == "completed" else None)
+    result = eventually(lambda: (r := mine.request("tasks/get", {"taskId": task}).result)["status"] == "completed" and r)
     assert result, "the owner cannot read its own task"
     from kit import pans
     assert pans.shown_in(json.dumps(result)) == [] and "**** **** **** 5709".replace(" ", "") in json.dumps(result)

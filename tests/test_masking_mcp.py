@@ -33,6 +33,7 @@ def client(request, gateway):
     version, connection = request.param
     part = gateway.client(connection, version=version, capabilities=EVERYTHING)
     part.log_level = "debug"
+    part.shared_process = connection == "stdio" and part.modern
     part.start()
     if not part.modern:
         part.request("logging/setLevel", {"level": "debug"})
@@ -109,6 +110,9 @@ def test_log_messages(client, gateway):
     if client.modern:
         reply = client.call("card_everywhere")
         logs = [n for n in reply.notifications if n["method"] == "notifications/message"]
+        if client.shared_process:  # nothing in it says whose call it belongs to: nobody may have it
+            assert logs == []
+            return
     else:
         stream = client.stream("tools/call", {"name": "card_everywhere", "arguments": {}})
         logs = []
@@ -228,7 +232,7 @@ def test_opaque_content_is_refused_in_the_cardholder_environment(gateway, tool):
     assert reply.result["isError"] is True
     assert reply.gateway["reason"] == "content-type-refused"
     assert b"iVBORw0KGgo" not in reply.body and b"UEsFB" not in reply.body
-    assert gateway.recorded(reason="content-type-refused")
+    assert gateway.audit("call.outcome", reason="content-type-refused", resource=tool)
 
 
 def test_opaque_content_passes_elsewhere(gateway):

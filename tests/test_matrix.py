@@ -72,7 +72,7 @@ def gateway(scratch, oidc, ups, everything, dbhub):
             "sql_arguments": [{"tool": "execute_sql", "path": "$.sql", "dialect": "postgresql"}]}},
     ]
     reads = {"id": "reads", "effect": "allow", "who": ["group:testers"],
-             "on": {"connection": "dbhub", "sql": {"statements": ["SELECT"], "relations": ["cards", "public.cards"]}}}
+             "on": {"connection": "dbhub", "tools": ["execute_sql"], "sql": {"statements": ["SELECT"], "relations": ["cards", "public.cards"]}}}
     allow = {"id": "testers", "effect": "allow", "who": ["group:testers"], "on": {
         "labels": {"env": "test"}, "tools": ["*"], "prompts": ["*"], "resources": ["*"]}}
     others = [{**allow, "id": f"testers-{c['name']}", "on": {**allow["on"], "connection": c["name"]}}

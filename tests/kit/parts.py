@@ -315,7 +315,7 @@ def flat(entry: dict) -> dict:
         found.pop(key, None)
         if value is not None:
             found[key] = value
-    found.setdefault("reason", None)
+    found.setdefault("reason", entry.get("outcome", {}).get("code"))
     found.setdefault("resource", None)
     return found
 

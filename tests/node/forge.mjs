@@ -58,7 +58,7 @@ export async function forge(keys, issuer, { audience, subject = 'tester', listen
   for (const name of ['es', 'rs', 'ps', 'ed']) good[name] = await mint(keys, { payload: claims, key: name });
   good.typ_long = await mint(keys, { payload: claims, header: { typ: 'application/at+jwt' } });
   good.aud_array = await mint(keys, { payload: { ...claims, aud: [audience] } });
-  good.skew = await mint(keys, { payload: { ...claims, iat: now - 600, exp: now - 50 } });
+  good.skew = await mint(keys, { payload: { ...claims, iat: now - 600, exp: now - 30 } });
 
   const bad = {};
   const live = (name, changes, options = {}) => mint(keys, { payload: { ...claims, ...changes }, ...options })
@@ -165,7 +165,7 @@ export async function forge(keys, issuer, { audience, subject = 'tester', listen
 
   // 8: time
   await live('expired', { iat: now - 4000, exp: now - 62 });
-  await live('not_yet', { nbf: now + 90 });
+  await live('not_yet', { nbf: now + 500 });
   await live('iat_future', { iat: now + 400, exp: now + 900 });
   await live('exp_missing', { exp: undefined });
   await live('iat_missing', { iat: undefined });

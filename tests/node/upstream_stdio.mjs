@@ -14,26 +14,52 @@ const { values: flags } = parseArgs({ options: {
 const state = makeState();
 const started = Date.now();
 
-if (flags.admin) {
-  http.createServer(async (req, res) => {
-    if (req.url === '/admin/set') {
-      let body = '';
-      for await (const chunk of req) body += chunk;
-      Object.assign(state, JSON.parse(body));
-    }
-    if (req.url === '/admin/change') {
-      for (const tell of state.listeners) tell('tools');
-    }
-    if (req.url === '/admin/reset') {
-      Object.assign(state, { calls: [], cancelled: [], elicited: [], mutate: '', extraTools: 0, pageSize: 0 });
-    }
-    res.setHeader('content-type', 'application/json');
-    const { calls, cancelled, running, elicited } = state;
-    res.end(JSON.stringify({
-      pid: process.pid, started, env: process.env, cwd: process.cwd(), calls, cancelled, running, elicited,
-    }));
-  }).listen(Number(flags.admin), '127.0.0.1').on('error', () => {}).unref();
+// A gateway may run one process per session: the first has the port, the others report to it, and
+// one of them takes over when it ends.
+const others = new Map();
+
+function told() {
+  const { calls, cancelled, running, elicited } = state;
+  return { calls, cancelled, running, elicited };
 }
+
+async function admin(req, res) {
+  let body = '';
+  for await (const chunk of req) body += chunk;
+  if (req.url === '/admin/set') Object.assign(state, JSON.parse(body));
+  if (req.url === '/admin/change') {
+    for (const tell of state.listeners) tell('tools');
+  }
+  if (req.url === '/admin/reset') {
+    Object.assign(state, { calls: [], cancelled: [], elicited: [], mutate: '', extraTools: 0, pageSize: 0 });
+    others.clear();
+  }
+  if (req.url === '/admin/report') {
+    const { pid, ...seen } = JSON.parse(body);
+    others.set(pid, seen);
+  }
+  const all = told();
+  for (const seen of others.values()) {
+    for (const key of Object.keys(all)) all[key] = all[key].concat(seen[key]);
+  }
+  res.setHeader('content-type', 'application/json');
+  res.end(JSON.stringify({ pid: process.pid, started, env: process.env, cwd: process.cwd(), ...all }));
+}
+
+function serveAdmin() {
+  let reported = '';
+  const server = http.createServer(admin);
+  server.on('error', async () => {
+    const report = JSON.stringify({ pid: process.pid, ...told() });
+    if (report !== reported) {
+      const url = `http://127.0.0.1:${flags.admin}/admin/report`;
+      await fetch(url, { method: 'POST', body: report }).then(() => { reported = report; }, () => {});
+    }
+    setTimeout(() => server.listen(Number(flags.admin), '127.0.0.1'), 40).unref();
+  });
+  server.listen(Number(flags.admin), '127.0.0.1').unref();
+}
+if (flags.admin) serveAdmin();
 
 process.stderr.write('test upstream on stdio\n');
 const crash = () => {
