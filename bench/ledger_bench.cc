@@ -88,11 +88,21 @@ void Report(const char* name, int callers, std::vector<std::vector<float>>& all,
   std::fflush(stdout);
 }
 
+/// group; strict appends to a log of durability group (a signed checkpoint in the write-ahead log);
+/// to one of durability strict (a published checkpoint).
+enum class Mode { group, strict, published };
+const char* ModeName(Mode mode) {
+  return mode == Mode::group ? "group" : mode == Mode::strict ? "strict" : "publish";
+}
+
 /// `callers` threads append as fast as they may; one that is refused because the queue is full
 /// waits a little.
-void Appends(bool strict, int callers, double seconds, const std::string& entry) {
-  const std::string name = std::string(strict ? "strict" : "group") + std::to_string(callers);
-  auto ledger = Ledger::Open(BenchOptions(name));
+void Appends(Mode mode, int callers, double seconds, const std::string& entry) {
+  const bool strict = mode != Mode::group;
+  const std::string name = std::string(ModeName(mode)) + std::to_string(callers);
+  Options options = BenchOptions(name);
+  if (mode == Mode::published) options.durability = Durability::strict;
+  auto ledger = Ledger::Open(std::move(options));
   if (!ledger) {
     std::fprintf(stderr, "%s\n", ledger.error().detail.c_str());
     std::exit(1);
@@ -124,7 +134,7 @@ void Appends(bool strict, int callers, double seconds, const std::string& entry)
   for (auto& t : threads) t.join();
   const double elapsed = Micros(Clock::now() - begun) / 1e6;
   const Stats stats = (*ledger)->stats();
-  Report(strict ? "strict" : "group", callers, latencies, elapsed, refused, stats);
+  Report(ModeName(mode), callers, latencies, elapsed, refused, stats);
   if (auto closed = (*ledger)->Close(); !closed)
     std::printf("close: %s\n", closed.error().detail.c_str());
   ledger->reset();
@@ -211,8 +221,8 @@ int main(int argc, char** argv) {
   Encoding();
   Paced(false, 1000, seconds, entry);
   Paced(true, 1000, seconds, entry);
-  for (const bool strict : {false, true}) {
-    for (const int callers : {1, 8, 64}) Appends(strict, callers, seconds, entry);
+  for (const Mode mode : {Mode::group, Mode::strict, Mode::published}) {
+    for (const int callers : {1, 8, 64}) Appends(mode, callers, seconds, entry);
   }
   std::error_code ignored;
   fs::remove_all(g_root, ignored);

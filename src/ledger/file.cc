@@ -74,7 +74,7 @@ Result<> WriteFile(const std::filesystem::path& path, std::string_view bytes) {
   return WriteAll(fd.get(), bytes, path);
 }
 
-Result<> ReplaceFile(const std::filesystem::path& path, std::string_view bytes) {
+Result<> ReplaceFile(const std::filesystem::path& path, std::string_view bytes, bool sync) {
   std::filesystem::path temporary = path;
   temporary += ".tmp";
   {
@@ -82,7 +82,7 @@ Result<> ReplaceFile(const std::filesystem::path& path, std::string_view bytes) 
         ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (fd.get() < 0) return std::unexpected(SystemError("create", temporary));
     SALLYPORT_CHECK(WriteAll(fd.get(), bytes, temporary));
-    if (::fdatasync(fd.get()) != 0) return std::unexpected(SystemError("sync", temporary));
+    if (sync && ::fdatasync(fd.get()) != 0) return std::unexpected(SystemError("sync", temporary));
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0)
     return std::unexpected(SystemError("rename", path));

@@ -16,9 +16,9 @@ Result<std::string> ReadFile(const std::filesystem::path& path, size_t limit = s
 /// nothing refers to yet.
 Result<> WriteFile(const std::filesystem::path& path, std::string_view bytes);
 
-/// Temporary name, fdatasync, rename: readers see the old or the new content, also after a power
-/// cut once the directory is synced.
-Result<> ReplaceFile(const std::filesystem::path& path, std::string_view bytes);
+/// Temporary name, then rename: readers see the old or the new content. With `sync` also after a
+/// power cut, once the directory is synced; without it, a power cut may leave an empty file.
+Result<> ReplaceFile(const std::filesystem::path& path, std::string_view bytes, bool sync = true);
 
 Result<> MakeDirectories(const std::filesystem::path& path);
 Result<> SyncPath(const std::filesystem::path& path);  // fsync of a file or directory

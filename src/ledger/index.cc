@@ -146,7 +146,8 @@ class Inserter {
       entry_.BindNull();
     }
     entry_.Bind(connection).Bind(resource).Bind(root["x"].string()).Bind(root["d"].string());
-    SALLYPORT_CHECK(entry_.Bind(root["why"].string()).Run());
+    // What an answer was withheld for is a reason like that of a refusal.
+    SALLYPORT_CHECK(entry_.Bind((root["why"] ? root["why"] : root["code"]).string()).Run());
     const json::Value who = root["who"];
     if (!who) return {};
     session_.Bind(int64_t(index)).Bind(root["sid"].string()).Bind(who["sub"].string());

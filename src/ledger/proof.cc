@@ -61,20 +61,23 @@ Result<ProofFile> ParseProof(std::string_view text) {
 }
 
 Result<std::string> Prove(const std::filesystem::path& data_dir, uint64_t index) {
-  SALLYPORT_TRY(const LogReader reader, LogReader::Open(data_dir));
-  const uint64_t size = reader.checkpoint().size;
-  if (index >= size) {
-    return Fail(Errc::not_found,
-                index < reader.size()
-                    ? "entry " + std::to_string(index) + " is not yet covered by a checkpoint"
-                    : "there is no entry " + std::to_string(index) + ": the log has " +
-                          std::to_string(reader.size()));
-  }
   const LogDirectory files(data_dir / "log");
+  Result<std::string> note = files.Read("checkpoint");
+  if (!note && note.error().code == Errc::not_found) {
+    return Fail(Errc::not_found, data_dir.string() + " holds no log (there is no log/checkpoint)");
+  }
+  if (!note) return note;
+  SALLYPORT_TRY(const Checkpoint checkpoint, PeekCheckpoint(*note));
+  const uint64_t size = checkpoint.size;
+  if (index >= size) {
+    return Fail(Errc::not_found, "entry " + std::to_string(index) +
+                                     " is not covered by the published checkpoint of " +
+                                     std::to_string(size) + " entries");
+  }
   ProofFile proof;
   proof.index = index;
   SALLYPORT_TRY(proof.hashes, InclusionProof(index, size, TileSubtrees(files, size)));
-  proof.note = reader.note();
+  proof.note = *std::move(note);
   return FormatProof(proof);
 }
 

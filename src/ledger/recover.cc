@@ -45,11 +45,15 @@ Result<> LoadEdge(const std::filesystem::path& log_dir, uint64_t base, Recovered
   return {};
 }
 
+/// The published checkpoint; nullopt if there is none. A power cut may have emptied the file: then
+/// the newest signed checkpoint of the write-ahead log stands in for it.
 Result<std::optional<Checkpoint>> ReadPublished(const std::filesystem::path& log_dir,
+                                                const WalContents& wal,
                                                 const NoteVerifier& verifier) {
-  const Result<std::string> note = ReadFile(log_dir / "checkpoint");
+  Result<std::string> note = ReadFile(log_dir / "checkpoint");
   if (!note && note.error().code == Errc::not_found) return std::nullopt;
   if (!note) return Refuse(note.error().detail);
+  if (note->empty() && wal.earlier_boot && !wal.notes.empty()) *note = wal.notes.back().second;
   Result<Checkpoint> checkpoint = verifier.OpenCheckpoint(*note);
   if (!checkpoint) {
     return Refuse((log_dir / "checkpoint").string() +
@@ -114,8 +118,8 @@ Result<> Replay(const WalContents& wal, const Checkpoint& published, const NoteV
 Result<Recovered> Recover(const std::filesystem::path& data_dir, const NoteVerifier& verifier) {
   const std::filesystem::path log_dir = data_dir / "log", wal_dir = data_dir / "wal";
   Recovered out;
-  SALLYPORT_TRY(const std::optional<Checkpoint> published, ReadPublished(log_dir, verifier));
   SALLYPORT_TRY(const WalContents wal, ReadWal(wal_dir, false));
+  SALLYPORT_TRY(const std::optional<Checkpoint> published, ReadPublished(log_dir, wal, verifier));
   SALLYPORT_TRY(out.segments, ListSegments(wal_dir));
   if (!out.segments.empty()) out.next_segment = SegmentNumber(out.segments.back()) + 1;
   if (!published) {

@@ -16,8 +16,15 @@ void CopyText(ObjectWriter& out, std::string_view name, const Value& value) {
   if (const auto text = value.string()) out.Text(name, *text);
 }
 
+/// A value as it stands in the entry. Line ends in JSON stand between its tokens only: an entry
+/// stays one line, also one that we did not write.
 void CopyRaw(ObjectWriter& out, std::string_view name, const Value& value) {
-  if (value) out.Key(name) += value.raw();
+  if (!value) return;
+  std::string& to = out.Key(name);
+  const size_t from = to.size();
+  to += value.raw();
+  std::replace_if(
+      to.begin() + long(from), to.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
 }
 
 void Who(ObjectWriter& out, const Value& who) {
@@ -93,12 +100,7 @@ void Payload(ObjectWriter& out, std::string_view name, const Value& payload) {
   ObjectWriter object(out.Key(name));
   CopyRaw(object, "bytes", payload["b"]);
   object.Flag("complete", !payload["cut"]);
-  if (const Value value = payload["json"]) {
-    std::string text(value.raw());
-    // Line ends in JSON stand between its tokens only: one entry stays one line.
-    std::replace_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
-    object.Key("json") += text;
-  }
+  CopyRaw(object, "json", payload["json"]);
   CopyRaw(object, "text", payload["text"]);
   object.Close();
 }

@@ -80,10 +80,13 @@ Result<> TileWriter::Publish(std::string_view note) {
     SALLYPORT_CHECK(WritePartial({true, 0, bundle_number_, bundle_entries_}, bundle_));
     bundle_changed_ = false;
   }
-  SALLYPORT_CHECK(ReplaceFile(log_dir_ / "checkpoint", note));
+  // Not synced: a journal commit for each would be most of what a commit costs. After a power cut
+  // the signed checkpoints in the write-ahead log stand in for it.
+  SALLYPORT_CHECK(ReplaceFile(log_dir_ / "checkpoint", note, false));
   for (const auto& directory : superseded_) {
     std::error_code ignored;  // a left-over partial tile is harmless
     std::filesystem::remove_all(directory, ignored);
+    known_directories_.erase(directory);
   }
   superseded_.clear();
   return {};
@@ -129,7 +132,8 @@ Result<> TileWriter::SyncAll(bool partials) {
   for (const auto& path : unsynced_directories_) {
     if (std::filesystem::exists(path)) SALLYPORT_CHECK(SyncPath(path));
   }
-  SALLYPORT_CHECK(SyncPath(log_dir_));  // the checkpoint's bytes were synced before its rename
+  SALLYPORT_CHECK(SyncPath(log_dir_ / "checkpoint"));
+  SALLYPORT_CHECK(SyncPath(log_dir_));
   unsynced_.clear();
   unsynced_directories_.clear();
   full_synced_ = bundle_number_ * kTileWidth;
@@ -172,13 +176,12 @@ Result<> TileWriter::WritePartial(const TileName& name, std::string_view bytes) 
 
 Result<> TileWriter::EnsureDirectory(const std::filesystem::path& file) {
   const std::filesystem::path directory = file.parent_path();
-  if (directory == last_directory_) return {};
+  if (!known_directories_.insert(directory).second) return {};
   SALLYPORT_CHECK(MakeDirectories(directory));
   for (std::filesystem::path p = directory; p != log_dir_ && p.has_parent_path();
        p = p.parent_path()) {
     unsynced_directories_.insert(p.parent_path());
   }
-  last_directory_ = directory;
   return {};
 }
 

@@ -67,7 +67,7 @@ class TileWriter {
   bool bundle_changed_ = false;
   bool keep_equal_ = false;
   uint64_t full_synced_;
-  std::filesystem::path last_directory_;
+  std::set<std::filesystem::path> known_directories_;
   std::vector<std::filesystem::path> unsynced_;
   std::set<std::filesystem::path> unsynced_directories_;
   std::vector<std::filesystem::path> superseded_;  // directories of partial tiles that are full now

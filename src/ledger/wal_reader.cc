@@ -37,6 +37,7 @@ class SegmentScan {
         if (!frame.payload.starts_with(kSegmentMagic))
           return Refuse(path_ + " has an unknown format version");
         boot_ = frame.payload.substr(kSegmentMagic.size());
+        wal_.earlier_boot = boot_ != BootId();
         return {};
       case FrameType::checkpoint:
         wal_.notes.emplace_back(frame.index, frame.payload);

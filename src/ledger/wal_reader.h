@@ -17,6 +17,7 @@ struct WalContents {
   uint64_t first = 0;                                        // index of leaves[0]
   std::vector<std::string_view> leaves;                      // without gaps
   std::vector<std::pair<uint64_t, std::string_view>> notes;  // signed checkpoints by tree size
+  bool earlier_boot = false;  // the newest file was begun before the machine's last restart
   uint64_t dropped_bytes = 0;
   uint64_t dropped_frames = 0;
 };
