@@ -130,10 +130,10 @@ boost::asio::awaitable<void> StdioChannel::Read(std::shared_ptr<StdioChannel> se
   while (true) {
     auto line = co_await self->process_->ReadLine();
     if (!line) {
+      // Nothing more is read: behind a line that is too long every line would be. A process that
+      // goes on writing is stopped by End.
       self->End(line.error());
-      // Whatever was wrong with the line: read on to the end, so that the process can end.
-      if (line.error().code != Errc::upstream_too_large) break;
-      continue;
+      break;
     }
     if (!*line) break;
     if (self->end_) continue;
