@@ -18,6 +18,18 @@ bool MayPass(const Call& call, std::string_view method) {
          method == "notifications/elicitation/complete";
 }
 
+/// Progress goes to the request that waits now: one that brought an answer back (`input_required`)
+/// has its own token. False if it asked for none.
+bool ForPresentRequest(const Call& call, std::string& params) {
+  const std::string_view wanted = call.message.params["_meta"]["progressToken"].raw();
+  if (wanted.empty()) return false;
+  const std::string_view given = FindMember(params, "progressToken");
+  if (given == wanted) return true;
+  if (given.empty()) return false;
+  params.replace(static_cast<size_t>(given.data() - params.data()), given.size(), wanted);
+  return true;
+}
+
 UpstreamAnswer NotSupported() {
   return {true, ErrorText(kMethodNotFound, "The client does not support this")};
 }
@@ -40,8 +52,10 @@ Task<> CallEvents::OnNotification(std::string message) {
       co_return Result<>{};
     }
   }
-  Result<MaskedMessage> masked =
-      MaskParams(call_.rules, read->body.empty() ? "{}" : std::string(read->body));
+  std::string params = read->body.empty() ? "{}" : std::string(read->body);
+  if (read->method == "notifications/progress" && !ForPresentRequest(call_, params))
+    co_return Result<>{};
+  Result<MaskedMessage> masked = MaskParams(call_.rules, std::move(params));
   if (!masked) {  // it cannot be shown; the call itself goes on
     co_return call_.front.options.gate.Note(permit_, "notification withheld", {}, {});
   }

@@ -1,5 +1,6 @@
 #include "mcp/call.h"
 #include "mcp/json_edit.h"
+#include "mcp/member_scan.h"
 #include "mcp/request_binding.h"
 
 namespace sallyport::mcp {
@@ -32,6 +33,20 @@ Result<> CheckQuestions(const Call& call, json::Value requests) {
   return {};
 }
 
+/// What only the newest revision knows is cut out for a client of the session eras.
+std::string WithoutModernMembers(std::string result) {
+  if (result.find("resultType") == std::string::npos) return result;
+  std::string out = "{";
+  MemberScan scan(result);
+  while (scan.Next()) {
+    const std::string_view key = scan.key();
+    if (key == "resultType" || key == "ttlMs" || key == "cacheScope") continue;
+    if (out.size() > 1) out += ',';
+    out.append(std::string_view(result).substr(scan.begin(), scan.end() - scan.begin()));
+  }
+  return scan.ok() ? out + '}' : std::move(result);
+}
+
 /// Seals the task id at `object`, so that only this principal can use it here.
 void SealTask(Call& call, json::Value object, JsonEdit& edit) {
   const auto id = object["taskId"].string();
@@ -46,7 +61,7 @@ void SealTask(Call& call, json::Value object, JsonEdit& edit) {
 }  // namespace
 
 Result<std::string> SealUnfinished(Call& call, std::string result) {
-  if (!call.modern()) return result;
+  if (!call.modern()) return WithoutModernMembers(std::move(result));
   const bool task_method = call.message.method.starts_with("tasks/");
   if (!task_method && result.find("resultType") == std::string::npos) {
     return Fail(Errc::upstream_protocol, "a result without its type");
