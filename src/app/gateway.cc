@@ -210,7 +210,8 @@ Result<> Gateway::Impl::RecordStart() {
   evidence.policy_version = gate->rules()->version();
   evidence.detail = "sallyport " SALLYPORT_VERSION ", durability " +
                     std::string(root.evidence.strict ? "strict" : "group");
-  return gate->Record(std::move(evidence));
+  SALLYPORT_CHECK(gate->Record(std::move(evidence)));
+  return gate->Replace(gate->rules());  // records which configuration is in force
 }
 
 std::vector<ReadyCheck> Gateway::Impl::Checks() const {
