@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "json/document.h"
+#include "policy/glob.h"
 
 namespace sallyport::policy {
 namespace {
@@ -189,6 +190,60 @@ TEST_F(RulesTest, DenyRuleTakesAnotherTypeAsMatching) {
   EXPECT_EQ(Call(Bot(), "upgrade", R"({"customer":{"tier":["gold"]}})").effect, Verdict::deny);
   EXPECT_EQ(Call(Bot(), "upgrade", R"({"customer":"gold"})").effect, Verdict::deny);
   EXPECT_EQ(Call(Bot(), "upgrade", R"({"customer":{}})").effect, Verdict::allow);
+}
+
+TEST_F(RulesTest, AllowRuleTakesAnotherTypeAsNotMatching) {
+  RuleSetSpec spec;
+  auto small = Allow("small", {"any"}, {"refund"});
+  small.args = {{.path = "amount", .test = ArgMatcher::Test::lte, .values = {"100"}}};
+  spec.rules = {small};
+  Use(spec);
+  EXPECT_EQ(Call(Bot(), "refund", R"({"amount":40})").effect, Verdict::allow);
+  for (std::string args : {R"({"amount":"40"})", R"({"amount":null})", R"({"amount":[40]})",
+                           R"({"amount":true})", "{}"}) {
+    auto d = Call(Bot(), "refund", args);
+    EXPECT_EQ(d.effect, Verdict::deny) << args;
+    EXPECT_EQ(d.reason, Errc::policy_default_deny);
+  }
+}
+
+TEST_F(RulesTest, IndexFindsWhatEveryPatternMeans) {
+  const std::vector<std::string> patterns{"export_all",
+                                          "export_*",
+                                          "*_all",
+                                          "*all*",
+                                          "e?port_all",
+                                          "?xport_all",
+                                          "*",
+                                          "a_very_long_prefix_*",
+                                          "*_a_very_long_suffix",
+                                          "ab*",
+                                          "a*",
+                                          "*b",
+                                          "x*y",
+                                          "*x?"};
+  const std::vector<std::string> names{"export_all",
+                                       "export_",
+                                       "all",
+                                       "a_very_long_prefix_1",
+                                       "1_a_very_long_suffix",
+                                       "ab",
+                                       "a",
+                                       "b",
+                                       "xy",
+                                       "xz",
+                                       "",
+                                       "x"};
+  for (const auto& pattern : patterns) {
+    RuleSetSpec spec;
+    spec.rules = {Allow("r", {"any"}, {"nothing", pattern})};
+    Use(spec);
+    auto glob = Glob::Make(pattern).value();
+    for (const auto& name : names) {
+      EXPECT_EQ(Call(Bot(), name).effect == Verdict::allow, glob.Matches(name))
+          << pattern << " " << name;
+    }
+  }
 }
 
 TEST_F(RulesTest, IncompleteGroupsAreNeverReadAsNone) {

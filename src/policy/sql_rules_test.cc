@@ -217,6 +217,20 @@ TEST(SqlRules, ToolCallsWithSql) {
   EXPECT_EQ(call({writer, no_delete}, {Delete("orders", false)}).reason, Errc::rule_deny);
 }
 
+TEST(SqlRules, ApprovalWithoutSqlPartCoversAnyStatement) {
+  auto tool = Rule("ask", Verdict::approve);
+  tool.approval = "lead";
+  tool.tools = {"execute_sql"};
+  auto d = Decide({tool}, {Delete("orders", false)}, Verb::tool_call, "execute_sql");
+  EXPECT_EQ(d.effect, Verdict::approve);
+  // One that speaks of SQL alone holds back, but is no permission to use the tool.
+  auto sql_only = tool;
+  sql_only.tools.reset();
+  sql_only.sql = SqlScope{.statements = {"*"}};
+  EXPECT_EQ(Decide({sql_only}, {Select({"orders"})}, Verb::tool_call, "execute_sql").effect,
+            Verdict::deny);
+}
+
 TEST(SqlRules, SqlThatNobodyReadIsNotCovered) {
   auto writer = Rule("writer", Verdict::allow);
   writer.tools = {"execute_sql"};
