@@ -41,6 +41,7 @@ class Conduct {
       WireAnswer told = Explain(call_, answer.error(), decision_id,
                                 tool_ != nullptr && tool_->definition.has_output_schema);
       told.code = ReasonCode(answer.error().code);
+      reason_ = answer.error().code;
       if (!spent_) SALLYPORT_CO_CHECK(co_await Settle(told, {}));
       co_return told;
     }
@@ -102,6 +103,7 @@ class Conduct {
     if (tool_ == nullptr && table->unknown) co_return std::nullopt;
     if (tool_ == nullptr || !tool_->definition.header_fault.empty()) {
       WireAnswer unknown = UnknownName(call_.wire());
+      reason_ = Errc::tool_unknown;
       SALLYPORT_CO_CHECK(co_await Settle(unknown, {}));
       co_return unknown;
     }
@@ -158,6 +160,7 @@ class Conduct {
     gate::Settlement settlement;
     settlement.ok = wire.code.empty();
     settlement.code = wire.code;
+    settlement.reason = reason_;
     if (masked.json.empty()) masked.json = wire.json;
     SALLYPORT_CO_TRY(settlement.result, RecordOf(call_.rules, masked));
     settlement.masked = std::move(masked.counts);
@@ -168,7 +171,8 @@ class Conduct {
   Call& call_;
   gate::Permit permit_;
   CallEvents events_;
-  bool spent_ = false;  // the permit was given back, with success or not
+  std::optional<Errc> reason_;  // why the gateway gives its own answer
+  bool spent_ = false;          // the permit was given back, with success or not
   ToolTablePtr table_;
   const Tool* tool_ = nullptr;
 };

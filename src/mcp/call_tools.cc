@@ -109,6 +109,7 @@ std::string VisibleTools(Call& call, const ToolTable& table) {
   out += ']';
   for (json::Value v = frame->root().first(); v; v = v.next()) {
     if (v.key() == "cacheScope") continue;
+    if (!call.modern() && (v.key() == "ttlMs" || v.key() == "resultType")) continue;
     out.append(",").append(v.raw_key()).append(":").append(v.raw());
   }
   if (call.modern()) {

@@ -25,4 +25,27 @@ std::vector<CallerPtr> CallerTable::TakeIdle(std::chrono::steady_clock::time_poi
   return idle;
 }
 
+std::shared_ptr<const op::Session> CallerSessions::Find(const CallerTable::Key& key) {
+  const std::lock_guard lock(mutex_);
+  const auto it = sessions_.find(key);
+  return it == sessions_.end() ? nullptr : it->second.lock();
+}
+
+std::shared_ptr<const op::Session> CallerSessions::Share(CallerTable::Key key,
+                                                         std::shared_ptr<const op::Session> opened,
+                                                         identity::VerifiedPtr token, gate::Gate& gate) {
+  // While the session lives its token does, so that the key's address means this token and no later one.
+  const op::Session* raw = opened.get();
+  const std::shared_ptr<const op::Session> shared(
+      raw, [opened = std::move(opened), token = std::move(token), &gate](const op::Session* session) {
+        gate.Close(*session);
+      });
+  const std::lock_guard lock(mutex_);
+  std::erase_if(sessions_, [](const auto& entry) { return entry.second.expired(); });
+  auto& place = sessions_[std::move(key)];
+  if (auto earlier = place.lock()) return earlier;
+  place = shared;
+  return shared;
+}
+
 }  // namespace sallyport::mcp

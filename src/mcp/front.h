@@ -39,6 +39,14 @@ struct ShardState {
   CallerTable callers;
   SessionTable sessions;
   ParkedTable parked;
+
+  // Readings for others, taken about once a second.
+  std::atomic<size_t> session_count{0}, caller_count{0}, parked_count{0};
+  void Count() {
+    session_count.store(sessions.size());
+    caller_count.store(callers.size());
+    parked_count.store(parked.size());
+  }
 };
 
 /// What all requests share. Outlives them.
@@ -64,6 +72,7 @@ struct Front {
   std::map<std::string, FrontendConnection*, std::less<>> factories;
   std::unique_ptr<SealedState> sealed;
   LoadTable loads;
+  CallerSessions caller_sessions;
   std::vector<std::unique_ptr<ShardState>> shards;
   std::atomic<bool> draining{false};
 };

@@ -33,12 +33,12 @@ void CloseIdle(Front& front, ShardState& shard) {
   const auto now = front.options.clock.SteadyNow();
   for (const CallerPtr& caller : shard.callers.TakeIdle(now - kCallerIdle)) {
     for (auto& [face, peer] : caller->peers) peer->Close();
-    front.options.gate.Close(*caller->session);
   }
   for (const LegacySessionPtr& session :
        shard.sessions.TakeIdle(now - front.settings()->limits.session_idle)) {
     session->Close(front.options.gate);
   }
+  shard.Count();
 }
 
 void CloseShard(Front& front, ShardState& shard) {
@@ -48,7 +48,6 @@ void CloseShard(Front& front, ShardState& shard) {
   for (const CallerPtr& caller :
        shard.callers.TakeIdle(std::chrono::steady_clock::time_point::max())) {
     for (auto& [face, peer] : caller->peers) peer->Close();
-    front.options.gate.Close(*caller->session);
   }
 }
 
@@ -153,9 +152,9 @@ void Frontend::Tick() {
 FrontendStats Frontend::stats() const {
   FrontendStats stats;
   for (const auto& shard : impl_->front.shards) {
-    stats.sessions += shard->sessions.size();
-    stats.callers += shard->callers.size();
-    stats.parked += shard->parked.size();
+    stats.sessions += shard->session_count.load();
+    stats.callers += shard->caller_count.load();
+    stats.parked += shard->parked_count.load();
   }
   return stats;
 }

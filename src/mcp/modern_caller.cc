@@ -4,13 +4,10 @@
 
 namespace sallyport::mcp {
 
-Task<CallerPtr> ModernCaller(Visit& visit, const ClientMessage& message) {
-  CallerTable::Key key{visit.token.get(), visit.connection.name, visit.request().address};
-  const auto now = visit.front.options.clock.SteadyNow();
-  if (CallerPtr known = visit.shard.callers.Find(key)) {
-    known->used = now;
-    co_return known;
-  }
+namespace {
+
+/// Records who came and from where.
+Task<std::shared_ptr<const op::Session>> OpenSession(Visit& visit, const ClientMessage& message) {
   auto session = std::make_unique<op::Session>();
   session->who = visit.token->principal;
   session->from.address = visit.request().address;
@@ -21,15 +18,30 @@ Task<CallerPtr> ModernCaller(Visit& visit, const ClientMessage& message) {
   session->connection = visit.connection.name;
   session->front_end = "mcp";
   session->protocol = RevisionName(Revision::r2026_07_28);
-  SALLYPORT_CO_TRY(auto opened, co_await visit.front.options.gate.Open(std::move(session)));
+  co_return co_await visit.front.options.gate.Open(std::move(session));
+}
+
+}  // namespace
+
+Task<CallerPtr> ModernCaller(Visit& visit, const ClientMessage& message) {
+  CallerTable::Key key{visit.token.get(), visit.connection.name, visit.request().address};
+  const auto now = visit.front.options.clock.SteadyNow();
+  if (CallerPtr known = visit.shard.callers.Find(key)) {
+    known->used = now;
+    co_return known;
+  }
+  CallerSessions& sessions = visit.front.caller_sessions;
+  std::shared_ptr<const op::Session> shared = sessions.Find(key);
+  if (!shared) {
+    SALLYPORT_CO_TRY(auto opened, co_await OpenSession(visit, message));
+    shared = sessions.Share(key, std::move(opened), visit.token, visit.front.options.gate);
+  }
   auto caller = std::make_shared<Caller>();
   caller->token = visit.token;
-  caller->session = opened;
-  caller->load = visit.front.loads.Of(opened->who);
+  caller->session = std::move(shared);
+  caller->load = visit.front.loads.Of(caller->session->who);
   caller->used = now;
-  CallerPtr kept = visit.shard.callers.Insert(std::move(key), caller);
-  if (kept != caller) visit.front.options.gate.Close(*opened);
-  co_return kept;
+  co_return visit.shard.callers.Insert(std::move(key), std::move(caller));
 }
 
 }  // namespace sallyport::mcp

@@ -61,7 +61,10 @@ Task<> HttpSession::Listen(std::string filter, UpstreamEvents& events) {
           end.error().code != Errc::upstream_timeout) {
         co_return end;
       }
-      if (!end && end.error().code == Errc::upstream_timeout) failures = 0;
+      if (!end && end.error().code == Errc::upstream_timeout) {
+        failures = 0;  // nothing happened, which is no fault: listen on at once
+        continue;
+      }
       pause = (*reply)->retry() ? std::chrono::milliseconds(*(*reply)->retry()) : kFirstPause;
     } else if (reply.error().code == Errc::cancelled) {
       co_return std::unexpected(reply.error());

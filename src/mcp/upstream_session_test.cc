@@ -392,6 +392,54 @@ TEST_F(SessionTest, ListenResumesAnswersPingsAndEndsOnClose) {
   EXPECT_EQ(server_.answers.size(), 2u);
 }
 
+TEST_F(SessionTest, SilenceOfTheStreamIsNoFailure) {
+  int gets = 0;
+  const auto peer = Open(Revision::r2025_11_25);
+  server_.on_get = [&](const FakeRequest&) -> FakeResponse {
+    FakeResponse f = Events({": still here\n\n"});
+    f.then = Errc::upstream_timeout;
+    if (++gets == 20) {
+      net::Post(io_.get_executor(), [&] { peer->Close(); });
+      f.hang = true;
+    }
+    return f;
+  };
+  const auto end = Await(io_, peer->Listen(StandInPermit(), "", events_));
+  EXPECT_EQ(end.error().code, Errc::upstream_closed);
+  EXPECT_EQ(gets, 20);
+}
+
+// A shard that stops destroys what waits: nothing of it may touch what is gone.
+TEST(UpstreamShutdown, LoopEndsInTheMiddleOfACall) {
+  for (const bool upstream_first : {false, true}) {
+    for (const Revision revision : {Revision::r2026_07_28, Revision::r2025_11_25}) {
+      auto io = std::make_unique<boost::asio::io_context>(1);
+      SessionServer server;
+      server.on_call = [](const FakeRequest&) {
+        FakeResponse f = Events({Data(R"({"jsonrpc":"2.0","method":"n"})")});
+        f.hang = true;
+        return f;
+      };
+      FakeHttpClient client(server.Function());
+      FakeEvents events;
+      HttpUpstreamOptions options;
+      options.executor = io->get_executor();
+      options.client = &client;
+      auto upstream = MakeHttpUpstream(std::move(options));
+      ClientFace face;
+      face.revision = revision;
+      auto peer = upstream->Open(std::move(face));
+      boost::asio::co_spawn(
+          *io, peer->Call(StandInPermit(), {"tools/call", R"({"name":"t"})", {}, "t"}, events),
+          boost::asio::detached);
+      io->run_for(milliseconds(20));
+      EXPECT_EQ(events.notifications.size(), 1u);
+      if (upstream_first) peer.reset(), upstream.reset();
+      io.reset();
+    }
+  }
+}
+
 TEST_F(SessionTest, ListenWithoutAStreamWaitsForTheEnd) {
   const auto peer = Open(Revision::r2025_11_25);
   net::Spawn(io_.get_executor(), [](UpstreamPeer& p) -> boost::asio::awaitable<void> {

@@ -476,5 +476,36 @@ TEST_F(StdioTest, ListenOfAModernPeerIsToldApartBySubscription) {
   EXPECT_EQ(events_.notifications.size(), 2u);
 }
 
+// A shard that stops destroys what waits: nothing of it may touch what is gone.
+TEST(StdioShutdown, LoopEndsInTheMiddleOfACall) {
+  for (const bool upstream_first : {false, true}) {
+    auto io = std::make_unique<boost::asio::io_context>(1);
+    Program program;
+    program.io = io.get();
+    program.on_line = [](int, const std::string& line) {
+      if (MethodOf(line) != "initialize") return std::optional(Strings{});
+      return std::optional(Strings{ResultOf(line, kInitialized)});
+    };
+    StdioUpstreamOptions options;
+    options.executor = io->get_executor();
+    options.start = [&](const net::Process::Options& o) -> Result<std::unique_ptr<net::Process>> {
+      program.options = o;
+      return std::make_unique<FakeProcess>(program);
+    };
+    auto upstream = MakeStdioUpstream(std::move(options));
+    auto peer = upstream->Open({});
+    FakeEvents events;
+    boost::asio::co_spawn(
+        *io, peer->Call(StandInPermit(), {"tools/call", R"({"name":"t"})", {}, "t"}, events),
+        boost::asio::detached);
+    io->run_for(milliseconds(20));
+    EXPECT_EQ(program.read.size(), 3u);
+    if (upstream_first) peer.reset(), upstream.reset();
+    io.reset();
+    peer.reset(), upstream.reset();
+    EXPECT_EQ(program.alive, 0);
+  }
+}
+
 }  // namespace
 }  // namespace sallyport::mcp
