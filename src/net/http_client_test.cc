@@ -3,11 +3,11 @@
 #include <atomic>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <future>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <mutex>
 #include <thread>
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include "net/event.h"
 #include "net/raw_server_for_test.h"
 #include "net/shards.h"
@@ -250,13 +250,13 @@ TEST_F(HttpClientTest, ConnectionCloseIsHonoured) {
 
 TEST_F(HttpClientTest, FailuresHaveTheirCodes) {
   HttpClient::Options options;
-  options.limits.head_timeout = 150ms;
-  options.limits.read_timeout = 150ms;
+  options.limits.head_timeout = 1s;
+  options.limits.read_timeout = 1s;
   Start(
       [](int fd, int) {
         const std::string request = RawServer::ReadRequest(fd);
         const auto is = [&](const char* path) { return request.find(path) != request.npos; };
-        if (is("/silent")) RawServer::Closed(fd, 2000);
+        if (is("/silent")) RawServer::Closed(fd, 3000);
         if (is("/garbage")) RawServer::Send(fd, "SSH-2.0-OpenSSH_9.2\r\n\r\n");
         if (is("/smuggle"))
           RawServer::Send(fd,

@@ -47,7 +47,7 @@ Result<> CheckPortIsFree(asio::io_context& context, const tcp::endpoint& endpoin
   probe.open(endpoint.protocol(), error);
   if (!error) probe.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) probe.bind(endpoint, error);
-  if (error) return Fail(Errc::io_failed, address + ": " + error.message());
+  if (error) return Fail(Errc::io_failed, address + ": bind: " + error.message());
   return {};
 }
 

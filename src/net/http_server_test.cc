@@ -2,12 +2,12 @@
 
 #include <atomic>
 #include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include "net/event.h"
 #include "net/http_server_for_test.h"
 
@@ -306,7 +306,7 @@ TEST_F(HttpServerTest, AClientThatLeavesIsNoticedWhileTheHandlerRuns) {
   const auto start = std::chrono::steady_clock::now();
   a.Close(), b.Reset(), c.Close();
   EXPECT_TRUE(Eventually([&] { return gone_ >= 3; }));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, 100ms);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 500ms);  // at once, on an idle machine
   EXPECT_TRUE(Eventually([&] { return server_->connections() == 0; }));
 }
 
@@ -332,7 +332,7 @@ asio::awaitable<void> Flood(std::atomic<int>& failed, HttpExchange& exchange) {
 
 TEST_F(HttpServerTest, AClientThatDoesNotReadHurtsOnlyItself) {
   HttpLimits limits;
-  limits.write_timeout_ms = 300;
+  limits.write_timeout_ms = 1000;
   Serve(
       [](HttpServerTest& test, HttpExchange& exchange) -> asio::awaitable<void> {
         return Flood(test.failed_, exchange);
@@ -344,7 +344,7 @@ TEST_F(HttpServerTest, AClientThatDoesNotReadHurtsOnlyItself) {
   RawClient other(server_->port());
   for (int i = 0; i < 20; ++i) {
     other.Send(kGet);
-    EXPECT_TRUE(other.ReadResponse(200ms).ends_with("fine"));
+    EXPECT_TRUE(other.ReadResponse().ends_with("fine"));
   }
   EXPECT_TRUE(Eventually([&] { return failed_ == 1; }));
   EXPECT_TRUE(Eventually([&] { return server_->active() == 0; }));
@@ -352,7 +352,7 @@ TEST_F(HttpServerTest, AClientThatDoesNotReadHurtsOnlyItself) {
 
 asio::awaitable<void> Slow(std::atomic<int>& handled, HttpExchange& exchange) {
   handled++;
-  (void)co_await Sleep(200ms);
+  (void)co_await Sleep(700ms);
   Headers none;
   std::string body = "slow";
   (void)co_await exchange.Respond(200, std::move(none), std::move(body));
@@ -367,7 +367,7 @@ TEST_F(HttpServerTest, DrainLetsRunningExchangesFinish) {
   busy.Send(std::string(kGet) + std::string(kGet));
   EXPECT_TRUE(Eventually([&] { return handled_ == 2; }));
   server_->Drain();
-  EXPECT_EQ(idle.ReadAll(150ms), "");
+  EXPECT_EQ(idle.ReadAll(600ms), "");
   EXPECT_TRUE(idle.closed());
   const std::string all = busy.ReadAll();
   EXPECT_THAT(all, HasSubstr("Connection: close\r\n\r\nslow"));
@@ -426,6 +426,13 @@ TEST(HttpListenTest, SaysWhyItCannot) {
     EXPECT_EQ(server.error().code, Errc::config_invalid);
     EXPECT_THAT(server.error().detail, HasSubstr(address));
   }
+  options.address = "127.0.0.1:0";
+  const auto first = HttpServer::Listen(shards, options);
+  ASSERT_TRUE(first);
+  options.address = "127.0.0.1:" + std::to_string((*first)->port());
+  const auto second = HttpServer::Listen(shards, options);
+  ASSERT_FALSE(second) << "two servers share a port in silence";
+  EXPECT_THAT(second.error().detail, HasSubstr("bind: Address already in use"));
   options.address = "203.0.113.1:1";
   const auto server = HttpServer::Listen(shards, options);
   ASSERT_FALSE(server);

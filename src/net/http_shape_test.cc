@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
 #include "net/http_server_for_test.h"
 #include "obs/metrics.h"
 

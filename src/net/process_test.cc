@@ -1,15 +1,16 @@
 #include "net/process.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <fcntl.h>
 #include <future>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <mutex>
 #include <signal.h>
 #include <thread>
 #include <unistd.h>
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include "net/event.h"
 #include "net/shards.h"
 
@@ -153,6 +154,19 @@ TEST_F(ProcessTest, ErrorsAreLinesAndBounded) {
   EXPECT_THAT(lines, ElementsAre("one", "two", std::string(4096, '0'), "end"));
 }
 
+TEST_F(ProcessTest, AFloodOfErrorsIsHeldBack) {
+  std::atomic<size_t> bytes{0};
+  Process::Options options;
+  options.argv = {"/bin/sh", "-c", "exec yes complaint complaint complaint >&2"};
+  options.on_stderr = [&](std::string_view line) { bytes += line.size() + 1; };
+  ASSERT_TRUE(Start(options));
+  EXPECT_TRUE(Eventually([&] { return bytes > 200'000; }));  // it goes on
+  const size_t before = bytes;
+  std::this_thread::sleep_for(300ms);
+  EXPECT_LT(bytes - before, 600'000u);
+  OnShard([&] { process_.reset(); });
+}
+
 TEST_F(ProcessTest, ExactlyTheEnvironmentAndDirectoryGiven) {
   ::setenv("SALLYPORT_TEST_SECRET", "hunter2", 1);
   const int leaked = ::fcntl(2, F_DUPFD, 50);  // without close-on-exec
@@ -222,7 +236,7 @@ TEST_F(ProcessTest, TerminateFirstAsksThenKillsTheGroup) {
   const int grandchild = std::atoi((*child)->c_str());
   const int pid = process_->pid();
   EXPECT_TRUE(Exists(grandchild));
-  OnShard([&] { process_->Terminate(150ms); });
+  OnShard([&] { process_->Terminate(600ms); });
   EXPECT_EQ(Text(Read()), "asked");
   EXPECT_TRUE(Eventually([&] { return !Exists(pid) && !Exists(grandchild); }));
   EXPECT_EQ(Text(Read()), "<end>");

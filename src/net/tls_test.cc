@@ -1,11 +1,11 @@
 #include <atomic>
 #include <fstream>
 #include <future>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <openssl/ssl.h>
 #include <thread>
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include "net/event.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
