@@ -206,12 +206,12 @@ def test_listen_streams_are_bounded(narrow):
 
 
 def test_memory_after_many_calls_and_sessions(gateway):
-    for _ in range(300):
+    for _ in range(200):
         gateway.client("up").call("echo", {"message": "x"})
     before = rss_kib(gateway.process.pid)
-    for _ in range(1500):
+    for _ in range(600):
         gateway.client("up").call("echo", {"message": "x"})
-    for _ in range(100):
+    for _ in range(60):
         client = gateway.client("up", version="2025-11-25").start()
         client.close()
     assert rss_kib(gateway.process.pid) - before < 24 << 10
