@@ -1,144 +1,22 @@
 // Variations of the corpus classes: other numbers (computed check digits), other networks, other
 // words. A rule that was written for one record fails here.
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <functional>
 #include <gtest/gtest.h>
 #include <iostream>
 #include <map>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
 #include "mask/corpus_format.h"
 #include "mask/fold.h"
-#include "mask/iin_table.h"
 #include "mask/text_stream.h"
+#include "mask/variation_maker.h"
 
 namespace sallyport::mask {
 namespace {
-
-class Maker {
- public:
-  explicit Maker(uint32_t seed) : rng_(seed) {}
-
-  int Below(int n) { return int(rng_() % uint32_t(n)); }
-  std::string Digits(int n) {
-    std::string s;
-    for (int i = 0; i < n; i++) s += char('0' + Below(10));
-    return s;
-  }
-  template <class T, size_t N>
-  T Pick(const T (&a)[N]) {
-    return a[Below(N)];
-  }
-
-  /// A number with a right check digit.
-  std::string Complete(std::string prefix, int length) {
-    std::string s = prefix + Digits(length - 1 - int(prefix.size()));
-    for (char c = '0'; c <= '9'; c++) {
-      std::string t = s + c;
-      std::array<uint8_t, 24> d{};
-      for (size_t i = 0; i < t.size(); i++) d[i] = uint8_t(t[i] - '0');
-      if (LuhnOk(d.data(), length)) return t;
-    }
-    return s;
-  }
-  struct Issue {
-    const char* prefix;
-    int length;
-  };
-  std::string Common16() {  // what is on most cards
-    static const char* const kPrefixes[] = {"4",  "4",    "4",    "51",   "52",   "53",
-                                            "54", "55",   "2221", "2300", "2720", "6011",
-                                            "65", "3530", "6212", "2201"};
-    return Complete(Pick(kPrefixes), 16);
-  }
-  std::string Any() {
-    static const Issue kIssues[] = {
-        {"4", 16},      {"4", 19},      {"51", 16},     {"55", 16},     {"2223", 16},
-        {"2720", 16},   {"34", 15},     {"37", 15},     {"6011", 16},   {"6011", 19},
-        {"644", 16},    {"65", 16},     {"3528", 16},   {"3566", 16},   {"3589", 19},
-        {"300", 14},    {"36", 14},     {"38", 14},     {"622", 16},    {"6220", 17},
-        {"6222", 18},   {"6205", 19},   {"810", 16},    {"6759", 16},   {"6759", 19},
-        {"5019", 16},   {"2200", 16},   {"2204", 19},   {"607", 16},    {"508", 16},
-        {"9792", 16},   {"636297", 16}, {"606282", 16}, {"506099", 16}, {"506150", 19},
-        {"633110", 16}, {"6304", 16},   {"589562", 16}, {"4", 13},      {"6759", 12},
-        {"1354", 15}};
-    const Issue i = Pick(kIssues);
-    return Complete(i.prefix, i.length);
-  }
-  std::string Groups(const std::string& pan, std::initializer_list<int> sizes,
-                     const std::string& sep) {
-    std::string s;
-    size_t at = 0;
-    for (int n : sizes) {
-      if (!s.empty()) s += sep;
-      s += pan.substr(at, size_t(n));
-      at += size_t(n);
-    }
-    return s;
-  }
-  std::string Grouped(const std::string& pan, const std::string& sep) {
-    switch (pan.size()) {
-      case 15:
-        return Groups(pan, {4, 6, 5}, sep);
-      case 14:
-        return Groups(pan, {4, 6, 4}, sep);
-      case 19:
-        return Groups(pan, {4, 4, 4, 4, 3}, sep);
-      case 18:
-        return Groups(pan, {4, 4, 4, 4, 2}, sep);
-      case 17:
-        return Groups(pan, {4, 4, 4, 4, 1}, sep);
-      case 13:
-        return Groups(pan, {4, 4, 4, 1}, sep);
-      case 12:
-        return Groups(pan, {4, 4, 4}, sep);
-      default:
-        return Groups(pan, {4, 4, 4, 4}, sep);
-    }
-  }
-  std::string Each(const std::string& pan, const std::function<std::string(char)>& f) {
-    std::string s;
-    for (char c : pan) s += f(c);
-    return s;
-  }
-  std::string CardWords() {
-    static const char* const kWords[] = {"card ",  "Card: ",          "card number ",     "PAN ",
-                                         "pan=",   "credit card ",    "charged to card ", "cc: ",
-                                         "Visa ",  "debit card no. ", "Tarjeta: ",        "Karte ",
-                                         "carte ", "cardNumber="};
-    return Pick(kWords);
-  }
-  std::string Prose() {
-    static const char* const kWords[] = {"Paid with ", "see ",     "value ",   "",   "got ",
-                                         "then ",      "\xc2\xab", "result: ", "=> "};
-    return Pick(kWords);
-  }
-  std::string Tail() {
-    static const char* const kWords[] = {"",         " ok", " was declined", ".", " on file",
-                                         ", thanks", "\n",  " exp 11/29",    ";"};
-    return Pick(kWords);
-  }
-  std::mt19937& rng() { return rng_; }
-
- private:
-  std::mt19937 rng_;
-};
-
-std::string Utf8(char32_t cp) {
-  std::string s;
-  if (cp < 0x800) {
-    s += char(0xc0 | cp >> 6);
-  } else if (cp < 0x10000) {
-    s += char(0xe0 | cp >> 12), s += char(0x80 | (cp >> 6 & 63));
-  } else {
-    s += char(0xf0 | cp >> 18), s += char(0x80 | (cp >> 12 & 63)), s += char(0x80 | (cp >> 6 & 63));
-  }
-  return s + char(0x80 | (cp & 63));
-}
 
 struct Variation {
   std::string text, pan;
@@ -551,10 +429,6 @@ const std::vector<Class>& Classes() {
   return classes;
 }
 
-std::shared_ptr<const Masker> TestMasker() {
-  return *Masker::Make(DefaultDetectors(), Secret("0123456789abcdef"));
-}
-
 std::string DigitsOnly(std::string_view text) {
   std::vector<Symbol> symbols;
   Fold(text, 0, text.size(), symbols);
@@ -609,125 +483,6 @@ TEST(Variations, EveryClassIsFoundWithOtherNumbersAndWords) {
   EXPECT_GE(tiers["T1"].first, tiers["T1"].second * 0.995);
   EXPECT_GE(tiers["T2"].first, tiers["T2"].second * 0.99);
   EXPECT_GE(tiers["T3"].first, tiers["T3"].second * 0.85);
-}
-
-struct Noise {
-  const char* name;
-  int count;
-  double allowed;  // share that may be flagged
-  std::function<std::string(Maker&)> make;
-};
-
-TEST(Variations, NoiseIsLeftAlone) {
-  static const auto hex = [](Maker& m, int n) {
-    std::string s;
-    for (int i = 0; i < n; i++) s += "0123456789abcdef"[m.Below(16)];
-    return s;
-  };
-  static const auto uuid = [](Maker& m) {
-    std::string s = hex(m, 8) + "-" + hex(m, 4) + "-4" + hex(m, 3) + "-" + "89ab"[m.Below(4)] +
-                    hex(m, 3) + "-" + hex(m, 12);
-    return s;
-  };
-  const std::vector<Noise> kinds = {
-      {"uuid", 60000, 0, [](Maker& m) { return "request_id=" + uuid(m); }},
-      {"uuid json", 20000, 0, [](Maker& m) { return "{\"account_token\":\"" + uuid(m) + "\"}"; }},
-      {"uuid digits", 20000, 0,
-       [](Maker& m) {
-         return m.Complete("4", 16).insert(12, "-").insert(8, "-") + "-b66c-f2db26efb20c";
-       }},
-      {"epoch ms", 20000, 0, [](Maker& m) { return "{\"ts\":17" + m.Digits(11) + "}"; }},
-      {"epoch us", 20000, 0, [](Maker& m) { return "at 17" + m.Digits(14) + " done"; }},
-      {"epoch ns", 20000, 0, [](Maker& m) { return "{\"ts_ns\":17" + m.Digits(17) + "}"; }},
-      {"snowflake", 20000, 0, [](Maker& m) { return "{\"tweet_id\":1" + m.Digits(18) + "}"; }},
-      {"discord", 20000, 0,
-       [](Maker& m) {
-         return "{\"guild\":\"" + std::to_string(1 + m.Below(9)) + m.Digits(17) + "\"}";
-       }},
-      {"sha1", 20000, 0, [](Maker& m) { return "commit " + hex(m, 40); }},
-      {"sha256", 20000, 0, [](Maker& m) { return "sha256:" + hex(m, 64); }},
-      {"md5", 20000, 0, [](Maker& m) { return "etag " + hex(m, 32); }},
-      {"float", 20000, 0, [](Maker& m) { return "0." + m.Digits(16); }},
-      {"float pair", 20000, 0,
-       [](Maker& m) {
-         return m.Digits(2) + "." + m.Digits(8) + " -" + m.Digits(1) + "." + m.Digits(8);
-       }},
-      {"float json", 20000, 0,
-       [](Maker& m) {
-         return "{\"v\":[" + std::to_string(m.Below(99)) + "." + m.Digits(15) + ",4." +
-                m.Digits(16) + "]}";
-       }},
-      {"isbn", 5000, 0, [](Maker& m) { return "ISBN 978" + m.Digits(10); }},
-      {"ean", 5000, 0, [](Maker& m) { return "EAN 40" + m.Digits(11); }},
-      {"gtin", 5000, 0, [](Maker& m) { return "{\"gtin\":\"3" + m.Digits(13) + "\"}"; }},
-      {"imei", 5000, 0, [](Maker& m) { return "IMEI 35" + m.Digits(13); }},
-      {"imeisv", 5000, 0, [](Maker& m) { return "{\"imeisv\":\"35" + m.Digits(14) + "\"}"; }},
-      {"iccid", 5000, 0, [](Maker& m) { return "ICCID 89" + m.Digits(17); }},
-      {"sscc", 5000, 0, [](Maker& m) { return "(00)3" + m.Digits(17); }},
-      {"south african id", 5000, 0, [](Maker& m) { return "SA ID " + m.Digits(13); }},
-      {"aws", 5000, 0, [](Maker& m) { return "arn:aws:iam::" + m.Digits(12) + ":role/x"; }},
-      {"fedex", 5000, 0, [](Maker& m) { return "FedEx " + m.Digits(12); }},
-      {"usps", 5000, 0,
-       [](Maker& m) {
-         return "USPS 94" + m.Digits(2) + " " + m.Digits(4) + " " + m.Digits(4) + " " +
-                m.Digits(4) + " " + m.Digits(4) + " " + m.Digits(2);
-       }},
-      {"phones", 5000, 0,
-       [](Maker& m) { return "415-555-" + m.Digits(4) + " 415-555-" + m.Digits(4); }},
-      {"ip", 5000, 0,
-       [](Maker& m) {
-         return "2001:0db8:" + hex(m, 4) + ":" + m.Digits(4) + ":" + m.Digits(4) + ":" +
-                m.Digits(4) + ":" + m.Digits(4) + ":7334";
-       }},
-      {"dates", 5000, 0,
-       [](Maker& m) {
-         return "2025" + m.Digits(4) + "T" + m.Digits(6) + "Z 2025-01-" + m.Digits(2) +
-                " 10:" + m.Digits(2) + ":" + m.Digits(2);
-       }},
-      {"long run", 20000, 0.002, [](Maker& m) { return "n=" + m.Digits(20); }},
-      {"longer run", 5000, 0, [](Maker& m) { return "modulus " + m.Digits(60 + m.Below(60)); }},
-      {"base64", 5000, 0,
-       [](Maker& m) {
-         std::string b;
-         for (int i = 0; i < 60; i++) b += char(m.Below(256));
-         return "base64 " + Base64Encode(AsBytes(b));
-       }},
-      {"masked", 2000, 0,
-       [](Maker& m) {
-         return "card **** **** **** " + m.Digits(4) + " or " + "411111******" + m.Digits(4) +
-                " or 411111..." + m.Digits(4);
-       }},
-      {"records", 5000, 0,
-       [](Maker& m) {
-         return "{\"id\":" + m.Digits(9) + ",\"sku\":\"SKU-" + m.Digits(8) +
-                "\",\"qty\":" + m.Digits(2) + ",\"price\":" + m.Digits(3) +
-                ".25,\"created\":\"2025-03-04T00:00:00Z\"}";
-       }},
-      {"short ids", 5000, 0,
-       [](Maker& m) {
-         return "order " + m.Digits(8) + " ticket " + m.Digits(10) + " SSN 078-05-" + m.Digits(4);
-       }},
-      // The floor of chance: a number of sixteen digits and nothing that speaks against it.
-      {"random 16", 20000, 0.042, [](Maker& m) { return m.Digits(16); }},
-  };
-  const auto masker = TestMasker();
-  Maker maker(7);
-  for (const Noise& noise : kinds) {
-    int flagged = 0;
-    std::string example;
-    for (int k = 0; k < noise.count; k++) {
-      const std::string text = noise.make(maker);
-      const auto masked =
-          MaskRecord(*masker, text[0] == '{' ? TextFormat::json : TextFormat::text, text);
-      if (masked->findings.empty()) continue;
-      flagged++;
-      example = text + " -> " + masked->text;
-    }
-    EXPECT_LE(flagged, noise.count * noise.allowed) << noise.name << ": " << example;
-    if (flagged > 0)
-      std::cout << noise.name << ": " << flagged << "/" << noise.count << ", e.g. " << example
-                << "\n";
-  }
 }
 
 }  // namespace
