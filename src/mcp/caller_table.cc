@@ -33,13 +33,14 @@ std::shared_ptr<const op::Session> CallerSessions::Find(const CallerTable::Key& 
 
 std::shared_ptr<const op::Session> CallerSessions::Share(CallerTable::Key key,
                                                          std::shared_ptr<const op::Session> opened,
-                                                         identity::VerifiedPtr token, gate::Gate& gate) {
-  // While the session lives its token does, so that the key's address means this token and no later one.
+                                                         identity::VerifiedPtr token,
+                                                         gate::Gate& gate) {
+  // While the session lives its token does, so that the key's address means this token and no later
+  // one.
   const op::Session* raw = opened.get();
   const std::shared_ptr<const op::Session> shared(
-      raw, [opened = std::move(opened), token = std::move(token), &gate](const op::Session* session) {
-        gate.Close(*session);
-      });
+      raw, [opened = std::move(opened), token = std::move(token),
+            &gate](const op::Session* session) { gate.Close(*session); });
   const std::lock_guard lock(mutex_);
   std::erase_if(sessions_, [](const auto& entry) { return entry.second.expired(); });
   auto& place = sessions_[std::move(key)];

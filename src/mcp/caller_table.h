@@ -50,14 +50,15 @@ class CallerTable {
   std::map<Key, CallerPtr> callers_;
 };
 
-/// The sessions of modern callers, for all shards: a caller whose requests arrive at several shards is one
-/// session in the log. Thread-safe.
+/// The sessions of modern callers, for all shards: a caller whose requests arrive at several shards
+/// is one session in the log. Thread-safe.
 class CallerSessions {
  public:
   std::shared_ptr<const op::Session> Find(const CallerTable::Key& key);
-  /// Shares `opened`, which Gate::Close ends when its last user has gone; the token lives as long. Returns the
-  /// one that is shared already, if another shard was quicker.
-  std::shared_ptr<const op::Session> Share(CallerTable::Key key, std::shared_ptr<const op::Session> opened,
+  /// Shares `opened`, which Gate::Close ends when its last user has gone; the token lives as long.
+  /// Returns the one that is shared already, if another shard was quicker.
+  std::shared_ptr<const op::Session> Share(CallerTable::Key key,
+                                           std::shared_ptr<const op::Session> opened,
                                            identity::VerifiedPtr token, gate::Gate& gate);
 
  private:

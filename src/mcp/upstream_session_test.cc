@@ -434,7 +434,9 @@ TEST(UpstreamShutdown, LoopEndsInTheMiddleOfACall) {
           boost::asio::detached);
       io->run_for(milliseconds(20));
       EXPECT_EQ(events.notifications.size(), 1u);
-      if (upstream_first) peer.reset(), upstream.reset();
+      // The loop ends before or after the upstream; its context outlives both, as a shard's does.
+      if (!upstream_first) io->stop();
+      peer.reset(), upstream.reset();
       io.reset();
     }
   }

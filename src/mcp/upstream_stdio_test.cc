@@ -500,9 +500,9 @@ TEST(StdioShutdown, LoopEndsInTheMiddleOfACall) {
         boost::asio::detached);
     io->run_for(milliseconds(20));
     EXPECT_EQ(program.read.size(), 3u);
-    if (upstream_first) peer.reset(), upstream.reset();
-    io.reset();
+    if (!upstream_first) io->stop();
     peer.reset(), upstream.reset();
+    io.reset();
     EXPECT_EQ(program.alive, 0);
   }
 }
