@@ -105,6 +105,7 @@ class Timeline {
     std::snprintf(took, sizeof took, " in %.1f ms", ms);
     const bool ok = outcome["ok"].boolean().value_or(true);
     Line(event, "←", (ok ? "ok" : "error " + Text(outcome["code"])) + took);
+    if (event["decision"]["reason"]) More("reason", Text(event["decision"]["reason"]));
     Payload("saw", event["result"]);
     Masked(event["masked"]);
   }
