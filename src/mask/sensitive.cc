@@ -82,6 +82,13 @@ size_t SkipToValue(std::string_view text, size_t i) {
   return i;
 }
 
+/// ISO/IEC 7813: track 2 holds digits and separators, track 1 letters, digits and a few marks.
+bool IsTrackCharacter(char c, bool one) {
+  if (IsDigit(c) || c == '=') return true;
+  return one &&
+         (IsAlpha(c) || c == '^' || c == ' ' || c == '/' || c == '.' || c == '-' || c == '\'');
+}
+
 bool PinBlockAt(std::string_view text, size_t i, size_t to, SensitiveSpan& span) {
   size_t k = i + 3;
   if (k < text.size() && (text[k] == '_' || text[k] == '-' || text[k] == ' ')) k++;
@@ -153,7 +160,7 @@ void FindBareTracks(std::string_view text, size_t from, size_t to,
     if (k - digits < 12 || k - digits > 19 || k >= text.size()) continue;
     if (text[k] != (one ? '^' : '=')) continue;
     size_t e = k + 1;
-    while (e < text.size() && e - k < 120 && text[e] != '?' && text[e] != '\n') e++;
+    while (e < text.size() && e - k < 120 && IsTrackCharacter(text[e], one)) e++;
     if (e >= text.size() || text[e] != '?' || e - k < 8) continue;
     spans.push_back({i, e + 1, kTrack});
     i = e;
