@@ -9,8 +9,10 @@
 #include "app/read_spool.h"
 #include "app/verbs.h"
 #include "base/clock.h"
+#include "ledger/checkpoint.h"
 #include "ledger/index.h"
 #include "ledger/proof.h"
+#include "ledger/render.h"
 #include "ledger/search.h"
 #include "ledger/verify.h"
 
@@ -61,14 +63,21 @@ std::string Short(const ledger::Found& found) {
 }
 
 void Print(const ledger::Found& found, bool as_json) {
-  std::printf("%s\n", (as_json ? found.json : Short(found)).c_str());
+  std::printf("%s\n", (as_json ? found.json : ledger::Printable(Short(found))).c_str());
 }
 
 }  // namespace
 
 int RunAuditVerify(const AuditVerifyOptions& options) {
   std::optional<std::string> key, older;
-  if (!options.key.empty()) key = options.key;
+  if (!options.key.empty()) {
+    key = options.key;
+    if (const auto readable = ledger::NoteVerifier::Make(*key); !readable) {
+      std::fprintf(stderr, "sallyport audit verify: --key: %s\n",
+                   readable.error().detail.c_str());
+      return kUsage;
+    }
+  }
   if (!options.checkpoint.empty()) {
     std::ifstream in(options.checkpoint, std::ios::binary);
     older.emplace(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());

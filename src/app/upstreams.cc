@@ -96,6 +96,7 @@ Result<mcp::FrontendConnection> OverHttp(const config::Connection& connection,
     options.credential = credential;
     options.message_bytes = limits.upstream_body_bytes;
     options.call_timeout = limits.call_timeout;
+    options.describe_timeout = std::min(options.describe_timeout, limits.call_timeout);
     return std::unique_ptr<mcp::McpUpstream>(
         new HttpUpstream(net::HttpClient::Make(executor, std::move(client)), std::move(options)));
   };
@@ -119,6 +120,7 @@ Result<mcp::FrontendConnection> OverStdio(const config::Connection& connection,
     options.memory_limit = stdio.memory_limit;
     options.message_bytes = limits.upstream_body_bytes;
     options.call_timeout = limits.call_timeout;
+    options.describe_timeout = std::min(options.describe_timeout, limits.call_timeout);
     options.environment = [secrets] {
       std::map<std::string, std::string> environment;
       for (const auto& [variable, secret] : secrets) environment[variable] = secret->Get().Reveal();
