@@ -93,7 +93,9 @@ op::SqlText Classify(std::string_view text, const Limits& limits) {
   auto statements = document->root()["stmts"];
   if (statements.size() > kMaxStatements) return Unreadable();
   for (auto raw = statements.first(); raw; raw = raw.next()) {
-    out.statements.push_back(ReadStatement(raw["stmt"]));
+    auto statement = ReadStatement(raw["stmt"]);
+    if (!statement) return Unreadable();
+    out.statements.push_back(std::move(*statement));
     out.worst = std::max(out.worst, out.statements.back().effect);
   }
   return out;

@@ -280,8 +280,7 @@ TEST(Classify, DepthDoesNotCrash) {
         "select 1" + Repeat("+1", 250'000), "select 1" + Repeat("::int", 40'000),
         "select " + Repeat("-", 1) + Repeat("(-", 4000) + "1",
         "select " + Repeat("(select ", 3000) + "1" + Repeat(")", 3000),
-        "select 1" + Repeat(" union select 1", 10'000),
-        "select " + Repeat("not ", 40'000) + "true",
+        "select 1" + Repeat(" union select 1", 10'000), "select " + Repeat("not ", 40'000) + "true",
         "select " + Repeat("case when true then ", 9000) + "1" + Repeat(" end", 9000),
         "select " + Repeat("f(", 4000) + Repeat(")", 4000),
         "select a" + Repeat("[1", 1) + Repeat("]", 1) + Repeat("[1]", 40'000),
@@ -302,6 +301,23 @@ TEST(Classify, LongButFlatTextsAreRead) {
   EXPECT_TRUE(Classify("select 1" + Repeat("+1", 150)).known.complete);
   EXPECT_EQ(Classify(Repeat("select 1;", 1000)).statements.size(), 1000u);
   EXPECT_FALSE(Classify(Repeat("select 1;", 1001)).known.complete);
+}
+
+TEST(Classify, TooManyNamesAreNotJudgedInPart) {
+  auto list = [](std::string_view begin, std::string_view name, int n, std::string_view end) {
+    std::string out(begin);
+    for (int i = 0; i < n; ++i)
+      out.append(name).append(std::to_string(i)).append(i + 1 < n ? "," : end);
+    return out;
+  };
+  EXPECT_TRUE(Classify(list("select ", "c", 4000, " from t")).known.complete);
+  EXPECT_FALSE(Classify(list("select ", "c", 6000, " from t")).known.complete);
+  EXPECT_TRUE(Classify(list("select 1 from ", "t", 200, "")).known.complete);
+  EXPECT_FALSE(Classify(list("select 1 from ", "t", 300, "")).known.complete);
+  EXPECT_FALSE(Classify(list("explain select 1 from ", "t", 300, "")).known.complete);
+  std::string calls = "select 1";
+  for (int i = 0; i < 1100; ++i) calls += ",f" + std::to_string(i) + "()";
+  EXPECT_FALSE(Classify(calls).known.complete);
 }
 
 TEST(Classify, DialectOfStrings) {

@@ -88,10 +88,11 @@ void Walker::Inner(json::Value query, const Scope& scope, bool runs) {
   // Looked at, not run: what it touches counts, what it would do does not.
   op::SqlStatement quiet;
   quiet.effect = Effect::read;
-  Walker(quiet).Statement(statement.key(), statement, scope, true);
-  for (auto& r : quiet.relations) r.written = false;
+  Walker walker(quiet);
+  walker.Statement(statement.key(), statement, scope, true);
+  overflow_ |= walker.overflow();
+  for (auto& r : quiet.relations) AddRelation(r.name, false);
   auto add = [](auto& to, auto& from) { to.insert(to.end(), from.begin(), from.end()); };
-  add(out_.relations, quiet.relations);
   add(out_.columns, quiet.columns);
   add(out_.functions, quiet.functions);
   add(out_.risky, quiet.risky);
@@ -295,7 +296,7 @@ void Walker::Drop(json::Value body) {
     }
     if (parts.empty()) return;
     std::string text = parts.size() == 1 ? parts[0] : parts[parts.size() - 2] + "." + parts.back();
-    out_.relations.push_back({text, true});
+    AddRelation(text, true);
   };
   for (auto object = body["objects"].first(); object; object = object.next()) {
     if (object["List"]) {
@@ -303,7 +304,7 @@ void Walker::Drop(json::Value body) {
     } else if (object["ObjectWithArgs"]) {
       add(object["ObjectWithArgs"]["objname"]);
     } else if (auto name = Name(object); !name.empty()) {
-      out_.relations.push_back({Identifier(name), true});  // a schema, an extension …
+      AddRelation(Identifier(name), true);  // a schema, an extension …
     }
   }
   if (auto object = body["object"]) add(object["List"]["items"]);

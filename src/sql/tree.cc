@@ -48,7 +48,7 @@ bool CanRestrict(json::Value condition) {
   return result;
 }
 
-op::SqlStatement ReadStatement(json::Value node) {
+std::optional<op::SqlStatement> ReadStatement(json::Value node) {
   op::SqlStatement out;
   out.effect = op::Effect::none;
   auto body = node.first();
@@ -58,7 +58,9 @@ op::SqlStatement ReadStatement(json::Value node) {
     return out;
   }
   Scope root;
-  bool unbounded = Walker(out).Statement(body.key(), body, root, true);
+  Walker walker(out);
+  bool unbounded = walker.Statement(body.key(), body, root, true);
+  if (walker.overflow()) return std::nullopt;
   out.unbounded |= unbounded;
   return out;
 }

@@ -16,10 +16,6 @@ std::string Text(json::Value value) { return std::string(value.string().value_or
 /// The text of {"String": {"sval": "x"}}.
 std::string Name(json::Value node) { return Text(node["String"]["sval"]); }
 
-void AddOnce(std::vector<std::string>& list, std::string text) {
-  if (std::ranges::find(list, text) == list.end()) list.push_back(std::move(text));
-}
-
 bool IsRelation(json::Value v) { return v["relname"] && v["relpersistence"]; }
 
 /// "schema.name" of a list of String nodes; a pg_catalog in front is kept.
@@ -81,7 +77,12 @@ void Walker::AddColumn(std::string_view relation, std::string_view column) {
   if (column.empty()) return;
   std::string text(relation);
   if (!text.empty()) text += ".";
-  AddOnce(out_.columns, text + Identifier(column));
+  text += Identifier(column);
+  if (out_.columns.size() >= kMaxColumns) {
+    overflow_ = true;
+  } else if (columns_.insert(text).second) {
+    out_.columns.push_back(std::move(text));
+  }
 }
 
 void Walker::Column(json::Value reference, const Scope& scope) {
@@ -127,12 +128,33 @@ void Walker::Column(json::Value reference, const Scope& scope) {
   }
 }
 
+void Walker::AddFunction(const std::string& name, bool risky) {
+  if (out_.functions.size() >= kMaxFunctions) {
+    overflow_ = true;
+  } else if (functions_.insert(name).second) {
+    out_.functions.push_back(name);
+    if (risky) out_.risky.push_back(name);
+  }
+}
+
+void Walker::AddRelation(const std::string& name, bool written) {
+  if (out_.relations.size() >= kMaxRelations) {
+    overflow_ = true;
+    return;
+  }
+  auto [at, fresh] = relations_.try_emplace(name, out_.relations.size());
+  if (fresh) {
+    out_.relations.push_back({name, written});
+  } else {
+    out_.relations[at->second].written |= written;
+  }
+}
+
 void Walker::Function(json::Value call, const Scope& scope) {
   std::string name = Qualified(call["funcname"]);
   auto risk = RiskOfFunction(name);
   if (name.starts_with("pg_catalog.")) name.erase(0, 11);
-  AddOnce(out_.functions, name);
-  if (risk.risky) AddOnce(out_.risky, name);
+  AddFunction(name, risk.risky);
   Raise(risk.effect);
   Members(call, scope, {"funcname"});
 }
@@ -142,20 +164,14 @@ void Walker::Operator(json::Value names) {
   std::string name = Qualified(names);
   if (name.starts_with("pg_catalog.")) return;
   // OPERATOR(schema.=) calls a function of that schema.
-  AddOnce(out_.functions, "operator " + name);
-  AddOnce(out_.risky, "operator " + name);
+  AddFunction("operator " + name, true);
 }
 
 std::string Walker::Relation(json::Value range_var, bool written) {
   std::string schema = Text(range_var["schemaname"]);
   std::string name = Identifier(Text(range_var["relname"]));
   if (!schema.empty()) name = Identifier(schema) + "." + name;
-  auto known = std::ranges::find(out_.relations, name, &op::RelationUse::name);
-  if (known == out_.relations.end()) {
-    out_.relations.push_back({name, written});
-  } else {
-    known->written |= written;
-  }
+  AddRelation(name, written);
   return name;
 }
 
@@ -197,6 +213,10 @@ void Walker::FromJoin(json::Value join, Scope& scope) {
 }
 
 void Walker::From(json::Value item, Scope& scope) {
+  if (scope.from.size() >= kMaxRelations) {
+    overflow_ = true;
+    return;
+  }
   if (item.is(json::Kind::array)) {
     for (auto v = item.first(); v; v = v.next()) From(v, scope);
     return;
@@ -228,6 +248,10 @@ void Walker::With(json::Value clause, Scope& scope) {
   if (!clause) return;
   bool recursive = clause["recursive"].boolean().value_or(false);
   auto ctes = clause["ctes"];
+  if (ctes.size() > kMaxRelations) {
+    overflow_ = true;
+    return;
+  }
   if (recursive) {
     for (auto v = ctes.first(); v; v = v.next())
       scope.ctes.push_back({Text(v["CommonTableExpr"]["ctename"]), false});

@@ -4,6 +4,8 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "json/document.h"
@@ -28,7 +30,13 @@ class Walker {
   /// it is a query that gives all rows of some relation.
   bool Statement(std::string_view node, json::Value body, const Scope& scope, bool top);
 
+  /// More names than a statement of good faith has (kMaxColumns and the like): it must not be
+  /// judged by a part of them.
+  bool overflow() const { return overflow_; }
+
  private:
+  static constexpr size_t kMaxRelations = 256, kMaxColumns = 5000, kMaxFunctions = 1000;
+
   bool Select(json::Value body, const Scope& outer);
   bool SelectArms(json::Value body, const Scope& scope);
   void With(json::Value clause, Scope& scope);
@@ -57,9 +65,14 @@ class Walker {
   void TargetColumns(json::Value list, const std::string& relation, const Scope& scope);
   void AddColumn(std::string_view relation, std::string_view column);
   void Nest(std::string_view kind);
+  void AddFunction(const std::string& name, bool risky);
+  void AddRelation(const std::string& name, bool written);
   void Raise(op::Effect effect) { out_.effect = std::max(out_.effect, effect); }
 
   op::SqlStatement& out_;
+  bool overflow_ = false;
+  std::unordered_set<std::string> columns_, functions_;
+  std::unordered_map<std::string, size_t> relations_;  // index in out_.relations
   bool rows_ = false;  // a sub-select that was just read gives all rows of some relation
 };
 
