@@ -202,7 +202,12 @@ def test_listen_streams_are_bounded(narrow):
     assert len(open_ones) == 4
     for stream in streams:
         stream.close()
-    assert eventually(lambda: narrow.client("up").stream("subscriptions/listen", {"notifications": {"toolsListChanged": True}}).status == 200, 5)
+
+    def opens() -> bool:
+        stream = narrow.client("up").stream("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+        stream.close()
+        return stream.status == 200
+    assert eventually(opens, 10)
 
 
 def test_memory_after_many_calls_and_sessions(gateway):

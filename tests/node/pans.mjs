@@ -12,7 +12,7 @@ export const PANS = {
   error_data: '5425233430109903',
   progress: '4024007198964305',
   log: '5105105105105100',
-  prompt: '4111111111111111',
+  prompt: '4485127906453177',
   completion: '4012888888881881',
   resource: '371449635398431',
   resource_blob: '378282246310005',
