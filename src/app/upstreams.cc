@@ -45,26 +45,8 @@ class RotatingSecret {
   std::chrono::steady_clock::time_point read_at_ = std::chrono::steady_clock::now();
 };
 
-/// An HTTP upstream together with the connections it uses.
-class HttpUpstream final : public mcp::McpUpstream {
- public:
-  HttpUpstream(std::unique_ptr<net::HttpClient> client, mcp::HttpUpstreamOptions options)
-      : client_(std::move(client)),
-        upstream_((options.client = client_.get(), mcp::MakeHttpUpstream(std::move(options)))) {}
-
-  Task<mcp::UpstreamFace> Describe(const gate::Permit& permit, mcp::Revision wanted,
-                                   bool fresh) override {
-    return upstream_->Describe(permit, wanted, fresh);
-  }
-  std::unique_ptr<mcp::UpstreamPeer> Open(mcp::ClientFace client) override {
-    return upstream_->Open(std::move(client));
-  }
-  size_t peers() const override { return upstream_->peers(); }
-
- private:
-  std::unique_ptr<net::HttpClient> client_;
-  std::unique_ptr<mcp::McpUpstream> upstream_;
-};
+/// A probe or an `initialize`: a client waits for it with its first call.
+constexpr std::chrono::seconds kDescribeTimeout{5};
 
 using Credential = std::function<void(net::Headers&)>;
 
@@ -84,7 +66,7 @@ Result<mcp::FrontendConnection> OverHttp(const config::Connection& connection,
   SALLYPORT_TRY(const net::Url url, net::ParseUrl(http.url));
   SALLYPORT_TRY(const Credential credential, MakeCredential(http.auth));
   mcp::FrontendConnection made{.config = connection, .upstream = {}};
-  made.upstream = [url, credential, limits, ca = http.ca.string()](
+  made.upstream = [url, credential, limits, ca = http.ca.string(), name = connection.name](
                       size_t, boost::asio::any_io_executor executor) {
     net::HttpClient::Options client;
     client.ca_file = ca;
@@ -92,13 +74,14 @@ Result<mcp::FrontendConnection> OverHttp(const config::Connection& connection,
     client.limits.read_timeout = limits.upstream_idle_timeout;
     mcp::HttpUpstreamOptions options;
     options.executor = executor;
+    options.name = name;
+    options.owned_client = net::HttpClient::Make(executor, std::move(client));
     options.url = url;
     options.credential = credential;
     options.message_bytes = limits.upstream_body_bytes;
     options.call_timeout = limits.call_timeout;
-    options.describe_timeout = std::min(options.describe_timeout, limits.call_timeout);
-    return std::unique_ptr<mcp::McpUpstream>(
-        new HttpUpstream(net::HttpClient::Make(executor, std::move(client)), std::move(options)));
+    options.describe_timeout = kDescribeTimeout;
+    return mcp::MakeHttpUpstream(std::move(options));
   };
   return made;
 }
