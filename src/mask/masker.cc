@@ -102,6 +102,8 @@ void Masker::FindText(std::string_view text, const Context& context,
   findings.insert(findings.end(), found.findings.begin(), found.findings.end());
 }
 
+constexpr int kPasses = 4;
+
 Result<bool> Masker::MaskJson(std::string_view json, const JsonOptions& options, std::string& out,
                               Tally& tally, std::vector<Finding>* findings) const {
   bool direct = true;
@@ -110,9 +112,23 @@ Result<bool> Masker::MaskJson(std::string_view json, const JsonOptions& options,
   SALLYPORT_CHECK(FindInJson(*impl_, json, options, 0, 0, found, &tally, direct));
   if (found.Empty()) return false;
   NormalizeEdits(found.edits);
-  out += ApplyEdits(json, found.edits);
-  if (findings) findings->insert(findings->end(), found.findings.begin(), found.findings.end());
-  return true;
+  std::string masked = ApplyEdits(json, found.edits);
+  // What is left of one finding can make up another with its new neighbours: until nothing is
+  // found.
+  for (int pass = 0; pass < kPasses; ++pass) {
+    Found rest;
+    if (!impl_->regexes.empty() || MayHoldCardDataInJson(masked, direct)) {
+      SALLYPORT_CHECK(FindInJson(*impl_, masked, options, 0, 0, rest, &tally, direct));
+    }
+    if (rest.Empty()) {
+      out += masked;
+      if (findings) findings->insert(findings->end(), found.findings.begin(), found.findings.end());
+      return true;
+    }
+    NormalizeEdits(rest.edits);
+    masked = ApplyEdits(masked, rest.edits);
+  }
+  return Fail(Errc::mask_failed, "masking does not settle");
 }
 
 bool Masker::MayContain(std::string_view bytes) const {
