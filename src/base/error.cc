@@ -22,6 +22,13 @@ std::string_view ReasonCode(Errc code) {
     case Errc::approval_required: return "approval-required";
     case Errc::rate_limited: return "rate-limited";
     case Errc::sql_unparsable: return "sql-unparsable";
+    case Errc::sql_not_maskable: return "sql-not-maskable";
+    case Errc::sql_state_refused: return "sql-state-refused";
+    case Errc::rows_exceeded: return "rows-exceeded";
+    case Errc::session_ended: return "session-ended";
+    case Errc::identity_mismatch: return "identity-mismatch";
+    case Errc::upstream_login_failed: return "upstream-login-failed";
+    case Errc::connection_unknown: return "connection-unknown";
     case Errc::argument_unclassifiable: return "argument-unclassifiable";
     case Errc::tool_unknown: return "tool-unknown";
     case Errc::tool_quarantined: return "tool-quarantined";

@@ -26,12 +26,16 @@ enum class Errc {
   token_claims_invalid,
   identity_incomplete,   // a group list known to be cut (overage): never read as "no groups"
   identity_provider_down,
+  identity_mismatch,     // a name that is not the caller's own
   // What may be done (policy).
   policy_default_deny,
   rule_deny,
   approval_required,
   rate_limited,
   sql_unparsable,
+  sql_not_maskable,      // classified columns are used in a way that cannot be masked soundly
+  sql_state_refused,     // would change what later statements mean: role, encoding, search path
+  rows_exceeded,         // more rows than the rules let through
   argument_unclassifiable,
   tool_unknown,
   tool_quarantined,
@@ -53,6 +57,7 @@ enum class Errc {
   host_refused,
   session_unknown,
   session_foreign,
+  session_ended,         // its time is over, its credential has expired, or it was revoked
   event_unknown,
   state_invalid,         // requestState that is forged, foreign, expired or of another request
   task_unknown,
@@ -63,11 +68,13 @@ enum class Errc {
   upstream_protocol,
   upstream_too_large,
   upstream_closed,
+  upstream_login_failed,
   // Ourselves.
   ledger_unavailable,
   mask_failed,
   config_invalid,
   not_found,
+  connection_unknown,    // no such connection, or the caller may not know of it
   io_failed,
   cancelled,
   draining,

@@ -180,7 +180,7 @@ void ReadConnection(Context& context, const Node& node, size_t index, Root& root
   } else if (mcp != nullptr) {
     connection.mcp = ReadMcp(context, *mcp, where + ".mcp");
   } else {
-    connection.postgres = true;
+    connection.postgres.emplace();
     ReadPostgres(context, *postgres, where + ".postgres");
   }
   fields.Done();

@@ -42,7 +42,7 @@ TEST(Load, ContractIsReadWhole) {
   EXPECT_EQ(payments.pin_tools, PinTools::review);
   EXPECT_EQ(payments.sql_arguments[0].path, "$.sql");
   EXPECT_EQ(std::get<McpStdio>(root.connections[1].mcp->upstream).command.size(), 2u);
-  EXPECT_TRUE(root.connections[2].postgres);
+  EXPECT_TRUE(root.connections[2].postgres.has_value());
   ASSERT_EQ(root.masking.detectors.size(), 3u);
   EXPECT_EQ(root.masking.detectors[1].action, mask::Action::block);
   EXPECT_EQ(root.masking.detectors[2].pattern, R"(\b[A-Z]{2}\d{2}[A-Z0-9]{11,30}\b)");

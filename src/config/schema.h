@@ -105,16 +105,44 @@ struct Mcp {
   bool operator==(const Mcp&) const = default;
 };
 
+/// connections[].postgres
+struct Postgres {
+  std::string host;                           // a name, an address, or a directory of Unix sockets
+  uint16_t port = 5432;
+  std::string database;
+  std::string sslmode = "verify-full";        // disable (loopback and sockets) | require | verify-ca | verify-full
+  std::filesystem::path ca, client_cert;
+  std::optional<secrets::Ref> client_key;
+  milliseconds connect_timeout{5'000};
+  // credentials: either static …
+  std::string user;
+  std::optional<secrets::Ref> password;
+  // … or a role for each session
+  bool jit_role = false;
+  std::string admin_user;
+  std::optional<secrets::Ref> admin_password;
+  milliseconds jit_ttl{900'000};
+  bool source_only = false;                   // masking: source | lineage (default)
+  milliseconds catalog_refresh{60'000};
+  bool operator==(const Postgres&) const = default;
+};
+
 struct Connection {
   std::string name;
   std::map<std::string, std::string> labels;
   std::optional<Mcp> mcp;                     // exactly one of mcp and postgres
-  bool postgres = false;                      // accepted and checked; served from a later release on
+  std::optional<Postgres> postgres;
   bool operator==(const Connection&) const = default;
+};
+
+/// masking.columns[]: a column whose values are what `detector` says, whatever they look like.
+struct ClassifiedColumn {
+  std::string connection, column, detector;   // column: globs over schema.table.column
 };
 
 struct Masking {
   std::vector<mask::DetectorSpec> detectors;
+  std::vector<ClassifiedColumn> columns;
   std::optional<secrets::Ref> token_key;      // default: made in data_dir at first start
 };
 

@@ -42,6 +42,19 @@ Row RowOf(Errc code) {
       return {429, kLimited, "Too many calls: try again later."};
     case Errc::sql_unparsable:
       return {200, kDenied, "The SQL text cannot be read, so it is refused."};
+    case Errc::sql_not_maskable:
+    case Errc::sql_state_refused:
+      return {200, kDenied, "The SQL cannot be answered without showing what is protected."};
+    case Errc::rows_exceeded:
+      return {200, kDenied, "The answer has more rows than the rules let through."};
+    case Errc::identity_mismatch:
+      return {401, kUnauthorized, "The name is not the caller's own."};
+    case Errc::session_ended:
+      return {401, kUnauthorized, "The session has ended."};
+    case Errc::connection_unknown:
+      return {404, kInvalidRequest, "No such connection."};
+    case Errc::upstream_login_failed:
+      return {502, kInternalError, "The upstream did not let the gateway in."};
     case Errc::argument_unclassifiable:
       return {200, kDenied, "The arguments cannot be judged, so the call is refused."};
     case Errc::tool_unknown:

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/task.h"
+#include "op/session.h"
+#include "pg/server.h"
+
+namespace sallyport::pg {
+
+/// What a session may need of the database, from the rules that let its caller through.
+struct Grant {
+  std::string relation;                 // "schema.name", or a glob "schema.*"
+  std::vector<std::string> privileges;  // SELECT INSERT UPDATE DELETE
+  std::vector<std::string> columns;     // empty: all
+};
+
+/// A login for one session. Release() (or the reaper, after a crash) takes it back.
+class Lease {
+ public:
+  virtual ~Lease() = default;
+  virtual const ServerLogin& login() const = 0;
+  /// Ends what the session left (backends of the role), drops the role. Callable once, outlives the
+  /// session: it runs on its own.
+  virtual void Release() = 0;
+};
+
+/// Where sessions get their database credential from: a static one, or a role made for the session.
+class Credentials {
+ public:
+  virtual ~Credentials() = default;
+  /// `until`: the end of the session at most. upstream_login_failed, upstream_unreachable.
+  virtual Task<std::unique_ptr<Lease>> Borrow(const op::Session& session, std::vector<Grant> grants,
+                                              Nanos until) = 0;
+  /// An administrator's login for catalog reading, cancelling and terminating.
+  virtual ServerLogin Admin() const = 0;
+  /// Drops roles that earlier processes left behind. At start, on the first shard.
+  virtual boost::asio::awaitable<void> Sweep() = 0;
+};
+
+std::shared_ptr<Credentials> MakeStaticCredentials(std::string user, Secret password);
+
+struct JitRoleOptions {
+  std::string admin_user;
+  Secret admin_password;
+  std::chrono::seconds ttl{15 * 60};
+  std::string gateway;  // part of the role's name: sweeps touch their own only
+};
+/// Roles "sallyport_<gateway>_<random>": LOGIN, NOINHERIT nothing else, VALID UNTIL, a SCRAM
+/// verifier of one iteration over 192 random bits, the grants and nothing more.
+std::shared_ptr<Credentials> MakeJitRoleCredentials(std::shared_ptr<const ServerAddress> address,
+                                                    JitRoleOptions options);
+
+}  // namespace sallyport::pg

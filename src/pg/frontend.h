@@ -1,0 +1,93 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "gate/gate.h"
+#include "identity/verifier.h"
+#include "mask/masker.h"
+#include "net/http_server.h"
+#include "net/shards.h"
+#include "pg/catalog_loader.h"
+#include "pg/credentials.h"
+#include "pg/server.h"
+
+namespace sallyport::pg {
+
+/// A configured PostgreSQL connection.
+struct FrontendConnection {
+  std::string name;  // dbname of the client
+  std::map<std::string, std::string> labels;
+  std::shared_ptr<const ServerAddress> address;
+  std::shared_ptr<Credentials> credentials;
+  std::vector<ClassifiedColumn> classified;
+  bool source_only = false;  // masking: by the database alone, never by the relay
+  std::chrono::milliseconds catalog_refresh{60'000};
+};
+
+struct FrontendLimits {
+  uint32_t connections = 10'000;
+  uint32_t sessions_per_caller = 100;
+  std::chrono::milliseconds login_deadline{10'000};
+  std::chrono::milliseconds session_max{4 * 3'600'000};
+  std::chrono::milliseconds session_idle{15 * 60'000};  // no statement and none running
+  size_t statement_bytes = 256 << 10;
+  size_t message_bytes = 64u << 20;  // of what has to be held whole (Parse, Bind, Query)
+};
+
+struct FrontendOptions {
+  gate::Gate& gate;
+  net::Shards& shards;
+  identity::TokenVerifier& verifier;
+  const Clock& clock;
+  std::string address;                  // listen
+  std::shared_ptr<net::TlsServer> tls;  // null: plain, loopback only
+  std::string public_url;
+  std::string issuer_metadata;
+  std::shared_ptr<const mask::Masker> masker;
+  size_t record_bytes = 16 << 10;  // recorded of one statement and of one result
+  std::vector<FrontendConnection> connections;
+  FrontendLimits limits;
+};
+
+struct SessionInfo {
+  std::string id, caller, connection, address, state;
+  Nanos opened_at = 0;
+  uint64_t statements = 0, rows = 0, bytes = 0;
+};
+
+/// The PostgreSQL front-end: listener, sessions, cancel keys, catalogs. Every statement becomes an
+/// op::Operation, goes through the gate, and its answer through the masker (docs/postgres.md,
+/// docs/life-of-a-statement.md).
+class Frontend {
+ public:
+  static Result<std::unique_ptr<Frontend>> Make(FrontendOptions options);
+  /// After the shards have stopped.
+  ~Frontend();
+
+  uint16_t port() const;
+  /// For statements from now on. Any thread.
+  void Reload(std::shared_ptr<const mask::Masker> masker, FrontendLimits limits);
+  /// Stops accepting; a session ends (57P01) when it is idle. Any thread.
+  void Drain();
+  /// Ends everything now. Any thread.
+  void CloseAll();
+  /// Ends the sessions of one person, cancelling what runs on the server. Any thread. How many.
+  size_t Kill(std::string_view issuer, std::string_view subject, std::string_view reason);
+  /// About once a second.
+  void Tick();
+  std::vector<SessionInfo> sessions() const;
+  size_t active() const;
+
+ private:
+  struct Impl;
+  explicit Frontend(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sallyport::pg
