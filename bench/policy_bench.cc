@@ -26,7 +26,35 @@ enum Shape : int64_t {
   kSuffixPatterns,  // patterns that begin with *, which no index helps
   kOneToolArgs,     // all rules name one tool for this caller, and differ in a condition on an
                     // argument
+  kOneToolBelow,    // the same with thresholds, of which about half are met
+  kOneToolText,     // the same with values of a text
+  kOneToolPattern,  // the same with patterns of a text
+  kOneToolPaths,    // the same with a condition on an argument of its own each
+  kOneToolMany,     // three conditions each, and rules that deny, for arguments of another type
+  kLabels,          // each rule is about connections with a label of its own
+  kResources,       // each rule is about a resource of its own
+  kLastShape = kResources,
 };
+
+std::vector<policy::ArgMatcher> MakeArgs(const std::string& n, int64_t shape) {
+  using Test = policy::ArgMatcher::Test;
+  switch (shape) {
+    case kOneToolBelow:
+      return {{.path = "amount", .test = Test::lte, .values = {n}}};
+    case kOneToolText:
+      return {{.path = "order_id", .test = Test::in, .values = {"\"o_" + n + "\"", "\"p\""}}};
+    case kOneToolPattern:
+      return {{.path = "order_id", .test = Test::matches, .values = {"o_" + n + "[0-9a-z]+"}}};
+    case kOneToolPaths:
+      return {{.path = "order.field_" + n, .test = Test::eq, .values = {"1"}}};
+    case kOneToolMany:
+      return {{.path = "amount", .test = Test::gte, .values = {n}},
+              {.path = "currency", .test = Test::eq, .values = {"\"EUR\""}},
+              {.path = "order_id", .test = Test::eq, .values = {n}}};
+    default:
+      return {{.path = "amount", .test = Test::eq, .values = {n}}};
+  }
+}
 
 policy::RuleSpec MakeRule(int i, int64_t shape) {
   auto n = std::to_string(i);
@@ -49,10 +77,19 @@ policy::RuleSpec MakeRule(int i, int64_t shape) {
     case kSuffixPatterns:
       rule.tools = {{"*_" + n}};
       break;
+    case kLabels:
+      rule.connection.clear();
+      rule.labels = {{"env", "prod"}, {"team", "team-" + n}};
+      rule.tools = {{"*"}};
+      break;
+    case kResources:
+      rule.resources = {{"orders://" + n + "/*"}};
+      break;
     default:
       rule.tools = {{"tool_500"}};
       rule.effect = Verdict::allow;
-      rule.args = {{.path = "amount", .test = policy::ArgMatcher::Test::eq, .values = {n}}};
+      rule.args = MakeArgs(n, shape);
+      if (shape == kOneToolMany && i % 10 == 0) rule.effect = Verdict::deny;
   }
   return rule;
 }
@@ -61,9 +98,11 @@ void Decide(benchmark::State& state) {
   policy::RuleSetSpec spec;
   for (int i = 0; i < 1000; ++i) spec.rules.push_back(MakeRule(i, state.range(0)));
   auto rules = policy::RuleSet::Compile(std::move(spec)).value();
-  std::string text = R"({"order_id":"o_1a2b3c4d","amount":501,"currency":"EUR"})";
+  std::string text =
+      R"({"order_id":"o_1a2b3c4d","amount":501,"currency":"EUR","order":{"field_7":1}})";
   auto document = json::Document::Parse(text).value();
-  std::map<std::string, std::string> labels{{"env", "prod"}, {"scope", "cde"}};
+  std::map<std::string, std::string> labels{
+      {"env", "prod"}, {"scope", "cde"}, {"team", "team-501"}};
   op::Principal who{.issuer = "https://login.example.com", .subject = "1234", .name = "ana"};
   for (int i = 0; i < 20; ++i) who.groups.push_back("team-" + std::to_string(i * 37 + 3));
   who.groups.push_back("support");
@@ -71,9 +110,11 @@ void Decide(benchmark::State& state) {
   operation.verb = Verb::tool_call;
   operation.connection = "payments";
   operation.labels = &labels;
-  operation.resource = state.range(0) == kPatterns  ? "t501_x"
-                       : state.range(0) >= kOneTool ? "tool_500"
-                                                    : "tool_501";
+  if (state.range(0) == kResources) operation.verb = Verb::resource_read;
+  operation.resource = state.range(0) == kPatterns    ? "t501_x"
+                       : state.range(0) == kResources ? "orders://501/lines"
+                       : state.range(0) >= kOneTool   ? "tool_500"
+                                                      : "tool_501";
   operation.arguments = document.root();
   std::vector<double> times;
   times.reserve(1 << 20);
@@ -90,7 +131,7 @@ void Decide(benchmark::State& state) {
   state.counters["p99_ns"] = times[times.size() * 99 / 100];
   state.counters["p99.9_ns"] = times[times.size() * 999 / 1000];
 }
-BENCHMARK(Decide)->ArgName("shape")->DenseRange(kDistinctTools, kOneToolArgs);
+BENCHMARK(Decide)->ArgName("shape")->DenseRange(kDistinctTools, kLastShape);
 
 void Visible(benchmark::State& state) {
   policy::RuleSetSpec spec;

@@ -33,16 +33,6 @@ Result<std::vector<std::string>> SplitPath(const std::string& path) {
   return parts;
 }
 
-std::optional<size_t> AsIndex(std::string_view text) {
-  if (text.empty() || text.size() > 9 || (text.size() > 1 && text[0] == '0')) return std::nullopt;
-  size_t value = 0;
-  for (char c : text) {
-    if (c < '0' || c > '9') return std::nullopt;
-    value = value * 10 + static_cast<size_t>(c - '0');
-  }
-  return value;
-}
-
 struct Found {
   json::Value value;      // missing: not there
   bool mismatch = false;  // a part of the path led into something that has no members
@@ -66,6 +56,16 @@ Found Walk(json::Value at, const std::vector<std::string>& path) {
 }
 
 }  // namespace
+
+std::optional<uint32_t> AsIndex(std::string_view text) {
+  if (text.empty() || text.size() > 9 || (text.size() > 1 && text[0] == '0')) return std::nullopt;
+  uint32_t value = 0;
+  for (char c : text) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + static_cast<uint32_t>(c - '0');
+  }
+  return value;
+}
 
 std::string_view TestName(Test test) {
   switch (test) {

@@ -37,6 +37,7 @@ class ArgConditions {
   Fit Evaluate(json::Value arguments, size_t* failed = nullptr) const;
 
  private:
+  friend class ArgIndex;
   struct Literal {
     json::Kind kind = json::Kind::missing;
     std::string text;  // decoded, of a string
@@ -57,6 +58,10 @@ class ArgConditions {
 
   std::vector<Condition> conditions_;
 };
+
+/// A part of a path as the index of an element: "0", "17". nullopt: a name, or an index that is
+/// written in another way than the shortest one.
+std::optional<uint32_t> AsIndex(std::string_view text);
 
 /// The configuration's word for a test: "lte". Static lifetime.
 std::string_view TestName(ArgMatcher::Test test);

@@ -1,6 +1,7 @@
 #include "policy/decimal.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace sallyport::policy {
 namespace {
@@ -66,6 +67,11 @@ std::strong_ordering Decimal::operator<=>(const Decimal& other) const {
   auto size = exponent_ != other.exponent_ ? exponent_ <=> other.exponent_
                                            : digits_.compare(other.digits_) <=> 0;
   return negative_ ? 0 <=> size : size;
+}
+
+size_t Decimal::Hash() const {
+  size_t hash = std::hash<std::string_view>{}(digits_);
+  return hash ^ (static_cast<size_t>(exponent_) * 2 + (negative_ ? 1 : 0)) * 0x9e3779b97f4a7c15;
 }
 
 }  // namespace sallyport::policy

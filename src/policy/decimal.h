@@ -21,6 +21,9 @@ class Decimal {
     return (*this <=> other) == std::strong_ordering::equal;
   }
 
+  /// Equal numbers have equal hashes, however they are written.
+  size_t Hash() const;
+
  private:
   // The value is sign × 0.digits × 10^exponent; digits have no zero at either end, and are empty
   // for zero.

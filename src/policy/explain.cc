@@ -3,7 +3,7 @@
 #include <array>
 #include <utility>
 
-#include "policy/reading.h"
+#include "policy/survey.h"
 
 namespace sallyport::policy {
 namespace {

@@ -32,14 +32,6 @@ void ReadSqlOfHold(const Rule& rule, const Question& question, Reading& reading)
 
 }  // namespace
 
-void RuleSet::Impl::Add(Rule rule) {
-  index.Add(static_cast<uint32_t>(rules.size()), rule);
-  auto begin = static_cast<uint32_t>(who_ids_.size());
-  who_ids_.insert(who_ids_.end(), rule.who.begin(), rule.who.end());
-  who_.push_back({begin, static_cast<uint32_t>(who_ids_.size()), rule.anyone});
-  rules.push_back(std::move(rule));
-}
-
 Question::Question(const WhoTable& table, const op::Principal& principal,
                    const op::Operation& asked)
     : who(principal), operation(asked), selectors(table.Of(principal)) {
@@ -61,7 +53,13 @@ bool SpeaksAsGrant(const Rule& rule, const Question& question) {
   return rule.Names(operation.verb, operation.resource, !operation.sql.empty(), false);
 }
 
-Reading Read(const Rule& rule, const Question& question) {
+bool Names(const Rule& rule, const op::Operation& operation) {
+  return rule.ForConnection(operation.connection, operation.labels) &&
+         rule.Names(operation.verb, operation.resource, !operation.sql.empty(),
+                    rule.spec.effect != op::Verdict::allow);
+}
+
+Reading Read(const Rule& rule, const Question& question, bool arguments_hold) {
   const op::Operation& operation = question.operation;
   bool holding_back = rule.spec.effect != op::Verdict::allow;
   if (!rule.ForWho(question.selectors)) return {.step = Reading::Step::who};
@@ -71,7 +69,7 @@ Reading Read(const Rule& rule, const Question& question) {
     return {.step = Reading::Step::name};
   }
   Reading reading;
-  if (!rule.args.empty()) {
+  if (!rule.args.empty() && !arguments_hold) {
     Fit fit = rule.args.Evaluate(operation.arguments, &reading.argument);
     reading.mismatch = fit == Fit::unsure;
     if (fit == Fit::no || (fit == Fit::unsure && !holding_back)) {

@@ -8,35 +8,8 @@
 #include "op/operation.h"
 #include "op/session.h"
 #include "policy/compiled.h"
-#include "policy/index.h"
 
 namespace sallyport::policy {
-
-struct RuleSet::Impl {
-  WhoTable table;
-  std::vector<Rule> rules;
-  RuleIndex index;
-  std::string version;
-
-  void Add(Rule rule);
-  /// As rules[i].ForWho(selectors), from memory that lies together: most rules stop here.
-  bool ForWho(uint32_t i, const WhoTable::Set& selectors) const {
-    const Who& who = who_[i];
-    if (who.anyone) return true;
-    for (uint32_t k = who.begin; k != who.end; ++k) {
-      if (selectors.Has(who_ids_[k])) return true;
-    }
-    return false;
-  }
-
- private:
-  struct Who {
-    uint32_t begin, end;  // in who_ids_
-    bool anyone;
-  };
-  std::vector<Who> who_;
-  std::vector<uint32_t> who_ids_;
-};
 
 /// One question to the rules, prepared once.
 struct Question {
@@ -62,8 +35,11 @@ struct Reading {
 };
 
 /// Reads `rule` by its own effect: a rule that allows matches when it surely covers something, one
-/// that holds back matches when it may mean something.
-Reading Read(const Rule& rule, const Question& question);
+/// that holds back matches when it may mean something. `arguments_hold`: that is known already.
+Reading Read(const Rule& rule, const Question& question, bool arguments_hold = false);
+
+/// Whether the rule speaks of the connection and the resource.
+bool Names(const Rule& rule, const op::Operation& operation);
 
 /// What stands against `statement` if `rule`, whose other conditions hold, is to let it through.
 SqlObjection Grants(const Rule& rule, const op::SqlStatement& statement);

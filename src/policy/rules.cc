@@ -7,7 +7,7 @@
 
 #include "base/bytes.h"
 #include "policy/check.h"
-#include "policy/reading.h"
+#include "policy/survey.h"
 
 namespace sallyport::policy {
 namespace {
@@ -73,27 +73,28 @@ std::string Canonical::Digest() const {
   return HexEncode(ByteView(digest.data(), size)).substr(0, 16);
 }
 
-using Matched = std::vector<const Rule*>;
+using Impl = RuleSet::Impl;
+using Matched = std::vector<uint32_t>;
 
-void AddIds(const Matched& rules, op::Decision& decision) {
-  for (const Rule* rule : rules) decision.rules.push_back(rule->spec.id);
+void AddIds(const Impl& impl, const Matched& rules, op::Decision& decision) {
+  decision.rules.reserve(rules.size());
+  for (uint32_t i : rules) decision.rules.push_back(impl.ids[i]);
 }
 
-void AddMessage(const Matched& rules, op::Decision& decision) {
-  for (const Rule* rule : rules) {
-    if (rule->spec.message.empty()) continue;
-    decision.message = rule->spec.message;
-    return;
-  }
+void AddMessage(const Impl& impl, const Matched& rules, op::Decision& decision) {
+  auto first = std::ranges::find_if(rules, [&](uint32_t i) { return impl.HasMessage(i); });
+  if (first != rules.end()) decision.message = impl.rules[*first].spec.message;
 }
 
-void AddObligations(const Matched& rules, op::Obligations& obligations) {
-  for (const Rule* rule : rules) {
-    if (rule->spec.rate) {
+void AddObligations(const Impl& impl, const Matched& rules, op::Obligations& obligations) {
+  for (uint32_t i : rules) {
+    if (!impl.HasObligations(i)) continue;
+    const Rule& rule = impl.rules[i];
+    if (rule.spec.rate) {
       obligations.rates.push_back(
-          {rule->spec.id, rule->spec.rate->calls, rule->spec.rate->period_seconds});
+          {rule.spec.id, rule.spec.rate->calls, rule.spec.rate->period_seconds});
     }
-    uint64_t rows = rule->sql ? rule->sql->max_rows() : 0;
+    uint64_t rows = rule.sql ? rule.sql->max_rows() : 0;
     if (rows != 0)
       obligations.max_rows =
           obligations.max_rows == 0 ? rows : std::min(obligations.max_rows, rows);
@@ -120,35 +121,26 @@ std::optional<Errc> Incomplete(const op::Operation& operation) {
   return std::nullopt;
 }
 
-/// What the rules that matched say, and whether any rule names the resource for this caller at all.
+/// What the rules that matched say.
 struct Sides {
   Matched denies, approves, allows;
   Matched grants;  // of `approves`: those that let the operation through once approved
-  bool named = false;
-  SqlObjection objection;  // of the first rule that would have let everything through but the SQL
 };
 
-Sides TakeSides(const RuleSet::Impl& impl, const Question& question) {
-  const op::Operation& operation = question.operation;
+Sides TakeSides(const Impl& impl, const Question& question, const Matched& matched) {
   Sides sides;
-  for (uint32_t i :
-       impl.index.Candidates(operation.connection, operation.verb, operation.resource)) {
-    if (!impl.ForWho(i, question.selectors)) continue;
-    const Rule& rule = impl.rules[i];
-    Reading reading = Read(rule, question);
-    sides.named |= reading.names();
-    if (reading.objection && !sides.objection) sides.objection = reading.objection;
-    if (!reading.matched()) continue;
-    switch (rule.spec.effect) {
+  sides.allows.reserve(matched.size());
+  for (uint32_t i : matched) {
+    switch (impl.Effect(i)) {
       case op::Verdict::deny:
-        sides.denies.push_back(&rule);
+        sides.denies.push_back(i);
         break;
       case op::Verdict::allow:
-        sides.allows.push_back(&rule);
+        sides.allows.push_back(i);
         break;
       case op::Verdict::approve:
-        sides.approves.push_back(&rule);
-        if (SpeaksAsGrant(rule, question)) sides.grants.push_back(&rule);
+        sides.approves.push_back(i);
+        if (SpeaksAsGrant(impl.rules[i], question)) sides.grants.push_back(i);
         break;
     }
   }
@@ -156,11 +148,11 @@ Sides TakeSides(const RuleSet::Impl& impl, const Question& question) {
 }
 
 /// Against the first statement that neither an allow nor an approve rule covers.
-SqlObjection FirstUncovered(const Sides& sides, const Question& question) {
+SqlObjection FirstUncovered(const Impl& impl, const Sides& sides, const Question& question) {
   for (const auto* statement : question.statements) {
     SqlObjection first;
-    auto covers = [&](const Rule* rule) {
-      auto objection = Grants(*rule, *statement);
+    auto covers = [&](uint32_t i) {
+      auto objection = Grants(impl.rules[i], *statement);
       if (objection && !first) first = objection;
       return !objection;
     };
@@ -171,23 +163,23 @@ SqlObjection FirstUncovered(const Sides& sides, const Question& question) {
   return {};
 }
 
-op::Decision LetThrough(const Sides& sides) {
+op::Decision LetThrough(const Impl& impl, const Sides& sides) {
   op::Decision decision;
-  AddObligations(sides.allows, decision.obligations);
+  AddObligations(impl, sides.allows, decision.obligations);
   if (sides.approves.empty()) {
     decision.effect = op::Verdict::allow;
-    decision.why = "allowed by rule " + sides.allows[0]->spec.id;
-    AddIds(sides.allows, decision);
+    decision.why = "allowed by rule " + impl.ids[sides.allows[0]];
+    AddIds(impl, sides.allows, decision);
     return decision;
   }
-  AddObligations(sides.approves, decision.obligations);
+  AddObligations(impl, sides.approves, decision.obligations);
+  const uint32_t first = sides.approves[0];
   decision.effect = op::Verdict::approve;
   decision.reason = Errc::approval_required;
-  decision.approval = sides.approves[0]->spec.approval;
-  decision.why =
-      "rule " + sides.approves[0]->spec.id + " asks for approval by " + decision.approval;
-  AddIds(sides.approves, decision);
-  AddMessage(sides.approves, decision);
+  decision.approval = impl.rules[first].spec.approval;
+  decision.why = "rule " + impl.ids[first] + " asks for approval by " + decision.approval;
+  AddIds(impl, sides.approves, decision);
+  AddMessage(impl, sides.approves, decision);
   return decision;
 }
 
@@ -213,6 +205,7 @@ Result<std::shared_ptr<const RuleSet>> RuleSet::Compile(RuleSetSpec spec) {
     set->impl_->Add(std::move(compiled));
     canonical.Rule(rule);
   }
+  set->impl_->Seal();
   set->impl_->version = canonical.Digest();
   return set;
 }
@@ -234,14 +227,15 @@ op::Decision RuleSet::Decide(const op::Principal& who, const op::Operation& oper
   }
 
   Question question(impl_->table, who, operation);
-  Sides sides = TakeSides(*impl_, question);
+  const Survey survey = impl_->Look(question);
+  const Sides sides = TakeSides(*impl_, question, survey.matched);
   if (!sides.denies.empty()) {
-    auto decision = Deny(Errc::rule_deny, "denied by rule " + sides.denies[0]->spec.id);
-    AddIds(sides.denies, decision);
-    AddMessage(sides.denies, decision);
+    auto decision = Deny(Errc::rule_deny, "denied by rule " + impl_->ids[sides.denies[0]]);
+    AddIds(*impl_, sides.denies, decision);
+    AddMessage(*impl_, sides.denies, decision);
     return decision;
   }
-  if (!sides.named) {
+  if (!survey.named) {
     auto decision =
         Deny(Errc::policy_default_deny, "no rule speaks of this resource for this caller");
     decision.hidden = true;
@@ -254,19 +248,19 @@ op::Decision RuleSet::Decide(const op::Principal& who, const op::Operation& oper
   }
   if (sides.allows.empty() && sides.grants.empty()) {
     return Deny(Errc::policy_default_deny,
-                sides.objection ? "no rule covers the SQL: " + Describe(sides.objection)
-                                : "no rule allows this with these arguments");
+                survey.objection ? "no rule covers the SQL: " + Describe(survey.objection)
+                                 : "no rule allows this with these arguments");
   }
-  if (auto objection = FirstUncovered(sides, question)) {
+  if (auto objection = FirstUncovered(*impl_, sides, question)) {
     return Deny(Errc::policy_default_deny,
                 "no rule covers every statement: " + Describe(objection));
   }
-  return LetThrough(sides);
+  return LetThrough(*impl_, sides);
 }
 
 bool RuleSet::GroupsMatter(std::string_view connection,
                            const std::map<std::string, std::string>* labels) const {
-  return std::ranges::any_of(impl_->index.OfConnection(connection), [&](uint32_t i) {
+  return std::ranges::any_of(impl_->index.OfConnection(connection, labels), [&](uint32_t i) {
     const Rule& rule = impl_->rules[i];
     return rule.by_group && rule.ForConnection(connection, labels);
   });
@@ -279,7 +273,7 @@ bool RuleSet::Visible(const op::Principal& who, std::string_view connection,
   if (!who.groups_complete && GroupsMatter(connection, &labels)) return false;
   auto selectors = impl_->table.Of(who);
   bool may = false;
-  for (uint32_t i : impl_->index.Candidates(connection, verb, resource)) {
+  for (uint32_t i : impl_->index.Candidates(connection, &labels, verb, resource)) {
     if (!impl_->ForWho(i, selectors)) continue;
     const Rule& rule = impl_->rules[i];
     if (!rule.ForConnection(connection, &labels)) continue;
@@ -297,10 +291,6 @@ const RuleSet::Impl& RuleSet::impl() const { return *impl_; }
 const std::string& RuleSet::version() const { return impl_->version; }
 size_t RuleSet::size() const { return impl_->rules.size(); }
 
-std::vector<std::string> RuleSet::rule_ids() const {
-  std::vector<std::string> ids;
-  for (const auto& rule : impl_->rules) ids.push_back(rule.spec.id);
-  return ids;
-}
+std::vector<std::string> RuleSet::rule_ids() const { return impl_->ids; }
 
 }  // namespace sallyport::policy
