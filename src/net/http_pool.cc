@@ -1,26 +1,13 @@
 #include "net/http_pool.h"
 
 #include <algorithm>
-#include <boost/asio/ip/tcp.hpp>
 #include <utility>
+
+#include "net/connector.h"
 
 namespace sallyport::net {
 
-namespace asio = boost::asio;
-using asio::ip::tcp;
-
 namespace {
-
-using Resolver = asio::ip::basic_resolver<tcp, asio::io_context::executor_type>;
-
-/// What a callback leaves for a coroutine that may have given up meanwhile.
-template <class T>
-struct Handover {
-  explicit Handover(Loop& loop) : parking(loop) {}
-  Parking parking;
-  boost::system::error_code error;
-  T value{};
-};
 
 /// In the line of those who wait, however that ends.
 class InLine {
@@ -143,74 +130,16 @@ Task<std::shared_ptr<PooledConnection>> HttpPool::Acquire(Origin origin, bool fr
 Task<> HttpPool::Connect(PooledConnection& connection, TimePoint until) {
   const Origin& origin = connection.origin_;
   if (origin.tls && !tls_) co_return std::unexpected(tls_.error());
-  SALLYPORT_CO_TRY(const std::vector<tcp::endpoint> endpoints, co_await Resolve(origin, until));
-  Result<> connected = Fail(Errc::upstream_unreachable, Name(origin) + ": no address");
-  for (size_t i = 0; i < endpoints.size(); ++i) {
-    // One address that swallows everything must not eat the time of the others.
-    const TimePoint now = std::chrono::steady_clock::now();
-    if (now >= until) break;
-    connected = co_await ConnectTo(connection, endpoints[i],
-                                   now + (until - now) / int(endpoints.size() - i));
-    if (connected || connected.error().code == Errc::cancelled) break;
-  }
-  if (!connected) co_return std::unexpected(connected.error());
+  SALLYPORT_CO_TRY(Socket socket, co_await ConnectSocket(loop_, origin.host, origin.port, until));
+  std::unique_ptr<TlsEngine> tls;
+  if (origin.tls) tls = TlsEngine::Client(tls_->get(), origin.host);
+  connection.stream_ = std::make_shared<Stream>(loop_, std::move(socket), std::move(tls));
+  connection.stream_->SetRoom(limits_.header_bytes);
   const Result<> shaken = co_await connection.stream_->Handshake(until);
   if (!shaken)
     co_return Fail(shaken.error().code == Errc::upstream_timeout ? Errc::upstream_timeout
                                                                  : Errc::upstream_unreachable,
                    Name(origin) + ": TLS: " + shaken.error().detail);
-  co_return Result<>();
-}
-
-Task<std::vector<tcp::endpoint>> HttpPool::Resolve(const Origin& origin, TimePoint until) {
-  boost::system::error_code error;
-  const auto address = asio::ip::make_address(origin.host, error);
-  std::vector<tcp::endpoint> endpoints;
-  if (!error) {
-    endpoints.emplace_back(address, origin.port);
-    co_return endpoints;
-  }
-  // The system's resolver blocks on a thread of its own and cannot be interrupted: whoever waits
-  // too long leaves it behind.
-  const auto handover = std::make_shared<Handover<std::vector<tcp::endpoint>>>(loop_);
-  const auto resolver = std::make_shared<Resolver>(loop_.context());
-  resolver->async_resolve(
-      origin.host, std::to_string(origin.port), Resolver::numeric_service,
-      [handover, resolver](boost::system::error_code e, const Resolver::results_type& results) {
-        handover->error = e;
-        for (const auto& entry : results) handover->value.push_back(entry.endpoint());
-        handover->parking.Resume();
-      });
-  const Parking::Wake wake = co_await handover->parking.Wait(until);
-  if (wake == Parking::Wake::timeout)
-    co_return Fail(Errc::upstream_timeout, origin.host + ": name resolution");
-  if (wake == Parking::Wake::gone) co_return Fail(Errc::cancelled);
-  if (handover->error)
-    co_return Fail(Errc::upstream_unreachable, origin.host + ": " + handover->error.message());
-  co_return std::move(handover->value);
-}
-
-Task<> HttpPool::ConnectTo(PooledConnection& connection, tcp::endpoint endpoint, TimePoint until) {
-  const Origin& origin = connection.origin_;
-  const auto handover = std::make_shared<Handover<std::optional<Socket>>>(loop_);
-  handover->value.emplace(loop_.context());
-  handover->value->async_connect(endpoint, [handover](boost::system::error_code error) {
-    handover->error = error;
-    handover->parking.Resume();
-  });
-  const Parking::Wake wake = co_await handover->parking.Wait(until);
-  if (wake != Parking::Wake::signalled) {
-    boost::system::error_code ignored;
-    handover->value->close(ignored);
-    if (wake == Parking::Wake::gone) co_return Fail(Errc::cancelled);
-    co_return Fail(Errc::upstream_timeout, Name(origin) + ": connecting");
-  }
-  if (handover->error)
-    co_return Fail(Errc::upstream_unreachable, Name(origin) + ": " + handover->error.message());
-  std::unique_ptr<TlsEngine> tls;
-  if (origin.tls) tls = TlsEngine::Client(tls_->get(), origin.host);
-  connection.stream_ = std::make_shared<Stream>(loop_, std::move(*handover->value), std::move(tls));
-  connection.stream_->SetRoom(limits_.header_bytes);
   co_return Result<>();
 }
 

@@ -67,9 +67,6 @@ class HttpPool : public std::enable_shared_from_this<HttpPool> {
   };
 
   Task<> Connect(PooledConnection& connection, TimePoint until);
-  Task<std::vector<boost::asio::ip::tcp::endpoint>> Resolve(const Origin& origin, TimePoint until);
-  Task<> ConnectTo(PooledConnection& connection, boost::asio::ip::tcp::endpoint endpoint,
-                   TimePoint until);
   void Remove(PooledConnection& connection);
   void WakeOne(Place& place);
 

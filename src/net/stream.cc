@@ -5,6 +5,8 @@
 #include <cstring>
 #include <sys/socket.h>
 
+#include "net/acceptor.h"
+
 namespace sallyport::net {
 
 namespace asio = boost::asio;
@@ -44,6 +46,18 @@ Stream::Stream(Loop& loop, Socket socket, std::unique_ptr<TlsEngine> tls)
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket_.native_non_blocking(true, ignored);
 }
+
+Result<> Stream::StartTls(std::unique_ptr<TlsEngine> tls, Ahead ahead) {
+  if (tls_) return Fail(Errc::request_malformed, "TLS is on already");
+  if (ahead == Ahead::refuse && begin_ != end_)
+    return Fail(Errc::request_malformed, "plain bytes behind the request for TLS");
+  tls_ = std::move(tls);
+  if (begin_ != end_ && !tls_->Feed(data())) return Fail(Errc::io_failed, "TLS refuses its input");
+  begin_ = end_;
+  return {};
+}
+
+std::string Stream::peer_address() const { return PeerAddress(socket_); }
 
 Task<> Stream::Handshake(TimePoint until) {
   if (!tls_) co_return Result<>();
@@ -92,6 +106,7 @@ void Stream::ArmRead() {
     to = sealed_.get(), size = kChunk;
   }
   reading_ = Reading::bytes;
+  reading_plain_ = !tls_;
   socket_.async_read_some(asio::buffer(to, size),
                           [self = shared_from_this()](boost::system::error_code error, size_t n) {
                             self->OnRead(error, n);
@@ -117,7 +132,9 @@ void Stream::OnRead(boost::system::error_code error, size_t n) {
     return Arrived();
   }
   const size_t before = end_;
-  if (n > 0 && !tls_->Feed({sealed_.get(), n})) ended_ = true;
+  const char* from = reading_plain_ ? buffer_.get() + end_ : sealed_.get();
+  if (n > 0 && !tls_->Feed({from, n})) ended_ = true;
+  reading_plain_ = false;
   Decrypt();
   if (!Flush()) ended_ = true;
   // A record that is not whole yet, or one without content: nobody needs to know, except a

@@ -33,8 +33,8 @@ class Pieces {
   size_t first_ = 0;
 };
 
-/// A TCP connection, plain or under TLS, for one HTTP/1.1 peer. Made for the path where one request
-/// costs one recv and one send:
+/// A TCP connection, plain or under TLS, for one peer that asks or answers. Made for the path where
+/// one request costs one recv and one send:
 ///
 /// * Writing tries the socket at once and waits only if it is full.
 /// * One read is always pending while somebody cares. The read that will bring the next request is
@@ -55,6 +55,18 @@ class Stream : public std::enable_shared_from_this<Stream> {
 
   /// Nothing to do where there is no TLS. io_failed, upstream_timeout.
   Task<> Handshake(TimePoint until);
+
+  /// What data() holds when TLS starts: sealed bytes that were read to find out that they are
+  /// (direct TLS), or nothing, as plain bytes behind the request for TLS would be taken for what
+  /// came under its protection (CVE-2021-23214, CVE-2021-23222).
+  enum class Ahead { refuse, sealed };
+  /// From here on the connection is under TLS; Handshake() is next. All that was to be sent plain
+  /// has been sent. request_malformed if there are plain bytes, and where TLS is on already.
+  Result<> StartTls(std::unique_ptr<TlsEngine> tls, Ahead ahead = Ahead::refuse);
+  /// Null for a plain connection. Of use for what the handshake agreed on.
+  const TlsEngine* tls_engine() const { return tls_.get(); }
+  /// The address of the other side without its port; empty for a Unix socket.
+  std::string peer_address() const;
 
   /// What was read and not consumed; valid until the next Consume, Watch or wait.
   std::string_view data() const { return {buffer_.get() + begin_, end_ - begin_}; }
@@ -112,6 +124,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   size_t room_ = 16 << 10;
   std::unique_ptr<char[]> sealed_;  // what a read under TLS goes into
   Reading reading_ = Reading::nothing;
+  bool reading_plain_ = false;  // into buffer_, though TLS may have started since
   bool dozing_ = false;
   bool ended_ = false, clean_ = false, closed_ = false, broken_ = false;
   Parking reader_, writer_;

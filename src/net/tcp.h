@@ -20,7 +20,9 @@ class TcpListener {
   struct Options {
     std::string address;            // "127.0.0.1:5433", "[::1]:5433"
     uint32_t connections = 10'000;  // beyond it a connection is closed at once
-    /// Runs on the shard for each connection; owns the stream.
+    /// Runs on the shard for each connection and is its life: when it returns, the connection is
+    /// closed and counts no longer. `peer` is the address without its port. It starts plain; see
+    /// Stream::StartTls.
     std::function<boost::asio::awaitable<void>(std::shared_ptr<Stream> stream, std::string peer)>
         on_accept;
   };
@@ -33,8 +35,9 @@ class TcpListener {
   virtual void Drain() = 0;
 };
 
-/// Connects to `host` (a name, an address, or a path that begins with "/" for a Unix socket) on the
-/// caller's shard. upstream_unreachable, upstream_timeout.
+/// Connects to `host` (a name, an address, or the whole path of a Unix socket, which begins with
+/// "/"; the port then says nothing) on the caller's shard, with TCP_NODELAY and keepalive.
+/// upstream_unreachable, upstream_timeout, cancelled.
 Task<std::shared_ptr<Stream>> Connect(const std::string& host, uint16_t port,
                                       std::chrono::milliseconds limit);
 

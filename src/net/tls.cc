@@ -32,14 +32,24 @@ TlsContext MakeContext(const SSL_METHOD* method) {
   return context;
 }
 
-/// HTTP/1.1 is the one protocol we speak; a client that offers ALPN without it is refused (RFC
-/// 7301).
-int SelectProtocol(SSL*, const unsigned char** out, unsigned char* out_size,
+Result<> LoadIdentity(SSL_CTX* ctx, const std::string& certificate, const std::string& key) {
+  if (SSL_CTX_use_certificate_chain_file(ctx, certificate.c_str()) != 1)
+    return Fail(Errc::config_invalid, "certificate " + certificate + ": " + Reason());
+  if (SSL_CTX_use_PrivateKey_file(ctx, key.c_str(), SSL_FILETYPE_PEM) != 1)
+    return Fail(Errc::config_invalid, "key " + key + ": " + Reason());
+  if (SSL_CTX_check_private_key(ctx) != 1)
+    return Fail(Errc::config_invalid, "key " + key + " does not fit " + certificate);
+  return {};
+}
+
+/// A client that offers ALPN without the one protocol which this connection is for is refused (RFC
+/// 7301). TlsEngine::Server says which one that is.
+int SelectProtocol(SSL* ssl, const unsigned char** out, unsigned char* out_size,
                    const unsigned char* in, unsigned in_size, void*) {
-  static constexpr unsigned char kOurs[] = "\x08http/1.1";
+  const auto* ours = static_cast<const unsigned char*>(SSL_get_app_data(ssl));
   unsigned char* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_size, kOurs, sizeof kOurs - 1, in, in_size) !=
-      OPENSSL_NPN_NEGOTIATED)
+  if (ours == nullptr || SSL_select_next_proto(&chosen, out_size, ours, ours[0] + 1u, in,
+                                               in_size) != OPENSSL_NPN_NEGOTIATED)
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
@@ -69,14 +79,7 @@ class Server final : public TlsServer {
                   "TLS version " + options_.min_version + " is not 1.2 or 1.3");
     SSL_CTX_set_min_proto_version(ctx,
                                   options_.min_version == "1.3" ? TLS1_3_VERSION : TLS1_2_VERSION);
-    if (SSL_CTX_use_certificate_chain_file(ctx, options_.certificate_file.c_str()) != 1)
-      return Fail(Errc::config_invalid,
-                  "certificate " + options_.certificate_file + ": " + Reason());
-    if (SSL_CTX_use_PrivateKey_file(ctx, options_.key_file.c_str(), SSL_FILETYPE_PEM) != 1)
-      return Fail(Errc::config_invalid, "key " + options_.key_file + ": " + Reason());
-    if (SSL_CTX_check_private_key(ctx) != 1)
-      return Fail(Errc::config_invalid,
-                  "key " + options_.key_file + " does not fit " + options_.certificate_file);
+    SALLYPORT_CHECK(LoadIdentity(ctx, options_.certificate_file, options_.key_file));
     SSL_CTX_set_alpn_select_cb(ctx, SelectProtocol, nullptr);
     // No tickets: they would outlive a reload with the key that made them.
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
@@ -101,19 +104,23 @@ TlsContext CurrentContext(const TlsServer& server) {
   return static_cast<const Server&>(server).current();
 }
 
-Result<TlsContext> MakeClientContext(const std::string& ca_file) {
+Result<TlsContext> MakeClientContext(const ClientTls& options) {
   TlsContext context = MakeContext(TLS_client_method());
   SSL_CTX* ctx = context.get();
   SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, nullptr);
-  static constexpr unsigned char kOurs[] = "\x08http/1.1";
-  SSL_CTX_set_alpn_protos(ctx, kOurs, sizeof kOurs - 1);
-  if (ca_file.empty()) {
+  if (options.ca_file.empty()) {
     SSL_CTX_set_default_verify_paths(ctx);
-  } else if (SSL_CTX_load_verify_locations(ctx, ca_file.c_str(), nullptr) != 1) {
-    return Fail(Errc::config_invalid, "authorities " + ca_file + ": " + Reason());
+  } else if (SSL_CTX_load_verify_locations(ctx, options.ca_file.c_str(), nullptr) != 1) {
+    return Fail(Errc::config_invalid, "authorities " + options.ca_file + ": " + Reason());
   }
+  if (!options.certificate_file.empty())
+    SALLYPORT_CHECK(LoadIdentity(ctx, options.certificate_file, options.key_file));
   return context;
+}
+
+Result<TlsContext> MakeClientContext(const std::string& ca_file) {
+  return MakeClientContext(ClientTls{ca_file, {}, {}});
 }
 
 }  // namespace sallyport::net

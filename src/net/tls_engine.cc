@@ -16,6 +16,28 @@ bool IsAddress(const std::string& host) {
          inet_pton(AF_INET6, host.c_str(), bytes) == 1;
 }
 
+std::string_view AlpnList(TlsEngine::Protocol protocol) {
+  using namespace std::string_view_literals;
+  return protocol == TlsEngine::Protocol::postgresql ? "\x0apostgresql"sv : "\x08http/1.1"sv;
+}
+
+/// RFC 5929 section 4.1.
+std::string EndPointHash(const X509* certificate) {
+  int digest = NID_undef;
+  if (certificate == nullptr || X509_get_signature_info(const_cast<X509*>(certificate), &digest,
+                                                        nullptr, nullptr, nullptr) != 1)
+    return {};
+  if (digest == NID_md5 || digest == NID_sha1) digest = NID_sha256;
+  const EVP_MD* md = digest != NID_undef ? EVP_get_digestbynid(digest) : nullptr;
+  unsigned char hash[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  if (md == nullptr || X509_digest(certificate, md, hash, &size) != 1) {
+    ERR_clear_error();
+    return {};
+  }
+  return {reinterpret_cast<const char*>(hash), size};
+}
+
 }  // namespace
 
 TlsEngine::TlsEngine(ssl_ctx_st* context) : ssl_(SSL_new(context)) {
@@ -29,24 +51,31 @@ TlsEngine::TlsEngine(ssl_ctx_st* context) : ssl_(SSL_new(context)) {
 
 TlsEngine::~TlsEngine() { SSL_free(ssl_); }
 
-std::unique_ptr<TlsEngine> TlsEngine::Server(ssl_ctx_st* context) {
+std::unique_ptr<TlsEngine> TlsEngine::Server(ssl_ctx_st* context, Protocol protocol) {
   std::unique_ptr<TlsEngine> engine(new TlsEngine(context));
+  // Static text: the context's callback reads it from here.
+  SSL_set_app_data(engine->ssl_, const_cast<char*>(AlpnList(protocol).data()));
   SSL_set_accept_state(engine->ssl_);
   return engine;
 }
 
-std::unique_ptr<TlsEngine> TlsEngine::Client(ssl_ctx_st* context, const std::string& host) {
+std::unique_ptr<TlsEngine> TlsEngine::Client(ssl_ctx_st* context, const std::string& host,
+                                             Protocol protocol, Verify verify) {
   std::unique_ptr<TlsEngine> engine(new TlsEngine(context));
   SSL* ssl = engine->ssl_;
   SSL_set_connect_state(ssl);
-  SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);
-  bool fits = false;
-  if (IsAddress(host)) {
-    fits = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1;
-  } else {
+  SSL_set_verify(ssl, verify == Verify::none ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
+  const std::string_view alpn = AlpnList(protocol);
+  // 0 is success here.
+  bool fits = SSL_set_alpn_protos(ssl, reinterpret_cast<const unsigned char*>(alpn.data()),
+                                  unsigned(alpn.size())) == 0;
+  const bool address = IsAddress(host);
+  if (!address) fits = fits && SSL_set_tlsext_host_name(ssl, host.c_str()) == 1;
+  if (verify == Verify::full && address) {
+    fits = fits && X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1;
+  } else if (verify == Verify::full) {
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    fits =
-        SSL_set1_host(ssl, host.c_str()) == 1 && SSL_set_tlsext_host_name(ssl, host.c_str()) == 1;
+    fits = fits && SSL_set1_host(ssl, host.c_str()) == 1;
   }
   if (!fits) throw std::bad_alloc();  // the only way these calls fail on a name that was parsed
   return engine;
@@ -74,7 +103,8 @@ TlsEngine::Outcome TlsEngine::Judge(int result) {
   const unsigned long reason = ERR_peek_error();
   const char* text = reason != 0 ? ERR_reason_error_string(reason) : nullptr;
   error_ = text != nullptr ? text : "TLS failed";
-  if (const long verified = SSL_get_verify_result(ssl_); verified != X509_V_OK) {
+  if (const long verified = SSL_get_verify_result(ssl_);
+      verified != X509_V_OK && SSL_get_verify_mode(ssl_) != SSL_VERIFY_NONE) {
     error_ += ": ";
     error_ += X509_verify_cert_error_string(verified);
   }
@@ -118,6 +148,21 @@ void TlsEngine::Shutdown() {
 
 bool TlsEngine::pending() const {
   return SSL_has_pending(ssl_) == 1 || BIO_pending(SSL_get_rbio(ssl_)) > 0;
+}
+
+std::string_view TlsEngine::protocol() const {
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl_, &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
+}
+
+std::string TlsEngine::PeerCertificateHash() const {
+  return EndPointHash(SSL_get0_peer_certificate(ssl_));
+}
+
+std::string TlsEngine::OwnCertificateHash() const {
+  return EndPointHash(SSL_get_certificate(ssl_));
 }
 
 std::string_view TlsEngine::outbox() const {

@@ -19,10 +19,18 @@ class TlsEngine {
  public:
   enum class Outcome { ok, want_more, ended, failed };
 
+  /// What is spoken inside, negotiated by ALPN (RFC 7301). A server refuses a client that offers
+  /// others only; one that offers none is let in, and protocol() is empty.
+  enum class Protocol { http, postgresql };
+  /// How much of the server's certificate a client judges: all of it; all but the name; nothing.
+  enum class Verify { full, ca, none };
+
   /// `context` is referenced for the time of the connection.
-  static std::unique_ptr<TlsEngine> Server(ssl_ctx_st* context);
+  static std::unique_ptr<TlsEngine> Server(ssl_ctx_st* context, Protocol protocol = Protocol::http);
   /// Verifies the peer's certificate for `host`, a DNS name or an address; SNI for names.
-  static std::unique_ptr<TlsEngine> Client(ssl_ctx_st* context, const std::string& host);
+  static std::unique_ptr<TlsEngine> Client(ssl_ctx_st* context, const std::string& host,
+                                           Protocol protocol = Protocol::http,
+                                           Verify verify = Verify::full);
   ~TlsEngine();
 
   /// Takes bytes that came from the peer.
@@ -41,6 +49,14 @@ class TlsEngine {
   /// What has to go to the peer, and that it went.
   std::string_view outbox() const;
   void Sent(size_t n);
+
+  /// What ALPN agreed on ("postgresql"); empty if the peer does not know ALPN. After the handshake.
+  std::string_view protocol() const;
+  /// tls-server-end-point (RFC 5929): the digest of the server's certificate by its signature's own
+  /// hash, SHA-256 in place of MD5 and SHA-1. Empty where it is not defined (Ed25519), and for a
+  /// server without a certificate. Peer: of the server we are connected to; own: of ourselves.
+  std::string PeerCertificateHash() const;
+  std::string OwnCertificateHash() const;
 
   /// Why the handshake failed, in OpenSSL's words and without data of the peer.
   const std::string& error() const { return error_; }

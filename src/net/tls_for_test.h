@@ -30,6 +30,17 @@ class TestAuthority {
     Write(name, Issue(key.get(), name.c_str(), "CA:FALSE", names, certificate_.get(), days).get(),
           key.get());
   }
+  /// The same, signed by itself: its key and digest say with what ("ED25519" and null, "RSA" and
+  /// SHA-512).
+  void MakeSelfSigned(const std::string& name, const char* algorithm, const EVP_MD* digest) {
+    std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+        std::string_view(algorithm) == "RSA" ? EVP_RSA_gen(2048)
+                                             : EVP_PKEY_Q_keygen(nullptr, nullptr, algorithm),
+        EVP_PKEY_free);
+    Certificate made = Issue(key.get(), name.c_str(), "CA:TRUE", "DNS:localhost", nullptr, 1);
+    X509_sign(made.get(), key.get(), digest);
+    Write(name, made.get(), key.get());
+  }
 
  private:
   using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
