@@ -31,6 +31,12 @@ bool OnlyReads(std::string_view kind) {
   return kind == "SELECT" || kind == "SHOW" || kind == "EXPLAIN";
 }
 
+/// BEGIN, COMMIT, SAVEPOINT …: whoever may use a connection at all may frame what he does there.
+bool TouchesNothing(const op::SqlStatement& statement) {
+  return statement.effect == op::Effect::none && statement.relations.empty() &&
+         statement.functions.empty() && statement.nested.empty();
+}
+
 std::string Upper(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
@@ -189,6 +195,7 @@ SqlObjection SqlConditions::GrantsColumns(const op::SqlStatement& statement) con
 }
 
 SqlObjection SqlConditions::Grants(const op::SqlStatement& statement) const {
+  if (TouchesNothing(statement)) return {};
   if (statements_.empty()) {
     if (!OnlyReads(statement.kind)) return {Why::effect_needs_scope, statement.kind};
     if (!statement.nested.empty()) return {Why::effect_needs_scope, statement.nested[0]};
@@ -257,6 +264,7 @@ bool SqlConditions::Triggers(const op::SqlStatement& statement, bool narrow) con
 }
 
 SqlObjection GrantsReading(const op::SqlStatement& statement) {
+  if (TouchesNothing(statement)) return {};
   if (!statement.risky.empty()) return {Why::function_unknown, statement.risky[0]};
   if (statement.effect > op::Effect::read || !statement.nested.empty()) {
     return {Why::effect_needs_scope, statement.kind};

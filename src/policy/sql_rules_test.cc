@@ -262,5 +262,15 @@ TEST(SqlRules, NamesWithManyDigitsAreNotShown) {
   EXPECT_EQ(d.why.find("4111"), std::string::npos);
 }
 
+TEST(SqlRules, FramingATransactionNeedsNoRuleOfItsOwn) {
+  SqlStatement begin{.kind = "BEGIN", .effect = Effect::none};
+  EXPECT_EQ(Decide({Analyst()}, {begin}).effect, Verdict::allow);
+  EXPECT_EQ(Decide({Analyst()}, {begin, Select({"public.orders"})}).effect, Verdict::allow);
+  EXPECT_EQ(Decide({Analyst()}, {begin, Delete("public.orders", false)}).effect, Verdict::deny);
+  auto elsewhere = Analyst();
+  elsewhere.connection = "other";
+  EXPECT_EQ(Decide({elsewhere}, {begin}).effect, Verdict::deny);
+}
+
 }  // namespace
 }  // namespace sallyport::policy
