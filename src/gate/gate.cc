@@ -95,17 +95,42 @@ void Gate::Close(const op::Session& session) {
   (void)Write(e);  // the ledger's failure is its own alarm; nobody waits for an answer here
 }
 
+bool Memo::Fits(const policy::RuleSet* rules, const op::Session* session,
+                const op::Operation& operation) const {
+  return rules_.get() == rules && session_.get() == session && statement_ &&
+         statement_ == operation.statement && connection_ == operation.connection &&
+         resource_ == operation.resource && operation.verb == op::Verb::sql &&
+         operation.known.complete;
+}
+
+op::Decision Gate::Decide(const policy::RuleSet& rules, const op::Principal& who,
+                          const op::Operation& operation) {
+  if (!operation.statement) return rules.Decide(who, operation);
+  op::Operation with = operation;
+  with.sql.push_back(*operation.statement);
+  return rules.Decide(who, with);
+}
+
 boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
-    std::shared_ptr<const op::Session> session, const op::Operation& operation) {
+    std::shared_ptr<const op::Session> session, const op::Operation& operation, Memo* memo) {
   const std::shared_ptr<const policy::RuleSet> rules = rules_.load();
   const Nanos begun = clock_.WallNow();
   const uint64_t number = session->operations.fetch_add(1) + 1;
 
   // 1. Decide.
   op::Refusal refusal;
+  if (memo != nullptr && memo->Fits(rules.get(), session.get(), operation)) {
+    refusal.decision = memo->decision_;
+  } else {
+    refusal.decision = Decide(*rules, session->who, operation);
+    if (memo != nullptr && operation.statement && operation.known.complete) {
+      memo->rules_ = rules, memo->session_ = session, memo->statement_ = operation.statement;
+      memo->connection_ = operation.connection, memo->resource_ = operation.resource;
+      memo->decision_ = refusal.decision;
+    }
+  }
   op::Decision& decision = refusal.decision;
-  decision = rules->Decide(session->who, operation);
-  if (decision.effect == op::Verdict::allow) {
+  if (decision.effect == op::Verdict::allow && !decision.obligations.rates.empty()) {
     refusal.retry_after_seconds =
         rates_->Take(CallerKey(session->who), decision.obligations.rates, begun);
     if (refusal.retry_after_seconds > 0) {
@@ -212,11 +237,11 @@ Result<uint64_t> Gate::Write(Evidence& evidence) {
 }
 
 Task<uint64_t> Gate::WriteFor(Evidence& evidence, bool strict) {
-  // Under pressure those who can wait do: a full queue would refuse them.
-  if (!strict && !options_.always_strict && !ledger_.pressed()) co_return Write(evidence);
   evidence.at = clock_.WallNow();
-  std::string entry = ledger::EncodeEntry(evidence);
-  co_return co_await ledger_.AppendStrict(std::move(entry));
+  // Under pressure those who can wait do: a full queue would refuse them.
+  if (strict || options_.always_strict || ledger_.pressed())
+    return ledger_.AppendStrict(ledger::EncodeEntry(evidence));
+  return ledger_.AppendSoon(ledger::EncodeEntry(evidence));
 }
 
 }  // namespace sallyport::gate

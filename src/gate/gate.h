@@ -52,11 +52,31 @@ class [[nodiscard]] Permit {
   Nanos begun_;
 };
 
+/// A decision that is remembered for the next time the same session asks for the same statement.
+/// The policy is a pure function of rules, principal and operation, so the Gate uses it again as
+/// long as all of them are the same; rates are counted each time. Owned by the asker, one thread.
+class Memo {
+ public:
+  Memo() = default;
+
+ private:
+  friend class Gate;
+  bool Fits(const policy::RuleSet* rules, const op::Session* session,
+            const op::Operation& operation) const;
+
+  std::shared_ptr<const policy::RuleSet> rules_;
+  std::shared_ptr<const op::Session> session_;
+  std::shared_ptr<const op::SqlText> statement_;
+  std::string connection_, resource_;
+  op::Decision decision_;
+};
+
 /// What came back, as it is about to be released.
 struct Settlement {
   bool ok = true;
   std::string code;  // of the protocol's error, when not ok
-  std::optional<Errc> reason = std::nullopt;  // of ours, when the gateway withheld or refused the answer
+  std::optional<Errc> reason =
+      std::nullopt;  // of ours, when the gateway withheld or refused the answer
   op::Payload result;
   std::vector<op::MaskCount> masked;
 };
@@ -84,9 +104,11 @@ class Gate {
   /// Records the end with the number of operations. Never fails the caller.
   void Close(const op::Session& session);
 
-  /// Decides, records, permits. The refusal is recorded too, before it is returned.
+  /// Decides, records, permits. The refusal is recorded too, before it is returned. `memo` (may be
+  /// null) saves deciding again what was decided before; operations with a `statement` only.
   boost::asio::awaitable<std::expected<Permit, op::Refusal>> Admit(
-      std::shared_ptr<const op::Session> session, const op::Operation& operation);
+      std::shared_ptr<const op::Session> session, const op::Operation& operation,
+      Memo* memo = nullptr);
   /// Records something that is released before the end of a permitted operation (a progress
   /// notification, a question to the client and its answer). Not recorded, not released.
   Result<> Note(const Permit& permit, std::string_view what, op::Payload payload,
@@ -108,6 +130,8 @@ class Gate {
 
  private:
   friend class Permit;
+  static op::Decision Decide(const policy::RuleSet& rules, const op::Principal& who,
+                             const op::Operation& operation);
   void Abandon(const Permit& permit) noexcept;
   Result<uint64_t> Write(op::Evidence& evidence);
   Task<uint64_t> WriteFor(op::Evidence& evidence, bool strict);

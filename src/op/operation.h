@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,7 +72,9 @@ struct Operation {
   const std::map<std::string, std::string>* labels = nullptr;  // of the connection
   std::string_view resource;     // tool, prompt, URI or database
   json::Value arguments;         // missing where there are none
-  std::vector<SqlText> sql;      // of the arguments named by sql_arguments, or of the statement
+  std::vector<SqlText> sql;      // of the arguments named by sql_arguments
+  /// Of verb sql: the statement on the wire, shared by all that ask for it again; then `sql` is empty.
+  std::shared_ptr<const SqlText> statement;
   Completeness known;
   MaskedText recorded_arguments; // what the log keeps of them
   uint64_t argument_bytes = 0;   // of the masked arguments before any cut
