@@ -40,6 +40,28 @@ void WarnOfIdleRules(Context& context, const Root& root, const Places& places) {
   }
 }
 
+/// A database that nobody can reach, a listener without a database, columns of what is none.
+void WarnOfIdlePostgres(Context& context, const Root& root, const Places& places) {
+  const bool listens = !root.server.postgres.empty();
+  const bool any = std::ranges::any_of(root.connections,
+                                       [](const Connection& c) { return c.postgres.has_value(); });
+  if (listens != any) {
+    context.Warn({}, kCfgNoEffect,
+                 any ? "there are postgres connections, but no server.listen.postgres"
+                     : "server.listen.postgres is set, but no connection is a postgres one",
+                 any ? "add postgres: \"127.0.0.1:5433\" to server.listen"
+                     : "add a connection, or remove the listener");
+  }
+  for (const auto& use : places.connections) {
+    if (!use.where.starts_with("masking.columns")) continue;
+    auto at = std::ranges::find(root.connections, use.name, &Connection::name);
+    if (at->postgres) continue;
+    context.Warn(use.mark, kCfgNoEffect,
+                 use.where + ": \"" + use.name + "\" is not a database, it has no columns",
+                 "name a postgres connection");
+  }
+}
+
 }  // namespace
 
 void CheckAcross(Context& context, const Root& root, const Places& places) {
@@ -55,6 +77,7 @@ void CheckAcross(Context& context, const Root& root, const Places& places) {
   CheckUses(context, places.providers, providers, "OIDC provider");
   if (HasErrors(context.problems)) return;
   WarnOfIdleRules(context, root, places);
+  WarnOfIdlePostgres(context, root, places);
   // The identity section is checked once more by its owner, which knows algorithms and key rules.
   if (auto checked = identity::CheckConfig({root.providers, root.agents}); !checked) {
     context.Error({}, kCfgBadValue, "identity: " + checked.error().detail);

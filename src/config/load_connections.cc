@@ -7,6 +7,8 @@
 namespace sallyport::config {
 namespace {
 
+constexpr std::string_view kAdminDatabase = "sallyport";
+
 void CheckGlob(Context& context, Mark mark, const std::string& where, const std::string& pattern) {
   if (pattern.empty()) return;
   if (auto glob = policy::Glob::Make(pattern); !glob) {
@@ -180,58 +182,18 @@ void ReadConnection(Context& context, const Node& node, size_t index, Root& root
   } else if (mcp != nullptr) {
     connection.mcp = ReadMcp(context, *mcp, where + ".mcp");
   } else {
-    connection.postgres.emplace();
-    ReadPostgres(context, *postgres, where + ".postgres");
+    if (connection.name == kAdminDatabase) {
+      context.Error(fields.ValueMark("name"), kCfgConflict,
+                    "the database name \"sallyport\" is taken: it answers SHOW of the gate itself",
+                    "give the connection another name");
+    }
+    connection.postgres = ReadPostgres(context, *postgres, where + ".postgres");
   }
   fields.Done();
   root.connections.push_back(std::move(connection));
 }
 
-void ReadCredentials(Context& context, const Node& node, const std::string& where) {
-  using namespace std::chrono_literals;
-  Fields fields(context, node, where);
-  const Node* role = fields.Get("jit_role");
-  bool fixed = fields.Get("user") != nullptr || fields.Get("password") != nullptr;
-  if (fixed == (role != nullptr)) {
-    context.Error(node.mark, fixed ? kCfgConflict : kCfgMissingKey,
-                  where + " needs either user and password, or jit_role", "keep one");
-  } else if (fixed) {
-    fields.RequiredText("user", "write the upstream's user name");
-    fields.Require("password", "write password: { file: PATH }");
-    fields.Secret("password");
-  } else {
-    Fields f(context, *role, where + ".jit_role");
-    f.RequiredText("admin_user", "write the role that may create roles");
-    f.Require("admin_password", "write admin_password: { file: PATH }");
-    f.Secret("admin_password");
-    f.Duration("ttl", 1min, 24h);
-    f.Choice("grants_from", {"policy"});
-    f.Done();
-  }
-  fields.Done();
-}
-
 }  // namespace
-
-void ReadPostgres(Context& context, const Node& node, const std::string& where) {
-  Fields fields(context, node, where);
-  if (const Node* upstream =
-          fields.Require("upstream", "write upstream: { host: …, port: 5432, database: … }")) {
-    Fields f(context, *upstream, where + ".upstream");
-    f.RequiredText("host", "write the database server's name");
-    f.Count("port", 1, 65535);
-    f.RequiredText("database", "write the database's name there");
-    f.Choice("sslmode", {"disable", "require", "verify-ca", "verify-full"});
-    f.Path("ca");
-    f.Done();
-  }
-  if (const Node* credentials =
-          fields.Require("credentials", "write credentials: { user: …, password: { file: … } }")) {
-    ReadCredentials(context, *credentials, where + ".credentials");
-  }
-  fields.Done();
-  context.NotActedOn(where);
-}
 
 void ReadConnections(Context& context, const std::vector<Node>& nodes, Root& root) {
   std::map<std::string, Mark> names;

@@ -65,7 +65,7 @@ mask::DetectorSpec ReadDetector(Context& context, const Node& node, size_t index
   return spec;
 }
 
-void ReadColumn(Context& context, const Node& node, size_t index, Places& places) {
+ClassifiedColumn ReadColumn(Context& context, const Node& node, size_t index, Places& places) {
   Fields fields(context, node, "masking.columns[" + std::to_string(index) + "]");
   auto connection = fields.RequiredText("connection", "name one of connections");
   auto column = fields.RequiredText("column", "write schema.table.column");
@@ -80,6 +80,7 @@ void ReadColumn(Context& context, const Node& node, size_t index, Places& places
                   "write schema.table.column; * stands for any");
   }
   fields.Done();
+  return {.connection = connection, .column = column, .detector = detector};
 }
 
 void ReadUnmask(Context& context, const Node& node, size_t index, Places& places) {
@@ -123,8 +124,8 @@ void ReadMasking(Context& context, const Node* node, Root& root, Places& places)
       root.masking.detectors.push_back(ReadDetector(context, item, n++, names));
     }
     n = 0;
-    for (const Node& item : fields.List("columns")) ReadColumn(context, item, n++, places);
-    if (n != 0) context.NotActedOn("masking.columns");
+    for (const Node& item : fields.List("columns"))
+      root.masking.columns.push_back(ReadColumn(context, item, n++, places));
     n = 0;
     for (const Node& item : fields.List("unmask")) ReadUnmask(context, item, n++, places);
     if (n != 0) context.NotActedOn("masking.unmask");

@@ -52,6 +52,22 @@ void Set(milliseconds& target, std::optional<milliseconds> value) {
   if (value) target = *value;
 }
 
+void ReadPostgresLimits(Context& context, const Node& node, PostgresLimits& limits) {
+  using namespace std::chrono_literals;
+  Fields f(context, node, "server.limits.postgres");
+  Set(limits.connections, f.Count("connections", 1, 1'000'000));
+  Set(limits.sessions_per_caller, f.Count("sessions_per_caller", 1, 1'000'000));
+  Set(limits.login_deadline, f.Duration("login_deadline", 100ms, 10min));
+  Set(limits.statement_bytes, f.Size("statement_bytes", 1 << 10, 64 << 20));
+  Set(limits.message_bytes, f.Size("message_bytes", 64 << 10, 1 << 30));
+  if (limits.message_bytes < limits.statement_bytes) {
+    context.Error(f.ValueMark("message_bytes"), kCfgConflict,
+                  f.where() + ".message_bytes is smaller than statement_bytes",
+                  "a statement travels in one message: write at least as much");
+  }
+  f.Done();
+}
+
 void ReadLimits(Context& context, const Node& node, ServerLimits& limits) {
   using namespace std::chrono_literals;
   Fields f(context, node, "server.limits");
@@ -73,6 +89,8 @@ void ReadLimits(Context& context, const Node& node, ServerLimits& limits) {
   Set(limits.upstream_idle_timeout, f.Duration("upstream_idle_timeout", 100ms, 24h));
   Set(limits.session_idle, f.Duration("session_idle", 1s, 30 * 24h));
   Set(limits.replay_events, f.Count("replay_events", 0, 100'000));
+  if (const Node* postgres = f.Get("postgres"))
+    ReadPostgresLimits(context, *postgres, limits.postgres);
   f.Done();
 }
 
@@ -99,16 +117,24 @@ void CheckListeners(Fields& fields, const Server& server) {
   Context& context = fields.context();
   Mark mark = fields.MarkOf("listen");
   const Node* listen = fields.Get("listen");
-  bool none = std::ranges::none_of(
-      listen->members, [](const Node::Member& m) { return m.key == "https" || m.key == "http"; });
+  bool none = std::ranges::none_of(listen->members, [](const Node::Member& m) {
+    return m.key == "https" || m.key == "http" || m.key == "postgres";
+  });
   if (none) {
     context.Error(mark, kCfgMissingKey,
-                  "server.listen has neither https nor http, so nobody can come in",
+                  "server.listen has none of https, http and postgres, so nobody can come in",
                   "add https: \"0.0.0.0:8443\"");
   }
   if (!server.https.empty() && !server.tls) {
     context.Error(mark, kCfgMissingKey, "server.listen.https needs server.tls",
                   "add tls: { cert: PATH, key: { file: PATH } }");
+  }
+  if (auto postgres = ParseListen(server.postgres);
+      postgres && !postgres->loopback && !server.tls) {
+    context.Error(mark, kCfgInsecure,
+                  "server.listen.postgres listens beyond loopback without TLS, and callers send "
+                  "tokens there",
+                  "add tls: { cert: PATH, key: { file: PATH } }, or listen on 127.0.0.1");
   }
   std::vector<std::string> all{server.https, server.http, server.postgres, server.ops};
   std::erase_if(all, [](const std::string& s) { return s.empty() || s.ends_with(":0"); });
@@ -134,7 +160,6 @@ void ReadServer(Context& context, const Node& node, Root& root) {
     server.postgres = ReadListen(f, "postgres", false, "");
     server.ops = ReadListen(f, "ops", false, "");
     f.Done();
-    if (!server.postgres.empty()) context.NotActedOn("server.listen.postgres");
   }
   if (const Node* tls = fields.Get("tls")) ReadTls(context, *tls, server);
   if (fields.Require("data_dir", "write the directory for the log and the state") != nullptr) {

@@ -42,7 +42,22 @@ TEST(Load, ContractIsReadWhole) {
   EXPECT_EQ(payments.pin_tools, PinTools::review);
   EXPECT_EQ(payments.sql_arguments[0].path, "$.sql");
   EXPECT_EQ(std::get<McpStdio>(root.connections[1].mcp->upstream).command.size(), 2u);
-  EXPECT_TRUE(root.connections[2].postgres.has_value());
+  EXPECT_EQ(root.server.postgres, "0.0.0.0:5433");
+  const Postgres& orders = root.connections[2].postgres.value();
+  EXPECT_EQ(orders.host, "pg1.internal");
+  EXPECT_EQ(orders.port, 5432);
+  EXPECT_EQ(orders.database, "orders");
+  EXPECT_EQ(orders.sslmode, "verify-full");
+  EXPECT_EQ(orders.ca, "/etc/sallyport/pg-ca.pem");
+  EXPECT_TRUE(orders.jit_role);
+  EXPECT_EQ(orders.admin_user, "sallyport_admin");
+  EXPECT_EQ(orders.admin_password->name, "/run/credentials/pg");
+  EXPECT_EQ(orders.jit_ttl, 15min);
+  EXPECT_FALSE(orders.source_only);
+  ASSERT_EQ(root.masking.columns.size(), 2u);
+  EXPECT_EQ(root.masking.columns[0].connection, "orders-db");
+  EXPECT_EQ(root.masking.columns[1].column, "public.*.cvv");
+  EXPECT_EQ(root.masking.columns[1].detector, "sad");
   ASSERT_EQ(root.masking.detectors.size(), 3u);
   EXPECT_EQ(root.masking.detectors[1].action, mask::Action::block);
   EXPECT_EQ(root.masking.detectors[2].pattern, R"(\b[A-Z]{2}\d{2}[A-Z0-9]{11,30}\b)");
@@ -141,6 +156,77 @@ TEST(Load, LimitsAreReadWithUnits) {
   EXPECT_EQ(server.limits.replay_events, 6u);
   EXPECT_EQ(server.shards, 2u);
   EXPECT_EQ(server.drain_timeout, 10s);
+}
+
+constexpr std::string_view kDatabases = R"(version: 1
+server:
+  public_url: "http://127.0.0.1:7300"
+  listen: { postgres: "127.0.0.1:5433" }
+  data_dir: state
+  limits: { postgres: { connections: 7, sessions_per_caller: 3, login_deadline: 2s, statement_bytes: 1MiB, message_bytes: 2MiB } }
+connections:
+  - name: certificate
+    postgres:
+      upstream: { host: db.internal, port: 6432, database: d, client_cert: c.pem, client_key: { file: k.pem }, connect_timeout: 1s }
+      credentials: { user: u }
+      masking: source
+      catalog_refresh: 5m
+  - name: socket
+    postgres:
+      upstream: { host: /run/postgresql, database: d }
+      credentials: { jit_role: { admin_user: a } }
+  - name: here
+    postgres:
+      upstream: { host: "::1", database: d, sslmode: disable }
+      credentials: { user: u, password: { env: SALLYPORT_TEST_PASSWORD } }
+)";
+
+TEST(Load, PostgresConnections) {
+  auto result = LoadText(kDatabases, "/etc/sallyport/x.yaml");
+  ASSERT_TRUE(result.root.has_value()) << RenderText(result.problems);
+  const Postgres& certificate = *result.root->connections[0].postgres;
+  EXPECT_EQ(certificate.port, 6432);
+  EXPECT_EQ(certificate.client_cert, "/etc/sallyport/c.pem");
+  EXPECT_EQ(certificate.client_key->name, "/etc/sallyport/k.pem");
+  EXPECT_EQ(certificate.connect_timeout, 1s);
+  EXPECT_EQ(certificate.user, "u");
+  EXPECT_FALSE(certificate.password.has_value());
+  EXPECT_TRUE(certificate.source_only);
+  EXPECT_EQ(certificate.catalog_refresh, 5min);
+  const Postgres& socket = *result.root->connections[1].postgres;
+  EXPECT_EQ(socket.sslmode, "disable");
+  EXPECT_TRUE(socket.jit_role);
+  EXPECT_EQ(socket.jit_ttl, 15min);
+  EXPECT_EQ(result.root->connections[2].postgres->sslmode, "disable");
+  const PostgresLimits& limits = result.root->server.limits.postgres;
+  EXPECT_EQ(limits.connections, 7u);
+  EXPECT_EQ(limits.sessions_per_caller, 3u);
+  EXPECT_EQ(limits.login_deadline, 2s);
+  EXPECT_EQ(limits.statement_bytes, 1u << 20);
+  EXPECT_EQ(limits.message_bytes, 2u << 20);
+}
+
+TEST(Load, WarnsOfDatabasesThatNobodyReaches) {
+  auto warned = [](std::string text, std::string_view from, std::string_view to) {
+    text.replace(text.find(from), from.size(), to);
+    auto result = LoadText(text, "x.yaml");
+    EXPECT_FALSE(HasErrors(result.problems)) << RenderText(result.problems);
+    return std::ranges::count_if(result.problems, [](const Problem& p) {
+      return p.code == kCfgNoEffect &&
+             (p.message.contains("postgres") || p.message.contains("not a database"));
+    });
+  };
+  EXPECT_EQ(
+      warned(std::string(kDatabases), "postgres: \"127.0.0.1:5433\"", "http: \"127.0.0.1:7300\""),
+      1);
+  EXPECT_EQ(warned(std::string(kSmall), "http: \"127.0.0.1:7300\"",
+                   "http: \"127.0.0.1:7300\", postgres: \"127.0.0.1:5433\""),
+            1);
+  EXPECT_EQ(
+      warned(std::string(kSmall), "policies:",
+             "masking: { columns: [{ connection: everything, column: a.b.c, detector: pan }] }"
+             "\npolicies:"),
+      1);
 }
 
 TEST(Load, RelativePathsStartAtTheFile) {

@@ -30,6 +30,15 @@ struct Tls {
   std::string min_version = "1.2";
 };
 
+/// server.limits.postgres
+struct PostgresLimits {
+  uint32_t connections = 10'000;              // open client connections
+  uint32_t sessions_per_caller = 100;         // sessions of one principal, over all databases
+  milliseconds login_deadline{10'000};        // from the first byte to the first query, TLS included
+  uint64_t statement_bytes = 256 << 10;       // of one text; what is longer is refused unread
+  uint64_t message_bytes = 64u << 20;         // of a message that has to be held whole (Query, Parse, Bind)
+};
+
 /// server.limits: every bound of the data path (I8).
 struct ServerLimits {
   net::HttpLimits http;                       // header, body, time and connection bounds
@@ -42,6 +51,7 @@ struct ServerLimits {
   milliseconds upstream_idle_timeout{120'000};// no byte from the upstream for so long
   milliseconds session_idle{3'600'000};       // a legacy MCP session nobody uses
   uint32_t replay_events = 256;               // kept per legacy stream for Last-Event-ID
+  PostgresLimits postgres;
 };
 
 struct Server {

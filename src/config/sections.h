@@ -30,7 +30,7 @@ struct Places {
 void ReadServer(Context& context, const Node& node, Root& root);
 void ReadIdentity(Context& context, const Node& node, Root& root, Places& places);
 void ReadConnections(Context& context, const std::vector<Node>& nodes, Root& root);
-void ReadPostgres(Context& context, const Node& node, const std::string& where);
+Postgres ReadPostgres(Context& context, const Node& node, const std::string& where);
 void ReadMasking(Context& context, const Node* node, Root& root, Places& places);
 void ReadApprovals(Context& context, const std::vector<Node>& nodes, Root& root, Places& places);
 void ReadPolicies(Context& context, const std::vector<Node>& nodes, Root& root, Places& places);
