@@ -24,6 +24,7 @@ struct ServerAddress {
   bool direct_tls = false;  // PostgreSQL 17+, without SSLRequest
   net::TlsContext tls;      // null for disable; may hold a client certificate
   std::chrono::milliseconds connect_timeout{5'000};  // of connecting, TLS and login together
+  uint32_t protocol_minor = 0;  // 3.0, which every server speaks, or 2: 3.2 of PostgreSQL 18
 };
 
 using Parameters = std::vector<std::pair<std::string, std::string>>;
