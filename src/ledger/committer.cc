@@ -12,6 +12,7 @@ namespace sallyport::ledger {
 namespace {
 
 constexpr size_t kLatencies = 1024;
+constexpr size_t kPiece = 64 << 10;  // of the queue, for single entries
 
 /// The last entry of a ledger that failed.
 std::string FailureEntry(const std::string& reason) {
@@ -43,31 +44,64 @@ void Ledger::Impl::AppendStrict(std::string_view entry, StrictDone done) {
   wake_.notify_one();
 }
 
+Result<uint64_t> Ledger::Impl::Append(std::span<const std::string_view> entries,
+                                      std::string bundle) {
+  size_t longest = 0;
+  for (const std::string_view entry : entries) longest = std::max(longest, entry.size());
+  const std::lock_guard lock(mutex_);
+  SALLYPORT_CHECK(AdmitLocked(longest));
+  SALLYPORT_TRY(const uint64_t first, WriteLocked(entries));
+  pending_.bytes += bundle.size();
+  queued_bytes_ += bundle.size();
+  pending_.entries.push_back(std::move(bundle));
+  return first;
+}
+
 Result<uint64_t> Ledger::Impl::AppendLocked(std::string_view entry) {
+  SALLYPORT_CHECK(AdmitLocked(entry.size()));
+  SALLYPORT_TRY(const uint64_t index, WriteLocked({&entry, 1}));
+  if (pending_.entries.empty() || pending_.entries.back().size() >= kPiece)
+    pending_.entries.emplace_back();
+  AppendToBundle(pending_.entries.back(), entry);
+  pending_.bytes += 2 + entry.size();
+  queued_bytes_ += 2 + entry.size();
+  return index;
+}
+
+Result<> Ledger::Impl::AdmitLocked(size_t longest) {
   const auto refuse = [this](std::string why) {
     ++refused_;
     return Fail(Errc::ledger_unavailable, std::move(why));
   };
   if (poisoned) return refuse("the ledger has failed: " + failure_);
   if (!open_) return refuse("the ledger is closed");
-  if (entry.size() > kMaxEntryBytes) return refuse("the entry is longer than 60,000 bytes");
+  if (longest > kMaxEntryBytes) return refuse("the entry is longer than 60,000 bytes");
   if (next_index_ - published_ >= options.queue_limit || queued_bytes_ >= options.queue_bytes) {
     wake_.notify_one();
     return refuse("the ledger's queue is full");
   }
-  frame_.clear();
-  AppendFrame(frame_, {FrameType::leaf, next_index_, entry});
-  if (Result<> written = wal_->Append(frame_, next_index_); !written) {
-    PoisonLocked(written.error().detail);
-    return refuse("the ledger has failed: " + failure_);
+  return {};
+}
+
+/// Gives the entries their indexes and brings them into the write-ahead log; the caller adds them
+/// to what is pending.
+Result<uint64_t> Ledger::Impl::WriteLocked(std::span<const std::string_view> entries) {
+  size_t written = 0;
+  const Result<> result = wal_->AppendLeaves(entries, next_index_, written);
+  const uint64_t first = next_index_;
+  // What is whole in the file keeps its index even if the rest failed: recovery will find it.
+  next_index_ += written;
+  if (!result) {
+    PoisonLocked(result.error().detail);
+    ++refused_;
+    return Fail(Errc::ledger_unavailable, "the ledger has failed: " + failure_);
   }
-  AppendToBundle(pending_.entries, entry);
-  ++pending_.count;
-  queued_bytes_ += 2 + entry.size();
+  const uint64_t before = std::exchange(pending_.count, pending_.count + written);
   // The committer looks at the queue on its own; it is only called when much has come together.
-  if (pending_.count == options.queue_limit / 4) wake_.notify_one();
+  const uint64_t much = options.queue_limit / 4;
+  if (before < much && pending_.count >= much) wake_.notify_one();
   pressed.store(next_index_ - published_ > options.queue_limit / 2, std::memory_order_relaxed);
-  return next_index_++;
+  return first;
 }
 
 void Ledger::Impl::Poison(const std::string& reason) {
@@ -142,10 +176,12 @@ Result<> Ledger::Impl::CommitOnce(Pending pending, std::vector<std::shared_ptr<S
   const auto begun = std::chrono::steady_clock::now();
   for (const auto& segment : segments) segment->BeginSync();
   commit.hashes.reserve(pending.count + pending.count / 128 + 8);
-  for (std::string_view rest = pending.entries; !rest.empty();) {
-    const size_t length = LoadBe16(reinterpret_cast<const uint8_t*>(rest.data()));
-    tree_.Append(LeafHash(rest.substr(2, length)), &commit.hashes);
-    rest.remove_prefix(2 + length);
+  for (std::string_view rest : pending.entries) {
+    while (!rest.empty()) {
+      const size_t length = LoadBe16(reinterpret_cast<const uint8_t*>(rest.data()));
+      tree_.Append(LeafHash(rest.substr(2, length)), &commit.hashes);
+      rest.remove_prefix(2 + length);
+    }
   }
   commit.size = tree_.size();
   SALLYPORT_TRY(commit.note,
@@ -160,7 +196,7 @@ Result<> Ledger::Impl::CommitOnce(Pending pending, std::vector<std::shared_ptr<S
     SALLYPORT_CHECK(wal_->Append(frame_, next_index_));
     durable_ = commit.size;
     ++commits_;
-    submitted_.emplace_back(commit.size, pending.entries.size());
+    submitted_.emplace_back(commit.size, pending.bytes);
     NoteLatency(std::chrono::steady_clock::now() - begun);
   }
   commit.entries = std::move(pending.entries);

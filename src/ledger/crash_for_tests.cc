@@ -1,5 +1,8 @@
 #include "ledger/crash_for_tests.h"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
 #include <csignal>
 #include <cstring>
 #include <random>
@@ -41,12 +44,41 @@ Options CrashOptions(const std::filesystem::path& dir) {
   return options;
 }
 
+void Report(int pipe, const Acknowledged& a) {
+  if (::write(pipe, &a, sizeof a) != sizeof a) _exit(5);
+}
+
+/// One of several coroutines that append on one loop, as the calls of a shard do.
+boost::asio::awaitable<void> AppendOnLoop(Ledger& ledger, int pipe, uint32_t round, uint32_t thread,
+                                          uint32_t& next) {
+  for (;;) {
+    Acknowledged a{0, round, thread, next++, next % 16 == 0};
+    const auto index = a.strict ? co_await ledger.AppendStrict(EntryOf(a))
+                                : co_await ledger.AppendSoon(EntryOf(a));
+    if (!index && !ledger.healthy()) _exit(4);
+    if (!index) continue;
+    a.index = *index;
+    Report(pipe, a);
+  }
+}
+
+void RunLoop(Ledger& ledger, int pipe, uint32_t round, uint32_t thread) {
+  boost::asio::io_context context{1};
+  uint32_t next = 0;
+  for (int i = 0; i < 8; ++i) {
+    boost::asio::co_spawn(context, AppendOnLoop(ledger, pipe, round, thread, next),
+                          boost::asio::detached);
+  }
+  context.run();
+}
+
 [[noreturn]] void RunChild(const std::filesystem::path& dir, int pipe, uint32_t round) {
   auto ledger = Ledger::Open(CrashOptions(dir));
   if (!ledger) _exit(3);
   std::vector<std::thread> threads;
   for (uint32_t t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
+      if (t >= 2) return RunLoop(**ledger, pipe, round, t);
       for (uint32_t i = 0;; ++i) {
         Acknowledged a{0, round, t, i, t == 0 || i % 16 == 0};
         const auto index =
@@ -57,7 +89,7 @@ Options CrashOptions(const std::filesystem::path& dir) {
           continue;
         }
         a.index = *index;
-        if (::write(pipe, &a, sizeof a) != sizeof a) _exit(5);
+        Report(pipe, a);
       }
     });
   }

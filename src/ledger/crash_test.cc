@@ -1,3 +1,6 @@
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
 #include <csignal>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -272,6 +275,47 @@ TEST(Failure, AFullDiskPoisonsAndLeavesAWord) {
   EXPECT_NE(reader->Read(size - 1)->find("log.failed"), std::string::npos)
       << *reader->Read(size - 1);
   EXPECT_TRUE(VerifyDataDir(dir.path()).ok());
+}
+
+/// A write of several entries that stops in the middle of one: those before it are in the file and
+/// keep their indexes, so that the last word behind them is not a second entry of the same one.
+TEST(Failure, APartOfATurnKeepsItsIndexes) {
+  const Scratch dir;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    Options options = TestOptions(dir);
+    options.checkpoint_interval = std::chrono::hours(1);
+    auto ledger = Ledger::Open(std::move(options));
+    if (!ledger) _exit(1);
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{8 << 10, 8 << 10};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    boost::asio::io_context context{1};
+    int refused = 0;
+    for (int i = 0; i < 20; ++i) {
+      boost::asio::co_spawn(
+          context,
+          [&]() -> boost::asio::awaitable<void> {
+            refused += !(co_await (*ledger)->AppendSoon(std::string(1000, 'x')));
+          },
+          boost::asio::detached);
+    }
+    context.run();
+    _exit(refused == 20 && !(*ledger)->healthy() ? 0 : 2);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  ASSERT_EQ(WEXITSTATUS(status), 0);
+  auto ledger = Ledger::Open(TestOptions(dir));
+  ASSERT_TRUE(ledger) << ledger.error().detail;
+  const uint64_t size = (*ledger)->stats().size;
+  EXPECT_GE(size, 5u);
+  ASSERT_TRUE((*ledger)->Close());
+  auto reader = LogReader::Open(dir.path());
+  ASSERT_TRUE(reader);
+  EXPECT_EQ(*reader->Read(size - 2), std::string(1000, 'x'));
+  EXPECT_NE(reader->Read(size - 1)->find("log.failed"), std::string::npos);
 }
 
 TEST(Failure, AReadOnlyDirectoryIsRefusedWithItsName) {

@@ -97,7 +97,7 @@ void Publisher::Fail(const std::string& reason, std::vector<Commit> commits) {
 
 Result<> Publisher::Work(std::vector<Commit>& commits) {
   for (Commit& commit : commits) {
-    SALLYPORT_CHECK(tiles_.AddEntries(commit.entries));
+    for (const std::string& piece : commit.entries) SALLYPORT_CHECK(tiles_.AddEntries(piece));
     for (const TileHash& hash : commit.hashes) SALLYPORT_CHECK(tiles_.AddHash(hash));
     for (auto& closed : commit.closed) closed_.push_back(std::move(closed));
   }

@@ -26,7 +26,7 @@ struct Waiter {
 
 /// What one commit made durable in the write-ahead log.
 struct Commit {
-  std::string entries;  // in the encoding of bundles
+  std::vector<std::string> entries;  // in the encoding of bundles, in pieces
   std::vector<TileHash> hashes;
   uint64_t size = 0;  // of the tree with them
   std::string note;   // signed checkpoint of that size

@@ -61,14 +61,20 @@ Result<> FillWithZeros(int fd, size_t bytes, const std::filesystem::path& path) 
 
 uint32_t Crc32c(std::string_view bytes) { return ~ExtendCrc(~0u, bytes); }
 
-void AppendFrame(std::string& out, const Frame& frame) {
-  uint8_t header[kFrameHeaderBytes];
+std::array<char, kFrameHeaderBytes> FrameHeader(const Frame& frame) {
+  std::array<char, kFrameHeaderBytes> bytes;
+  auto* header = reinterpret_cast<uint8_t*>(bytes.data());
   StoreBe32(header, uint32_t(frame.payload.size()));
   StoreBe64(header + 8, frame.index);
   header[16] = uint8_t(frame.type);
-  uint32_t crc = ExtendCrc(~0u, {reinterpret_cast<const char*>(header) + 8, 9});
+  const uint32_t crc = ExtendCrc(~0u, {bytes.data() + 8, 9});
   StoreBe32(header + 4, ~ExtendCrc(crc, frame.payload));
-  out.append(reinterpret_cast<const char*>(header), sizeof header);
+  return bytes;
+}
+
+void AppendFrame(std::string& out, const Frame& frame) {
+  const auto header = FrameHeader(frame);
+  out.append(header.data(), header.size());
   out.append(frame.payload);
 }
 
@@ -139,15 +145,24 @@ Result<std::shared_ptr<Segment>> Segment::Create(const std::filesystem::path& pa
 Segment::~Segment() { ::close(fd_); }
 
 Result<> Segment::Append(std::string_view frame) {
+  const iovec piece{const_cast<char*>(frame.data()), frame.size()};
+  size_t ignored = 0;
+  return Append({&piece, 1}, ignored);
+}
+
+Result<> Segment::Append(std::span<const iovec> pieces, size_t& written) {
+  size_t bytes = 0;
+  for (const iovec& piece : pieces) bytes += piece.iov_len;
   ssize_t n;
   do {
-    n = ::pwrite(fd_, frame.data(), frame.size(), off_t(offset_));
+    n = ::pwritev(fd_, pieces.data(), int(pieces.size()), off_t(offset_));
   } while (n < 0 && errno == EINTR);
+  written = n < 0 ? 0 : size_t(n);
   if (n < 0) return std::unexpected(SystemError("write", path_));
-  if (size_t(n) != frame.size()) {
+  if (written != bytes) {
     return Fail(Errc::io_failed, "write " + path_.string() + ": only a part was written");
   }
-  offset_ += frame.size();
+  offset_ += bytes;
   return {};
 }
 

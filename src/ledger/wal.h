@@ -1,11 +1,14 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <sys/uio.h>
 #include <vector>
 
 #include "base/result.h"
@@ -36,6 +39,9 @@ struct Frame {
 
 /// CRC-32C (Castagnoli, RFC 3720 appendix B.4).
 uint32_t Crc32c(std::string_view bytes);
+
+/// The bytes in front of a frame's payload.
+std::array<char, kFrameHeaderBytes> FrameHeader(const Frame& frame);
 
 /// Appends the frame's bytes to `out`.
 void AppendFrame(std::string& out, const Frame& frame);
@@ -79,6 +85,9 @@ class Segment {
   bool Fits(size_t bytes) const { return offset_ + bytes <= size_; }
   /// One write(2). A short write is an error; nothing may be written to this file afterwards.
   Result<> Append(std::string_view frame);
+  /// The same for pieces that lie apart, at most IOV_MAX. `written`: how many bytes got there, also
+  /// after an error.
+  Result<> Append(std::span<const iovec> pieces, size_t& written);
   /// Begins writing out what was appended, without waiting: a hint, so that the device works while
   /// the caller hashes and signs.
   void BeginSync();

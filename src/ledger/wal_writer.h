@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +32,10 @@ class WalWriter {
 
   /// Appends one frame. `next_index`: of the first leaf that a new file would hold.
   Result<> Append(std::string_view frame, uint64_t next_index);
+  /// Appends entries as leaves from `next_index` on, those of one file with one write(2).
+  /// `written`: how many are whole in the files, also after an error.
+  Result<> AppendLeaves(std::span<const std::string_view> entries, uint64_t next_index,
+                        size_t& written);
 
   /// The files written to since the last call.
   std::vector<std::shared_ptr<Segment>> TakeUnsynced();
@@ -45,6 +50,10 @@ class WalWriter {
   Result<> Finish();
 
  private:
+  Result<> MakeRoom(size_t bytes, uint64_t next_index);
+  Result<> WriteSome(std::span<const std::string_view> entries, uint64_t next_index,
+                     size_t& written);
+
   std::filesystem::path wal_dir_;
   size_t segment_bytes_;
   std::shared_ptr<Segment> current_;
@@ -53,6 +62,8 @@ class WalWriter {
   std::vector<std::shared_ptr<Segment>> unsynced_;  // full ones
   std::vector<Closed> closed_;
   bool written_ = false;
+  std::vector<std::array<char, kFrameHeaderBytes>> headers_;  // scratch, like pieces_
+  std::vector<iovec> pieces_;
 };
 
 }  // namespace sallyport::ledger

@@ -162,8 +162,8 @@ Result<std::shared_ptr<Segment>> Ledger::Impl::FirstSegment(const Recovered& rec
   return segment;
 }
 
-Ledger::Ledger(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Ledger::~Ledger() = default;
+Ledger::Ledger(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Ledger::~Ledger() { (void)impl_->Close(); }
 
 Result<std::unique_ptr<Ledger>> Ledger::Open(Options options) {
   if (options.segment_bytes < 2 * (kMaxEntryBytes + kFrameHeaderBytes)) {
@@ -172,7 +172,7 @@ Result<std::unique_ptr<Ledger>> Ledger::Open(Options options) {
   }
   SALLYPORT_TRY(NoteSigner signer, NoteSigner::Make(options.origin, options.signing_key));
   options.signing_key = Secret();
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(signer));
+  auto impl = std::make_shared<Impl>(std::move(options), std::move(signer));
   SALLYPORT_CHECK(impl->Open());
   return std::unique_ptr<Ledger>(new Ledger(std::move(impl)));
 }

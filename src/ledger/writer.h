@@ -83,6 +83,11 @@ class Ledger {
   /// the entry is too long.
   Result<uint64_t> Append(std::string_view entry);
 
+  /// As Append, for coroutines on an io_context: what they append in one turn of its loop goes out
+  /// together, with one write(2), behind the handlers that are ready; each goes on when its entry
+  /// is written. Not cancelled by anything.
+  Task<uint64_t> AppendSoon(std::string entry);
+
   /// As Append, and completes when an fdatasync covers the entry and a signed checkpoint with it is
   /// written. Resumes on the caller's executor. The ledger must be closed before that executor's
   /// context is destroyed.
@@ -105,10 +110,11 @@ class Ledger {
   std::string vkey() const;
   const std::string& origin() const;
 
- private:
   struct Impl;
-  explicit Ledger(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+
+ private:
+  explicit Ledger(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;  // entries of AppendSoon look whether it is still there
 };
 
 }  // namespace sallyport::ledger

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -28,6 +29,9 @@ struct Ledger::Impl {
 
   Result<> Open();
   Result<uint64_t> Append(std::string_view entry);
+  /// All of them with one write(2) and consecutive indexes, or, after an error, an unknown part of
+  /// them. `bundle`: the same entries in the encoding of bundles. Returns the first index.
+  Result<uint64_t> Append(std::span<const std::string_view> entries, std::string bundle);
   void AppendStrict(std::string_view entry, StrictDone done);
   Result<> Close();
   Stats GetStats() const;
@@ -41,8 +45,9 @@ struct Ledger::Impl {
  private:
   /// Entries that have an index and are not yet committed.
   struct Pending {
-    std::string entries;  // in the encoding of bundles
+    std::vector<std::string> entries;  // in the encoding of bundles, in pieces
     uint64_t count = 0;
+    size_t bytes = 0;
   };
 
   Result<> LockDirectory();
@@ -52,6 +57,8 @@ struct Ledger::Impl {
   Result<std::shared_ptr<Segment>> FirstSegment(const Recovered& recovered, std::string_view note);
 
   Result<uint64_t> AppendLocked(std::string_view entry);
+  Result<> AdmitLocked(size_t longest);
+  Result<uint64_t> WriteLocked(std::span<const std::string_view> entries);
   void Poison(const std::string& reason);
   void PoisonLocked(const std::string& reason);
   void RunCommitter();

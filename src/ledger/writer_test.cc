@@ -167,6 +167,61 @@ TEST(Ledger, StrictResumesOnTheCallersExecutor) {
   EXPECT_EQ(index, 0u);
 }
 
+Task<> AppendSoon(Ledger& ledger, std::string entry, std::vector<std::string>& answers) {
+  const auto index = co_await ledger.AppendSoon(std::move(entry));
+  answers.push_back(index ? std::to_string(*index) : index.error().detail);
+  co_return Result<>{};
+}
+
+TEST(Ledger, WhatOneTurnAppendsIsWrittenTogetherAndEachGetsItsOwnIndex) {
+  const Scratch dir;
+  Options options = TestOptions(dir);
+  options.segment_bytes = 160 << 10;  // a turn that spans files
+  auto ledger = Ledger::Open(std::move(options));
+  ASSERT_TRUE(ledger);
+  boost::asio::io_context context{1};
+  std::vector<std::string> answers, expected;
+  for (int i = 0; i < 600; ++i) {
+    const std::string entry = i == 300 ? std::string(kMaxEntryBytes + 1, 'x')
+                                       : "soon " + std::to_string(i) + std::string(900, '.');
+    boost::asio::co_spawn(context, AppendSoon(**ledger, entry, answers), boost::asio::detached);
+    expected.push_back(i == 300 ? "the entry is longer than 60,000 bytes"
+                                : std::to_string(i - (i > 300)));
+  }
+  EXPECT_EQ((*ledger)->stats().size, 0u);
+  context.run();
+  EXPECT_EQ(answers, expected);
+  ASSERT_TRUE((*ledger)->Close());
+  auto reader = LogReader::Open(dir.path());
+  ASSERT_TRUE(reader);
+  ASSERT_EQ(reader->size(), 599u);
+  for (uint64_t i = 0; i < 599; ++i) {
+    const std::string begin = "soon " + std::to_string(i + (i >= 300)) + ".";
+    EXPECT_EQ(reader->Read(i)->substr(0, begin.size()), begin);
+  }
+}
+
+TEST(Ledger, WhatWaitsForATurnOutlivesTheLedger) {
+  const Scratch dir;
+  auto ledger = Ledger::Open(TestOptions(dir));
+  ASSERT_TRUE(ledger);
+  std::vector<std::string> answers;
+  {
+    boost::asio::io_context context{1};
+    boost::asio::co_spawn(context, AppendSoon(**ledger, "late", answers), boost::asio::detached);
+    context.run_one();  // it waits now
+    ledger->reset();
+    context.run();
+    EXPECT_EQ(answers, std::vector<std::string>{"the ledger is closed"});
+  }
+  ledger = Ledger::Open(TestOptions(dir));
+  ASSERT_TRUE(ledger);
+  boost::asio::io_context context{1};
+  boost::asio::co_spawn(context, AppendSoon(**ledger, "never", answers), boost::asio::detached);
+  context.run_one();
+  EXPECT_EQ(answers.size(), 1u);  // its loop ends before its turn
+}
+
 TEST(Ledger, RefusesWhatItCannotKeep) {
   const Scratch dir;
   Options options = TestOptions(dir);
