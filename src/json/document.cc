@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <unordered_set>
 
 namespace sallyport::json {
@@ -16,11 +17,24 @@ const char* EndOfScalar(const char* p, const char* end) {
   return p;
 }
 
+bool Holds(char c, const char* begin, const char* end) {
+  return begin < end && std::memchr(begin, c, static_cast<size_t>(end - begin)) != nullptr;
+}
+
 /// `p` stands behind the opening quote; returns behind the closing one.
 const char* EndOfString(const char* p, const char* end) {
-  while (p < end && *p != '"') p += *p == '\\' ? 2 : 1;
-  return std::min(p + 1, end);
+  for (const char* at = p; at < end;) {
+    const auto* quote = static_cast<const char*>(std::memchr(at, '"', static_cast<size_t>(end - at)));
+    if (quote == nullptr) break;
+    const char* slash = quote;  // behind an odd number of backslashes it is content
+    while (slash > p && slash[-1] == '\\') --slash;
+    if ((quote - slash) % 2 == 0) return quote + 1;
+    at = quote + 1;
+  }
+  return end;
 }
+
+constexpr size_t kKeep = 4096;  // nodes that a thread keeps room for
 
 Errc CodeOf(simdjson::error_code e) {
   switch (e) {
@@ -53,8 +67,7 @@ class Reader {
     base_ = padded.data();
     end_ = base_ + text.size();
     doc_.text_ = text;
-    doc_.nodes_.clear();
-    doc_.nodes_.reserve(std::min<size_t>(text.size() / 8 + 4, 1 << 16));
+    doc_.nodes_.clear(), doc_.strings_.clear();
     doc_.nodes_.push_back({Kind::missing, false, false, 0, 0, 0, 0, 1, 0});
 
     simdjson::ondemand::document document;
@@ -116,7 +129,7 @@ class Reader {
   }
 
   void Decoded(Document::Node& node, std::string_view value, const char* raw, const char* raw_end) {
-    if (std::find(raw, raw_end, '\\') == raw_end) return;
+    if (!Holds('\\', raw, raw_end)) return;
     node.escaped = true;
     node.decoded = Store(value);
   }
@@ -226,7 +239,7 @@ class Reader {
       const char* key_end = EndOfString(key + 1, end_);
       const uint32_t child = static_cast<uint32_t>(doc_.nodes_.size());
       std::string_view unescaped;
-      const bool escaped = std::find(key, key_end, '\\') != key_end;
+      const bool escaped = Holds('\\', key, key_end);
       if (escaped) {
         if (auto e = field.unescaped_key().get(unescaped)) return Refuse(e);
       }
@@ -297,9 +310,38 @@ class Reader {
 };
 
 Result<Document> Document::Parse(std::string_view text, const Limits& limits) {
+  Document& read = Scratch();
+  const Result<> result = Reader(read, limits).Read(text);
   Document doc;
-  SALLYPORT_CHECK(Reader(doc, limits).Read(text));
+  if (result) {
+    doc.text_ = text;
+    if (read.nodes_.size() > kKeep)
+      doc.nodes_ = std::move(read.nodes_);
+    else
+      doc.nodes_ = read.nodes_;  // as large as it has to be
+    doc.strings_ = std::move(read.strings_);
+  }
+  Release(read);
+  if (!result) return std::unexpected(result.error());
   return doc;
+}
+
+Result<> Document::Check(std::string_view text, const Limits& limits) {
+  Document& read = Scratch();
+  Result<> result = Reader(read, limits).Read(text);
+  Release(read);
+  return result;
+}
+
+Document& Document::Scratch() {
+  thread_local Document document;
+  return document;
+}
+
+void Document::Release(Document& scratch) {
+  scratch.strings_.clear();
+  scratch.nodes_.clear();
+  if (scratch.nodes_.capacity() > kKeep) std::vector<Node>().swap(scratch.nodes_);
 }
 
 Kind Value::kind() const { return doc_ == nullptr ? Kind::missing : doc_->nodes_[node_].kind; }

@@ -81,6 +81,9 @@ class Document {
   /// and never with content in the detail.
   static Result<Document> Parse(std::string_view text, const Limits& limits = {});
 
+  /// Whether Parse would succeed, for a text that nobody looks into.
+  static Result<> Check(std::string_view text, const Limits& limits = {});
+
   Value root() const { return Value(this, 1); }
   std::string_view text() const { return text_; }
 
@@ -98,6 +101,9 @@ class Document {
     uint32_t count = 0;        // members or elements
     uint32_t decoded = 0, decoded_key = 0;  // index into strings_
   };
+  static Document& Scratch();  // of the thread: where texts are read, so that its memory is reused
+  static void Release(Document& scratch);
+
   std::string_view text_;
   std::vector<Node> nodes_;  // nodes_[0] is the missing value
   std::vector<std::unique_ptr<std::string>> strings_;

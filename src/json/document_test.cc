@@ -61,6 +61,36 @@ TEST(Document, IsBounded) {
   EXPECT_EQ(Reason("[1,2,3]", {.max_bytes = 4}), "request-too-large");
 }
 
+TEST(Document, FindsTheEndOfAStringBehindBackslashes) {
+  const std::string text = R"({"a\\":"\\","b\"":"\\\"\\","c":"\"","d":["\\\\","x\\\"y"]})";
+  auto doc = Document::Parse(text);
+  ASSERT_TRUE(doc) << doc.error().detail;
+  EXPECT_TRUE(Document::Check(text));
+  EXPECT_EQ(doc->root()["a\\"].raw(), R"("\\")");
+  EXPECT_EQ(doc->root()["b\""].raw(), R"("\\\"\\")");
+  EXPECT_EQ(*doc->root()["b\""].string(), "\\\"\\");
+  EXPECT_EQ(doc->root()["c"].raw(), R"("\"")");
+  EXPECT_EQ(doc->root()["d"].at(0).raw(), R"("\\\\")");
+  EXPECT_EQ(doc->root()["d"].at(1).raw(), R"("x\\\"y")");
+}
+
+TEST(Document, OneTextDoesNotLeakIntoTheNext) {
+  auto first = Document::Parse(R"(["\u0061",{"k\n":1}])");
+  EXPECT_FALSE(Document::Check(R"({"a":1,"a":2})"));
+  auto second = Document::Parse(R"({"\u0062":"\u0063"})");
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(*first->root().at(0).string(), "a");
+  EXPECT_EQ(first->root().at(1).first().key(), "k\n");
+  EXPECT_EQ(*second->root()["b"].string(), "c");
+  std::string large = "[0";
+  for (int i = 0; i < 10'000; ++i) large += R"(,"\n")";
+  large += ']';
+  auto third = Document::Parse(large);
+  ASSERT_TRUE(third);
+  EXPECT_EQ(third->root().size(), 10'001u);
+  EXPECT_EQ(*third->root().at(10'000).string(), "\n");
+}
+
 TEST(Document, ReadsBareScalars) {
   EXPECT_EQ(*Document::Parse("\"x\"")->root().string(), "x");
   EXPECT_EQ(*Document::Parse(" 42 ")->root().integer(), 42);

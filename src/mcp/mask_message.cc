@@ -52,9 +52,9 @@ bool Fits(const ToolDefinition& tool, std::string_view below, const mask::Tally&
 /// What readers could take in different ways (names twice, bytes that are no UTF-8, endless
 /// nesting) goes to nobody, whether or not it holds anything to mask.
 Result<> CheckStrict(std::string_view json) {
-  const auto doc = json::Document::Parse(json, {.max_bytes = 64u << 20, .max_nodes = 1u << 22});
-  if (doc) return {};
-  return Fail(Errc::upstream_protocol, "the message cannot be read: " + doc.error().detail);
+  const auto read = json::Document::Check(json, {.max_bytes = 64u << 20, .max_nodes = 1u << 22});
+  if (read) return {};
+  return Fail(Errc::upstream_protocol, "the message cannot be read: " + read.error().detail);
 }
 
 Result<MaskedMessage> Mask(const MaskRules& rules, std::string json, const mask::JsonOptions& base,
