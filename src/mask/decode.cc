@@ -392,14 +392,8 @@ class BlobFinder {
 
 bool MayBeBlob(std::string_view token) {
   const auto piece = [](std::string_view t) {
-    bool digits = t.size() < 24;  // a plain number
-    for (char c : t) {
-      if (!IsDigit(c)) {
-        digits = false;
-        break;
-      }
-    }
-    return !digits && (HexHead(t) || Base64Head(t));
+    if (t.size() < 24 && std::ranges::all_of(t, IsDigit)) return false;  // a plain number
+    return HexHead(t) || Base64Head(t);
   };
   if (piece(token)) return true;
   if (token[0] == '0' || token[0] == 'x') {
@@ -407,9 +401,7 @@ bool MayBeBlob(std::string_view token) {
     if (skip && HexHead(token.substr(skip))) return true;
   }
   for (size_t at = 0, i = 0; i <= token.size(); i++) {
-    if (i < token.size() && token[i] != '/' && token[i] != '-' && token[i] != '_' &&
-        token[i] != '+')
-      continue;
+    if (i < token.size() && kBase64Value[uint8_t(token[i])] < 62) continue;  // no + / - _
     if (i - at >= 16 && i - at < token.size() && piece(token.substr(at, i - at))) return true;
     at = i + 1;
   }

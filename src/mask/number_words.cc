@@ -47,6 +47,15 @@ constexpr WordTable kTable = [] {
   return t;
 }();
 
+/// The first two letters of all of them: one bit per second letter.
+constexpr auto kBegins = [] {
+  std::array<uint32_t, 32> t{};
+  for (const NumberWord& n : kWords) t[n.word[0] & 31] |= uint32_t(1) << (n.word[1] & 31);
+  for (std::string_view w : {"double", "triple", "doppel"})
+    t[w[0] & 31] |= uint32_t(1) << (w[1] & 31);
+  return t;
+}();
+
 char DigitOfWord(std::string_view w) {
   if (w.size() > 8) return 0;
   const uint64_t v = Pack(w);
@@ -88,6 +97,8 @@ bool HasNumberWord(const std::vector<Symbol>& s) {
   return false;
 }
 }  // namespace
+
+bool MayBeNumberWord(char first, char second) { return kBegins[first & 31] >> (second & 31) & 1; }
 
 bool IsNumberWord(std::string_view word) {
   char low[8];

@@ -11,6 +11,9 @@ namespace sallyport::mask {
 /// "triple" repeat. False when there are fewer than four of them.
 bool ReadNumberWords(const std::vector<Symbol>& symbols, std::vector<Symbol>& out);
 
+/// A look at two letters that rules most words out.
+bool MayBeNumberWord(char first, char second);
+
 /// One of those words, in any case; umlauts as in fuenf.
 bool IsNumberWord(std::string_view word);
 

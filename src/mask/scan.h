@@ -4,18 +4,15 @@
 #include <string_view>
 #include <vector>
 
+#include "mask/regions.h"
+
 namespace sallyport::mask {
 
-/// A stretch of text in which something may begin or be. A number lies in or touches its region.
-struct Region {
-  size_t begin, end;
-};
-
 /// The first look at a text: finds every place that the slow path could have a finding in, at
-/// memory speed where there is none. Runs of digits are checked for length, issuer and check digit
-/// here already; groups of digits for their shape; other digits, escapes, blobs and words for SAD
-/// are regions as they stand. Regions come in order and do not overlap. `digits` counts the ASCII
-/// digits.
+/// memory speed where there is none. Each 64 bytes become a few masks (scan_blocks.h); only where
+/// those say so are runs of digits checked for length, issuer and check digit, groups of digits for
+/// their shape, and other digits, escapes, blobs and words for SAD taken as they stand. Regions
+/// come in order and do not overlap. `digits` counts the ASCII digits.
 struct ScanResult {
   std::vector<Region> regions;
   size_t digits = 0;

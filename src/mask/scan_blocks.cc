@@ -2,149 +2,307 @@
 
 #include <cstring>
 #include <immintrin.h>
+#include <string_view>
+
+#include "mask/block_vector.h"
 
 namespace sallyport::mask {
 namespace {
 
-// A byte belongs to a class when the rows of its two nibbles share a bit.
-enum : uint8_t {
-  kLetterLow = 1,   // 4x 6x, x >= 1
-  kLetterHigh = 2,  // 5x 7x, x <= a or f: with _ (and DEL)
-  kMark = 4,        // + - /
-  kLike = 8,        // 4x 6x, x of 9 c f
-  kC = 16,          // 43 63
-  kVU = 32,         // 55 56 75 76
-  kJkm = 64,        // 4x 6x, x of a b d
-  kDigit = 128,     // 3x, x <= 9; the bit that movemask takes
+constexpr size_t kFirst = BlockBatch::kFirst;
+
+/// What the masks of one block are made from, one bit per byte.
+struct Classes {
+  uint64_t digits, token, high, plain, c, u, v, r, like, no_word, no_begin;
 };
 
-struct Nibbles {
-  alignas(16) uint8_t low[16], high[16];
+/// By comparisons, for every instruction set.
+SALLYPORT_INLINE Classes Compare(const char* p) {
+  const Bytes raw(p), low = raw.Lower();
+  const uint64_t digits = raw.In('0', '9'), dash = raw.Is('-'), high = raw.High();
+  return {.digits = digits,
+          .token = digits | low.In('a', 'z') | raw.Is('+') | dash | raw.Is('/') | raw.Is('_'),
+          .high = high,
+          .plain = dash | raw.Is(' ') | raw.Is('.') | high,
+          .c = low.Is('c'),
+          .u = low.Is('u'),
+          .v = low.Is('v'),
+          .r = low.Is('r'),
+          .like = raw.Is('l') | raw.Is('I') | low.Is('o'),
+          .no_word = low.In('j', 'k') | low.Is('m'),
+          .no_begin = low.Is('b') | low.Is('g') | low.In('i', 'm') | low.Is('p') | low.Is('r') |
+                      low.In('w', 'y')};
+}
+
+enum : uint8_t {
+  kDigit = 1,
+  kToken = 2,
+  kPlain = 4,
+  kC = 8,
+  kU = 16,
+  kLike = 32,
+  kNoWord = 64,
+  kNoBegin = 128
 };
-constexpr Nibbles kNibbles = [] {
-  Nibbles n{};
-  for (int x = 0; x < 16; x++) {
-    uint8_t v = 0;
-    if (x <= 9) v |= kDigit;
-    if (x >= 1) v |= kLetterLow;
-    if (x <= 10 || x == 15) v |= kLetterHigh;
-    if (x == 0xb || x == 0xd || x == 0xf) v |= kMark;
-    if (x == 9 || x == 0xc || x == 0xf) v |= kLike;
-    if (x == 3) v |= kC;
-    if (x == 5 || x == 6) v |= kVU;
-    if (x == 0xa || x == 0xb || x == 0xd) v |= kJkm;
-    n.low[x] = v;
+struct AsciiTable {
+  alignas(64) uint8_t of[128];
+};
+constexpr AsciiTable kAscii = [] {
+  AsciiTable t{};
+  for (uint8_t c = 0; c < 128; c++) {
+    const auto one_of = [&](std::string_view set) { return set.find(char(c)) != set.npos; };
+    const bool digit = c >= '0' && c <= '9', letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+    t.of[c] =
+        uint8_t((digit ? kDigit : 0) | (digit || letter || one_of("+-/_") ? kToken : 0) |
+                (one_of(" -.") ? kPlain : 0) | (one_of("cC") ? kC : 0) | (one_of("uU") ? kU : 0) |
+                (one_of("lIoO") ? kLike : 0) | (one_of("jkmJKM") ? kNoWord : 0) |
+                (one_of("bgijklmprwxyBGIJKLMPRWXY") ? kNoBegin : 0));
   }
-  n.high[2] = kMark;
-  n.high[3] = kDigit;
-  n.high[4] = n.high[6] = kLetterLow | kC | kJkm | kLike;
-  n.high[5] = kLetterHigh | kVU;
-  n.high[7] = kLetterHigh | kVU;
-  return n;
+  return t;
 }();
 
-BlockMasks OneScalar(const char* p, uint64_t& c_last, BlockMasks* before) {
-  BlockMasks m{};
-  for (int i = 0; i < 64; i++) {
-    const auto c = static_cast<uint8_t>(p[i]);
-    const uint64_t bit = uint64_t(1) << i;
-    const bool digit = c >= '0' && c <= '9', letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-    if (digit) m.digits |= bit;
-    if (digit || letter || c == '+' || c == '-' || c == '/' || c == '_' || c == 0x7f)
-      m.token |= bit;
-    if (c >= 0x80) m.high |= bit;
-    const char low = char(c | 0x20), next = i < 63 ? char(p[i + 1] | 0x20) : ' ';
-    if (low == 'c' && (next == 'v' || next == 'u')) m.code |= bit;
-    if (low == 'i' || low == 'l' || low == 'o') m.like |= bit;
-    if (low == 'j' || low == 'k' || low == 'm') m.jkm |= bit;
-  }
-  if (c_last && ((p[0] | 0x20) == 'v' || (p[0] | 0x20) == 'u')) before->code |= uint64_t(1) << 63;
-  c_last = (p[63] | 0x20) == 'c';
-  return m;
+/// By one look-up in a table of ASCII, where one instruction does 64 of them (AVX-512 VBMI).
+SALLYPORT_FOR_AVX512 inline Classes LookUp(const char* p) {
+  const __m512i text = _mm512_loadu_si512(p);
+  const uint64_t high = _mm512_movepi8_mask(text);
+  const __m512i found = _mm512_maskz_permutex2var_epi8(~high, _mm512_load_si512(kAscii.of), text,
+                                                       _mm512_load_si512(kAscii.of + 64));
+  const Bytes low = Bytes(p).Lower();
+#define SALLYPORT_HAS(bit) _mm512_test_epi8_mask(found, _mm512_set1_epi8(char(bit)))
+  return {.digits = SALLYPORT_HAS(kDigit),
+          .token = SALLYPORT_HAS(kToken),
+          .high = high,
+          .plain = SALLYPORT_HAS(kPlain) | high,
+          .c = SALLYPORT_HAS(kC),
+          .u = SALLYPORT_HAS(kU),
+          .v = low.Is('v'),
+          .r = low.Is('r'),
+          .like = SALLYPORT_HAS(kLike),
+          .no_word = SALLYPORT_HAS(kNoWord),
+          .no_begin = SALLYPORT_HAS(kNoBegin)};
+#undef SALLYPORT_HAS
 }
 
-BlockMasks OneSse(const char* p, uint64_t& c_last, BlockMasks* before) {
-  BlockMasks m{};
-  uint64_t c = 0, vu = 0;
-  const __m128i low = _mm_load_si128(reinterpret_cast<const __m128i*>(kNibbles.low));
-  const __m128i high = _mm_load_si128(reinterpret_cast<const __m128i*>(kNibbles.high));
-  const __m128i f = _mm_set1_epi8(0x0f), zero = _mm_setzero_si128();
-  for (int i = 0; i < 4; i++) {
-    const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16 * i));
-    const __m128i cls =
-        _mm_and_si128(_mm_shuffle_epi8(low, _mm_and_si128(v, f)),
-                      _mm_shuffle_epi8(high, _mm_and_si128(_mm_srli_epi16(v, 4), f)));
-    const auto bits = [i](__m128i x) {
-      return uint64_t(uint32_t(_mm_movemask_epi8(x))) << (16 * i);
-    };
-    m.digits |= bits(cls);
-    m.token |= bits(_mm_cmpeq_epi8(cls, zero)) ^ uint64_t(0xffff) << (16 * i);
-    m.high |= bits(v);
-    c |= bits(_mm_slli_epi16(cls, 3));
-    vu |= bits(_mm_slli_epi16(cls, 2));
-    m.jkm |= bits(_mm_slli_epi16(cls, 1));
-    m.like |= bits(_mm_slli_epi16(cls, 4));
-  }
-  m.code = c & vu >> 1;
-  if (c_last & vu & 1) before->code |= uint64_t(1) << 63;
-  c_last = c >> 63;
-  return m;
+SALLYPORT_INLINE void Store(const Classes& is, size_t i, BlockBatch& b) {
+  b.digits[i] = is.digits;
+  b.token[i] = is.token;
+  b.high[i] = is.high;
+  b.plain[i] = is.plain;
+  const uint64_t r = is.r >> 2 | uint64_t(3) << 62;  // what stands behind the block is not known
+  b.code[i] = is.c & (is.v >> 1 | (is.u >> 1 & r) | uint64_t(1) << 63);
+  b.like[i] = is.like;
+  b.no_word[i] = is.no_word | is.digits | is.high;
+  b.no_begin[i] = is.no_begin;
 }
 
-__attribute__((target("avx2"))) void ClassifyAvx2(const char* p, size_t blocks, BlockMasks* masks,
-                                                  uint64_t& c_last) {
-  const __m256i low =
-      _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(kNibbles.low)));
-  const __m256i high =
-      _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(kNibbles.high)));
-  const __m256i f = _mm256_set1_epi8(0x0f), zero = _mm256_setzero_si256();
-  for (; blocks > 0; blocks--, p += 64, masks++) {
-    uint64_t digits = 0, other = 0, top = 0, c = 0, vu = 0, jkm = 0, like = 0;
-    for (int i = 0; i < 2; i++) {
-      const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32 * i));
-      const __m256i cls =
-          _mm256_and_si256(_mm256_shuffle_epi8(low, _mm256_and_si256(v, f)),
-                           _mm256_shuffle_epi8(high, _mm256_and_si256(_mm256_srli_epi16(v, 4), f)));
-      digits |= uint64_t(uint32_t(_mm256_movemask_epi8(cls))) << (32 * i);
-      other |= uint64_t(uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(cls, zero)))) << (32 * i);
-      top |= uint64_t(uint32_t(_mm256_movemask_epi8(v))) << (32 * i);
-      c |= uint64_t(uint32_t(_mm256_movemask_epi8(_mm256_slli_epi16(cls, 3)))) << (32 * i);
-      vu |= uint64_t(uint32_t(_mm256_movemask_epi8(_mm256_slli_epi16(cls, 2)))) << (32 * i);
-      jkm |= uint64_t(uint32_t(_mm256_movemask_epi8(_mm256_slli_epi16(cls, 1)))) << (32 * i);
-      like |= uint64_t(uint32_t(_mm256_movemask_epi8(_mm256_slli_epi16(cls, 4)))) << (32 * i);
-    }
-    if (c_last & vu & 1) masks[-1].code |= uint64_t(1) << 63;
-    c_last = c >> 63;
-    *masks = {digits, ~other, top, c & vu >> 1, jkm, like};
+/// The blocks of a text; a short last one is a copy.
+class Blocks {
+ public:
+  Blocks(const char* p, size_t size) : p_(p), whole_(size / 64), count_((size + 63) / 64) {
+    if (whole_ == count_) return;
+    std::memset(last_, ' ', sizeof last_);
+    std::memcpy(last_, p + whole_ * 64, size % 64);
   }
+  size_t count() const { return count_; }
+  SALLYPORT_INLINE const char* operator[](size_t k) const {
+    __builtin_prefetch(p_ + (k + BlockBatch::kBlocks) * 64);  // while this batch is looked at
+    return k < whole_ ? p_ + k * 64 : last_;
+  }
+
+ private:
+  const char* p_;
+  size_t whole_, count_;
+  char last_[64];
+};
+
+/// What of the last 32 bytes of the block before and the first 32 of this one.
+SALLYPORT_INLINE Masks Middle(const Masks& before, const Masks& m) {
+  return m << 32 | before >> 32;
 }
 
-template <BlockMasks One(const char*, uint64_t&, BlockMasks*)>
-void Classify(const char* p, size_t size, BlockMasks* masks, uint64_t c_last) {
-  for (; size >= 64; size -= 64, p += 64, masks++) *masks = One(p, c_last, masks - 1);
-  if (size == 0) return;
-  char last[64];
-  std::memset(last, ' ', sizeof last);
-  std::memcpy(last, p, size);
-  *masks = One(last, c_last, masks - 1);
+SALLYPORT_INLINE Masks Row8(const Masks& m) {
+  const Masks two = m & m >> 1, four = two & two >> 2;
+  return four & four >> 4;
+}
+SALLYPORT_INLINE Masks Row16(const Masks& m) {
+  const Masks eight = Row8(m);
+  return eight & eight >> 8;
+}
+/// Groups of at least four digits, each a bit behind its end.
+SALLYPORT_INLINE Masks EndsOfFour(const Masks& before, const Masks& m) {
+  Masks end = ~m;
+  for (int n = 1; n <= 4; n++) end = end & (m << n | before >> (64 - n));
+  return end;
+}
+
+/// Two groups within four bytes of each other, of sizes that follow each other in a number as it is
+/// printed (the shapes of GroupWalker), or two halves of at least twelve digits with a plain
+/// character behind the first.
+/// A pair is shorter than half a block: groups that touch an edge of this one are looked at with
+/// another middle.
+SALLYPORT_INLINE Masks Pairs(const Masks& all, const Masks& plain) {
+  const Masks m = all.DropFirstRun(), begin = m & ~(m << 1), end = ~m & m << 1;
+  // from[n], to[n]: groups of n digits and more begin here, ended right before here
+  Masks from[12] = {begin, begin, begin, begin, begin, begin,
+                    begin, begin, begin, begin, begin, begin};
+  Masks to[12] = {end, end, end, end, end, end, end, end, end, end, end, end};
+  for (int n = 2; n < 12; n++) {
+    from[n] = from[n - 1] & m >> (n - 1);
+    to[n] = to[n - 1] & m << n;
+  }
+  const Masks gap = ~m;
+  const auto meet = [&](const Masks& a, const Masks& b) {  // b begins one to four bytes behind a
+    Masks near = a << 1;
+    for (int k = 0; k < 3; k++) near = near | (near & gap) << 1;
+    return near & b;
+  };
+  const auto ends = [&](int n) { return to[n] & ~to[n + 1]; };
+  const auto begins = [&](int n) { return from[n] & gap >> n; };
+  const Masks from4 = begins(4);
+  Masks found = meet(ends(4), from4 | begins(6) | begins(7) | begins(8)) |
+                meet(ends(5), begins(5)) | meet(ends(6), from4 | begins(6)) |
+                meet(ends(8), from4 | begins(8));
+  for (int n = 4; n <= 10; n++) found = found | meet(to[n] & plain, from[12 - n]);
+  return found;
+}
+
+/// Groups of digits that begin at an even distance: `some` at six of them in this block; `many` as
+/// many as one window in `all` or `middle` has of twelve (digits written one by one, or as
+/// escapes).
+struct EvenGroups {
+  uint64_t some = 0, many = 0;
+};
+SALLYPORT_INLINE EvenGroups Even(const Masks& all, const Masks& middle) {
+  const Masks a = all & ~(all << 1), b = middle & ~(middle << 1);
+  EvenGroups even;
+  if ((a.Has(6) | b.Has(6)) == 0) return even;
+  constexpr uint64_t kPairs[] = {0, 0, 9, 9, 8, 7, 6, 6, 6, 5, 5};
+  Masks between_a = a >> 1, between_b = b >> 1;  // only neighbours make a pair
+  for (int stride = 2; stride <= 10; stride++) {
+    const Masks next_a = a >> stride, next_b = b >> stride;
+    const Masks pairs = a & next_a & ~between_a;
+    even.some |= pairs.Has(5);
+    even.many |= pairs.Has(kPairs[stride]) | (b & next_b & ~between_b).Has(kPairs[stride]);
+    between_a = between_a | next_a;
+    between_b = between_b | next_b;
+  }
+  return even;
+}
+
+/// Sifts the 8 blocks from k on.
+SALLYPORT_INLINE void Sift(size_t k, BlockBatch& b) {
+  const size_t i = kFirst + k;
+  const Masks digits(b.digits + i), before(b.digits + i - 1);
+  const Masks token(b.token + i), token_before(b.token + i - 1);
+  const Masks like(b.like + i), high(b.high + i);
+  b.tokens |= (Row16(token) | Row16(Middle(token_before, token))).Any() << k;
+  b.codes |= Masks(b.code + i).Any() << k;
+  b.highs |= high.Any() << k;
+  const Masks behind_digit = like & (digits << 1 | before >> 63);
+  b.lookalikes |= (behind_digit & ((digits | like) >> 1 | uint64_t(1) << 63)).Any() << k;
+  b.words[k / 32] |= HalfMasks::WithShortWord(HalfMasks(b.token + i), HalfMasks(b.no_word + i),
+                                              HalfMasks(b.no_begin + i))
+                     << (2 * k % 64);
+
+  const Masks middle = Middle(before, digits), eight = Row8(digits), eight_middle = Row8(middle);
+  const Masks fours = EndsOfFour(before, digits);
+  const EvenGroups even = Even(digits, middle);
+  b.long_runs |= (eight & eight >> 4 | eight_middle & eight_middle >> 4).Any() << k;
+  b.fours |= fours.Any() << k;
+  b.busy |= ((eight | eight_middle).Any() | fours.HasTwo() | even.some | even.many) << k;
+  b.groups |= even.many << k;
+}
+
+/// Whether groups stand together as in a card number, in the 8 blocks from k on.
+SALLYPORT_INLINE void SiftGroups(size_t k, BlockBatch& b) {
+  const size_t i = kFirst + k;
+  const Masks digits(b.digits + i), plain(b.plain + i);
+  const Masks middle = Middle(Masks(b.digits + i - 1), digits);
+  const Masks middle_plain = Middle(Masks(b.plain + i - 1), plain);
+  b.groups |= (Pairs(digits, plain) | Pairs(middle, middle_plain)).Any() << k;
+}
+
+SALLYPORT_INLINE void SiftMasks(size_t blocks, BlockBatch& b) {
+  for (size_t i = kFirst + blocks; (i - kFirst) % 8 != 0; i++) {
+    b.digits[i] = b.token[i] = b.high[i] = b.plain[i] = b.code[i] = b.like[i] = 0;
+    b.no_word[i] = ~uint64_t(0), b.no_begin[i] = 0;
+  }
+  b.tokens = b.long_runs = b.groups = b.busy = b.fours = b.words[0] = b.words[1] = 0;
+  b.codes = b.lookalikes = b.highs = 0;
+  for (size_t k = 0; k < blocks; k += 8) Sift(k, b);
+  b.busy |= b.fours & (b.fours << 1 | 1);  // the block before the batch may have one
+  for (size_t k = 0; k < blocks; k += 8) {
+    if ((b.busy >> k & 0xff) != 0) SiftGroups(k, b);
+  }
+  b.digit_count = 0;
+  for (size_t k = 0; k < blocks; k++)
+    b.digit_count += size_t(__builtin_popcountll(b.digits[kFirst + k]));
+}
+
+SALLYPORT_FOR_AVX512 void SiftAvx512(const Blocks& blocks, BlockBatch& b) {
+  for (size_t k = 0; k < blocks.count(); k++) Store(LookUp(blocks[k]), kFirst + k, b);
+  SiftMasks(blocks.count(), b);
+}
+SALLYPORT_INLINE void SiftAny(const Blocks& blocks, BlockBatch& b) {
+  for (size_t k = 0; k < blocks.count(); k++) Store(Compare(blocks[k]), kFirst + k, b);
+  SiftMasks(blocks.count(), b);
+}
+SALLYPORT_FOR_AVX2 void SiftAvx2(const Blocks& blocks, BlockBatch& b) { SiftAny(blocks, b); }
+void SiftSse(const Blocks& blocks, BlockBatch& b) { SiftAny(blocks, b); }
+
+SALLYPORT_INLINE EdgeMasks Edges(const char* p) {
+  const Bytes raw(p), low = raw.Lower();
+  const uint64_t control = raw.Below(0x20) & ~(raw.In('\t', '\n') | raw.Is('\r'));
+  return {control | raw.In('%', '&') | raw.In('<', '=') | raw.Is('\\') | low.Is('e'),
+          control | raw.Is('u') | raw.Is('x') | raw.Is('{') | raw.Is('d') | raw.Is('U')};
+}
+SALLYPORT_FOR_AVX512 EdgeMasks EdgesAvx512(const char* p) { return Edges(p); }
+SALLYPORT_FOR_AVX2 EdgeMasks EdgesAvx2(const char* p) { return Edges(p); }
+EdgeMasks EdgesSse(const char* p) { return Edges(p); }
+
+BlockKernel Best() {
+  static const BlockKernel best = Supports(BlockKernel::avx512) ? BlockKernel::avx512
+                                  : Supports(BlockKernel::avx2) ? BlockKernel::avx2
+                                                                : BlockKernel::sse;
+  return best;
 }
 
 }  // namespace
 
-void ClassifyBlocksScalar(const char* p, size_t size, BlockMasks* masks) {
-  Classify<OneScalar>(p, size, masks, 0);
-}
-void ClassifyBlocksSse(const char* p, size_t size, BlockMasks* masks) {
-  Classify<OneSse>(p, size, masks, 0);
+bool Supports(BlockKernel kernel) {
+  switch (kernel) {
+    case BlockKernel::avx512:
+      return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") &&
+             __builtin_cpu_supports("avx512vpopcntdq");
+    case BlockKernel::avx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+    default:
+      return true;
+  }
 }
 
-void ClassifyBlocks(const char* p, size_t size, BlockMasks* masks) {
-  static const bool avx2 = __builtin_cpu_supports("avx2");
-  if (!avx2) return ClassifyBlocksSse(p, size, masks);
-  const size_t blocks = size / 64;
-  uint64_t c_last = 0;
-  ClassifyAvx2(p, blocks, masks, c_last);
-  Classify<OneSse>(p + blocks * 64, size % 64, masks + blocks, c_last);
+void SiftBlocks(const char* p, size_t size, BlockBatch& b, BlockKernel kernel) {
+  const Blocks blocks(p, size);
+  switch (kernel == BlockKernel::best ? Best() : kernel) {
+    case BlockKernel::avx512:
+      return SiftAvx512(blocks, b);
+    case BlockKernel::avx2:
+      return SiftAvx2(blocks, b);
+    default:
+      return SiftSse(blocks, b);
+  }
+}
+
+EdgeMasks FindEdges(const char* block) {
+  switch (Best()) {
+    case BlockKernel::avx512:
+      return EdgesAvx512(block);
+    case BlockKernel::avx2:
+      return EdgesAvx2(block);
+    default:
+      return EdgesSse(block);
+  }
 }
 
 bool HasCodeBigram(const char* text, size_t end) {
