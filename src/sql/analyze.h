@@ -63,6 +63,9 @@ struct Analysis {
   /// It reads or writes a relation with classified columns: errors and notices keep their code and
   /// template only.
   bool classified = false;
+  /// It names something that the snapshot does not have. The route is safe all the same (mostly
+  /// refused); a newer snapshot may know the name: worth one refresh and another judgement.
+  bool catalog_stale = false;
   bool changes_catalog = false;  // DDL passes: the snapshot is old afterwards
   bool copy_in = false, copy_out = false;
   bool returns_rows = false;

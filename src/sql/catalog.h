@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "sql/functions.h"
@@ -74,12 +75,16 @@ class Catalog {
                                          const std::vector<std::string>& search_path) const;
   bool classifies_anything() const { return classifies_; }
   uint64_t epoch() const { return content_.epoch; }
+  /// Of this snapshot, different from that of every other snapshot of the process.
+  uint64_t id() const { return id_; }
   const Content& content() const { return content_; }
 
  private:
   Content content_;
   std::unordered_map<std::string, size_t> relations_, functions_;  // "schema\0name"
   std::unordered_map<uint32_t, size_t> oids_;
+  std::unordered_set<std::string> function_names_;
+  uint64_t id_;
   bool classifies_ = false;
 };
 

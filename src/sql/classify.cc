@@ -1,23 +1,13 @@
 #include "sql/classify.h"
 
 #include <algorithm>
-#include <memory>
-#include <pg_query.h>
-#include <pthread.h>
-#include <string>
 
-#include "json/document.h"
+#include "sql/parse.h"
 #include "sql/tree.h"
 
 namespace sallyport::sql {
 namespace {
 
-/// The parser builds its tree without recursion, but writing the tree out recurses once per level,
-/// in about 130 bytes of stack (measured), and a level takes at least two bytes of text (`+1`).
-/// Texts up to this size are safe on any thread's stack; longer ones get a thread with a stack to
-/// match.
-constexpr size_t kInlineBytes = 64 << 10;
-constexpr size_t kStackPerByte = 256;
 constexpr size_t kMaxStatements = 1000;
 
 op::SqlText Unreadable() {
@@ -27,70 +17,17 @@ op::SqlText Unreadable() {
   return text;
 }
 
-/// NUL ends a C string, and what is not UTF-8 means something else to a server: both would let the
-/// server see another text than the parser.
-bool IsText(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    auto c = static_cast<unsigned char>(text[i]);
-    if (c == 0) return false;
-    size_t n = c < 0x80                ? 1
-               : c >= 0xc2 && c < 0xe0 ? 2
-               : c >= 0xe0 && c < 0xf0 ? 3
-               : c >= 0xf0 && c < 0xf5 ? 4
-                                       : 0;
-    if (n == 0 || i + n > text.size()) return false;
-    for (size_t k = 1; k < n; ++k) {
-      if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return false;
-    }
-    i += n;
-  }
-  return true;
-}
-
-struct Parse {
-  std::string text;
-  PgQueryParseResult result{};
-  ~Parse() { pg_query_free_parse_result(result); }
-};
-
-void* Run(void* argument) {
-  auto* parse = static_cast<Parse*>(argument);
-  parse->result = pg_query_parse(parse->text.c_str());
-  return nullptr;
-}
-
-bool RunWithStack(Parse& parse) {
-  pthread_attr_t attributes;
-  if (pthread_attr_init(&attributes) != 0) return false;
-  size_t stack = (parse.text.size() * kStackPerByte + (8 << 20)) & ~size_t{0xfff};
-  pthread_t thread;
-  bool started = pthread_attr_setstacksize(&attributes, stack) == 0 &&
-                 pthread_create(&thread, &attributes, Run, &parse) == 0;
-  pthread_attr_destroy(&attributes);
-  if (started) pthread_join(thread, nullptr);
-  return started;
-}
-
 }  // namespace
 
 op::SqlText Classify(std::string_view text, const Limits& limits) {
-  if (text.size() > limits.max_bytes || !IsText(text)) return Unreadable();
-  Parse parse{.text = std::string(text)};
-  if (text.size() <= kInlineBytes) {
-    Run(&parse);
-  } else if (!RunWithStack(parse)) {
-    return Unreadable();
-  }
-  if (parse.result.error != nullptr || parse.result.parse_tree == nullptr) return Unreadable();
+  auto tree = ParseTree::Make(text, limits);
+  return tree ? ReadStatements(*tree) : Unreadable();
+}
 
-  // One level of SQL is two to four levels of JSON; a frame around them is eight.
-  json::Limits json_limits{.max_bytes = 32u << 20,
-                           .max_depth = static_cast<uint32_t>(limits.max_depth) * 4 + 8};
-  auto document = json::Document::Parse(parse.result.parse_tree, json_limits);
-  if (!document) return Unreadable();
+op::SqlText ReadStatements(const ParseTree& tree) {
   op::SqlText out;
   out.worst = op::Effect::none;
-  auto statements = document->root()["stmts"];
+  auto statements = tree.statements();
   if (statements.size() > kMaxStatements) return Unreadable();
   for (auto raw = statements.first(); raw; raw = raw.next()) {
     auto statement = ReadStatement(raw["stmt"]);

@@ -1,0 +1,155 @@
+#include "sql/analyze.h"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+
+#include "sql/lab_for_tests.h"
+
+namespace sallyport::sql {
+namespace {
+
+AnalysisPtr Look(std::string_view text, bool source_only = false) {
+  static Analyzer analyzer({}), strict({.source_only = true});
+  static const auto catalog = LabCatalog();
+  return (source_only ? strict : analyzer).Analyze(text, catalog, SessionNames{});
+}
+
+TEST(Analyze, NothingClassifiedGoesAsItIs) {
+  for (const char* text :
+       {"select 1", "select * from customers", "select body from notes where id = 1", "",
+        "insert into notes(body) values ('x') returning *", "begin; commit", "show timezone",
+        "update customers set score = score + 1 where id = 1", "select fee(1)",
+        "create table t2(a int)", "set application_name = 'x'", "explain select * from notes"}) {
+    auto a = Look(text);
+    EXPECT_EQ(a->route, Route::as_is) << text << ": " << a->refusal.detail;
+    EXPECT_FALSE(a->classified) << text;
+  }
+}
+
+TEST(Analyze, BareColumnsAreMaskedByOrigin) {
+  auto a = Look("select id, p.card_number, cvv as x from payments p where id = 1");
+  ASSERT_EQ(a->route, Route::by_origin) << a->refusal.detail;
+  ASSERT_EQ(a->outputs.size(), 2u);
+  EXPECT_EQ(a->outputs[0].index, 1u);
+  EXPECT_EQ(a->outputs[0].relation, 16400u);
+  EXPECT_EQ(a->outputs[0].column, 3);
+  EXPECT_EQ(a->outputs[0].mask, SourceMask::last4);
+  EXPECT_EQ(a->outputs[1].index, 2u);
+  EXPECT_EQ(a->outputs[1].mask, SourceMask::null);
+  EXPECT_TRUE(a->classified);
+
+  a = Look("select c.name, p.* from customers c join payments p on p.customer_id = c.id");
+  ASSERT_EQ(a->route, Route::by_origin);
+  EXPECT_EQ(a->outputs[0].index, 3u);
+  EXPECT_EQ(a->outputs[1].index, 5u);
+
+  a = Look("update payments set status = 'ok' where id = 1 returning *");
+  ASSERT_EQ(a->route, Route::by_origin) << a->refusal.detail;
+  EXPECT_EQ(a->outputs.size(), 2u);
+
+  a = Look("select ref from v_rename");
+  ASSERT_EQ(a->route, Route::by_origin);
+  EXPECT_EQ(a->outputs[0].column, 2);
+}
+
+TEST(Analyze, ColumnsNobodyNamesNeedNothing) {
+  for (const char* text :
+       {"select customer_id, count(*) from payments group by 1",
+        "select p.id, p.cardholder, count(*) from payments p join refunds r on r.id = p.id "
+        "group by p.id",
+        "select id from payments where amount > 5 for update", "delete from payments where id = 1",
+        "update payments set status = 'x' where id = 1",
+        "insert into payments(id, card_number) values (1, '4539577986432614')",
+        "select ctid from payments where id = 1",
+        "insert into notes(body) select cardholder from payments"}) {
+    auto a = Look(text);
+    EXPECT_EQ(a->route, Route::by_origin) << text << ": " << a->refusal.detail;
+    EXPECT_TRUE(a->outputs.empty()) << text;
+    EXPECT_TRUE(a->classified) << text;
+    EXPECT_EQ(Look(text, true)->route, Route::as_is) << text;
+  }
+}
+
+TEST(Analyze, NamesAreResolved) {
+  auto a = Look("select p.*, c.name from payments p, customers c");
+  ASSERT_EQ(a->text.statements.size(), 1u);
+  const auto& s = a->text.statements[0];
+  EXPECT_FALSE(s.star);
+  EXPECT_EQ(s.relations[0].name, "public.payments");
+  auto has = [&](const char* name) {
+    return std::ranges::find(s.columns, name) != s.columns.end();
+  };
+  EXPECT_TRUE(has("public.payments.cvv"));
+  EXPECT_TRUE(has("public.customers.name"));
+  EXPECT_FALSE(has("public.customers.email"));
+}
+
+struct Refusal {
+  const char* text;
+  Errc code = Errc::sql_not_maskable;
+};
+class RefusedTest : public testing::TestWithParam<Refusal> {};
+TEST_P(RefusedTest, WithItsReason) {
+  auto a = Look(GetParam().text);
+  EXPECT_EQ(a->route, Route::refused) << GetParam().text;
+  EXPECT_EQ(ReasonCode(a->refusal.code), ReasonCode(GetParam().code)) << GetParam().text;
+  EXPECT_FALSE(a->refusal.detail.empty());
+}
+INSTANTIATE_TEST_SUITE_P(
+    All, RefusedTest,
+    testing::Values(
+        Refusal{"update payments set card_number = '4539577986432614' where id = 2"},
+        Refusal{"update v_rename set ref = '4000056509885772' where k = 2"},
+        Refusal{"update payments set status = card_number where id = 1"},
+        Refusal{"delete from payments where card_number like '4539%'"},
+        Refusal{"update customers set email = reverse(p.card_number) from payments p"},
+        Refusal{"insert into notes(body) select card_number from payments"},
+        Refusal{"create table t as select card_number from payments"},
+        Refusal{"select card_number into t from payments"},
+        Refusal{"create view vx as select reverse(card_number) q from payments"},
+        Refusal{"select setval('lseq', (select substr(card_number,1,16)::bigint from payments))"},
+        Refusal{"select get_card(1)"}, Refusal{"select * from all_pay()"},
+        Refusal{"explain select * from customers where name = get_card_imm(1)"},
+        Refusal{"select * from run_sql('select 1')"}, Refusal{"do $$ begin end $$"},
+        Refusal{"select query_to_xml('select 1', true, false, '')"},
+        Refusal{"select * from dblink('x', 'y') as t(x text)"},
+        Refusal{"select lo_import('/etc/passwd')"}, Refusal{"select 1 from nosuch"},
+        Refusal{"select nosuch(1)"}, Refusal{"select public.nosuch(1)"},
+        Refusal{"select * from pg_stats"},
+        Refusal{"select histogram_bounds from pg_catalog.pg_stats"},
+        Refusal{"select reverse(query) from pg_stat_activity"},
+        Refusal{"select 1 from pg_stat_activity where query like '%4539%'"},
+        Refusal{"select reverse(pg_get_indexdef(1))"}, Refusal{"select 'a' === 'b'"},
+        Refusal{"alter table payments rename column cvv to harmless"},
+        Refusal{"alter table payments add column g text generated always as (card_number) stored"},
+        Refusal{"create index i on payments (substr(card_number, 7, 1))"},
+        Refusal{"create unique index i on payments (card_number)"},
+        Refusal{"create rule r as on insert to notes do also delete from payments"},
+        Refusal{"call pr('x')"}, Refusal{"execute nosuch"}, Refusal{"fetch all from nosuch"},
+        Refusal{"merge into payments p using customers c on p.customer_id = c.id when matched and "
+                "p.cvv = '1' then delete"},
+        Refusal{"set standard_conforming_strings = off", Errc::sql_state_refused},
+        Refusal{"set client_encoding = 'SJIS'", Errc::sql_state_refused},
+        Refusal{"set names 'BIG5'", Errc::sql_state_refused},
+        Refusal{"set role x", Errc::sql_state_refused},
+        Refusal{"set search_path = pg_temp, public", Errc::sql_state_refused},
+        Refusal{"set client_min_messages = debug1", Errc::sql_state_refused},
+        Refusal{"set debug_print_plan = on", Errc::sql_state_refused},
+        Refusal{"select set_config('role', 'x', false)", Errc::sql_state_refused},
+        Refusal{"selec 1", Errc::sql_unparsable}, Refusal{"select '\xff'", Errc::sql_unparsable}));
+
+TEST(Analyze, AnswersAreRememberedByTextAndCatalog) {
+  Analyzer analyzer({});
+  auto one = LabCatalog(1), two = LabCatalog(1);
+  auto a = analyzer.Analyze("select 1", one, SessionNames{});
+  EXPECT_EQ(a, analyzer.Analyze("select 1", one, SessionNames{}));
+  EXPECT_NE(a, analyzer.Analyze("select 1", two, SessionNames{}));
+  SessionNames other;
+  other.search_path = {"pg_catalog", "elsewhere"};
+  EXPECT_NE(a, analyzer.Analyze("select 1", one, other));
+  EXPECT_EQ(analyzer.stats().exact_hits, 1u);
+  EXPECT_EQ(analyzer.stats().misses, 3u);
+}
+
+}  // namespace
+}  // namespace sallyport::sql

@@ -1,0 +1,472 @@
+#include "sql/reader.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "sql/functions.h"
+#include "sql/reach.h"
+#include "sql/tree.h"
+
+// Expressions and what their names mean; statements are in reader_statements.cc, FROM in
+// reader_from.cc.
+
+namespace sallyport::sql {
+namespace {
+
+using Place = Mention::Place;
+
+constexpr auto kSystemColumns =
+    std::to_array<std::string_view>({"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"});
+constexpr int32_t kSystemColumn = -2, kUnknownColumn = -3;
+
+bool IsRangeVar(json::Value v) { return v["relname"] && v["relpersistence"]; }
+
+}  // namespace
+
+void Reader::Refuse(Errc code, std::string detail) {
+  if (!out_.refusal) out_.refusal = Error(code, std::move(detail));
+}
+
+void Reader::RefuseRaw() {
+  if (quiet_ || !context_.catalog.classifies_anything()) return;
+  Refuse(Errc::sql_not_maskable,
+         "definitions and statement texts of the server may quote classified values: they can only "
+         "be selected as they are, not searched or computed with");
+}
+
+void Reader::AddColumn(const CatalogRelation& relation, std::string_view column) {
+  std::string name = Identifier(relation.schema);
+  ((name += '.') += Identifier(relation.name)) += '.';
+  name += Identifier(column);
+  if (out_.column_set.insert(name).second) out_.columns.push_back(std::move(name));
+}
+
+void Reader::Expr(json::Value value, Level& level, Spot spot) {
+  if (value.is(json::Kind::array)) {
+    for (auto v = value.first(); v; v = v.next()) Expr(v, level, spot);
+  } else if (value.is(json::Kind::object)) {
+    if (value["limitOption"]) {
+      out_.plain = false;
+      Select(value, level, false);
+    } else if (IsRangeVar(value)) {
+      AddUse(value, Use::Role::object);
+    } else if (value["funcname"]) {
+      Function(value, level, spot, false);
+    } else {
+      Members(value, level, spot);
+    }
+  }
+}
+
+void Reader::Members(json::Value object, Level& level, Spot spot,
+                     std::initializer_list<std::string_view> except) {
+  for (auto v = object.first(); v; v = v.next()) {
+    if (!v.is(json::Kind::object) && !v.is(json::Kind::array)) continue;
+    auto key = v.key();
+    if (std::ranges::find(except, key) != except.end()) continue;
+    if (key == "ColumnRef") {
+      Column(v, level, spot, false);
+    } else if (key == "A_Const" || key == "ParamRef" || key == "String") {
+      continue;
+    } else if (key == "A_Expr") {
+      Operator(v["name"]);
+      Members(v, level, spot, {"name"});
+    } else if (key == "operName" || key == "useOp") {
+      Operator(v);
+    } else if (key == "SubLink") {
+      out_.plain = false;
+      Operator(v["operName"]);
+      Expr(v["testexpr"], level, spot);
+      Select(v["subselect"]["SelectStmt"], level, false);
+    } else if (key == "NullTest") {
+      // Whether there is a definition shows nothing of it.
+      bool quiet = std::exchange(quiet_, quiet_ || v["arg"]["ColumnRef"]);
+      Members(v, level, spot);
+      quiet_ = quiet;
+    } else if (key == "TypeName" || key == "typeName") {
+      continue;
+    } else if (key.ends_with("Stmt") && v.is(json::Kind::object)) {
+      out_.plain = false;
+      Query(key, v, level, false);
+    } else {
+      Expr(v, level, spot);
+    }
+  }
+}
+
+Lineage Reader::Value(json::Value value, Level& level, Spot spot) {
+  auto around = std::exchange(flow_, {});
+  Spot inside{.place = spot.place == Place::returning ? Place::computed : Place::expression};
+  Lineage result;
+  if (auto column = value["ColumnRef"]) {
+    result = Column(column, level, spot, true);
+  } else if (auto call = value["FuncCall"]) {
+    Function(call, level, inside, true);
+    result = flow_.Computed();
+  } else if (auto link = value["SubLink"]; link && TextOf(link["subLinkType"]) == "EXPR_SUBLINK") {
+    out_.plain = false;
+    auto rows = Select(link["subselect"]["SelectStmt"], level, false);
+    result = rows.columns.size() == 1 && !rows.open ? rows.columns[0].from : flow_.Computed();
+  } else {
+    Expr(value, level, inside);
+    result = flow_.Computed();
+  }
+  flow_ = around;
+  flow_.Merge(result.Computed());
+  return result;
+}
+
+Reader::Match Reader::Find(const Item& item, std::string_view name, int32_t& column) const {
+  if (item.relation) {
+    for (size_t i = 0; i < item.renames.size(); ++i) {
+      if (item.renames[i] == name) return column = static_cast<int32_t>(i), Match::yes;
+    }
+    const auto& columns = item.relation->columns;
+    for (size_t i = item.renames.size(); i < columns.size(); ++i) {
+      if (columns[i].name == name) return column = static_cast<int32_t>(i), Match::yes;
+    }
+    if (std::ranges::binary_search(kSystemColumns, name)) return column = kSystemColumn, Match::yes;
+    return Match::no;
+  }
+  if (item.derived) {
+    bool open = item.derived->open;
+    for (size_t i = 0; i < item.derived->columns.size(); ++i) {
+      const auto& output = item.derived->columns[i];
+      if (output.name == name) return column = static_cast<int32_t>(i), Match::yes;
+      open |= output.name.empty();
+    }
+    column = kUnknownColumn;
+    return open ? Match::maybe : Match::no;
+  }
+  column = kUnknownColumn;
+  return item.join ? Match::no : Match::maybe;
+}
+
+Lineage Reader::Touch(const Item& item, int32_t column, std::string_view name, Spot spot,
+                      size_t location, bool bare) {
+  Lineage from;
+  if (item.relation) {
+    if (column == kSystemColumn) return AddColumn(*item.relation, name), from;
+    const auto& found = item.relation->columns[static_cast<size_t>(column)];
+    AddColumn(*item.relation, found.name);
+    auto raw = RawColumn(item.relation->schema, item.relation->name, found.name);
+    if (item.relation->readable_by_rules_only && raw != RawValues::none) raw = RawValues::values;
+    from.raw = raw == RawValues::quoted;
+    if (raw == RawValues::values) RefuseValues(item.relation->name);
+    if (found.classified() && !item.excluded) {
+      from = {.mask = found.mask, .detector = found.detector, .derived = found.derived};
+      out_.mentions.push_back({.use = static_cast<uint32_t>(item.use),
+                               .column = column,
+                               .place = spot.place,
+                               .index = spot.index,
+                               .location = location,
+                               .unnamed = spot.unnamed});
+    }
+  } else if (item.derived) {
+    if (column >= 0) {
+      from = item.derived->columns[static_cast<size_t>(column)].from;
+    } else {
+      for (const auto& output : item.derived->columns) from.Merge(output.from.Computed());
+    }
+  } else if (!item.catalog_name.empty()) {
+    auto raw = RawColumn("pg_catalog", item.catalog_name, name);
+    from.raw = raw == RawValues::quoted;
+    if (raw == RawValues::values) RefuseValues(item.catalog_name);
+  }
+  if (from.raw && !bare) RefuseRaw();
+  return from;
+}
+
+void Reader::RefuseValues(std::string_view relation) {
+  if (!context_.catalog.classifies_anything()) return;
+  Refuse(Errc::sql_not_maskable, "the relation " + std::string(relation) +
+                                     " shows samples of the values of other relations");
+}
+
+Lineage Reader::Unqualified(std::string_view name, const Level& level, Spot spot, size_t location,
+                            bool bare) {
+  Lineage from;
+  bool found = false, maybe = false;
+  for (const Level* at = &level; at != nullptr && !found; at = at->outer) {
+    for (const auto& item : at->items) {
+      int32_t column = kUnknownColumn;
+      auto match = Find(item, name, column);
+      if (match == Match::no) continue;
+      (match == Match::yes ? found : maybe) = true;
+      from.Merge(Touch(item, column, name, spot, location, bare));
+    }
+  }
+  if (found) return from;
+  // No column of that name: it can be the whole row of what FROM calls so.
+  const Level* where = nullptr;
+  if (const auto* item = FindItem(name, level, &where)) {
+    WholeRow(*item, *where, spot, location);
+    return flow_.Computed();
+  }
+  bool anything = false;
+  for (const Level* at = &level; at != nullptr; at = at->outer) anything |= !at->items.empty();
+  out_.unknown_names |= anything && !maybe;
+  if (anything && out_.column_set.insert(std::string(name)).second)
+    out_.columns.push_back(Identifier(name));
+  return from;
+}
+
+const Reader::Item* Reader::FindItem(std::string_view alias, const Level& level,
+                                     const Level** where) const {
+  for (const Level* at = &level; at != nullptr; at = at->outer) {
+    for (const auto& item : at->items) {
+      if (item.alias == alias) return *where = at, &item;
+    }
+  }
+  return nullptr;
+}
+
+void Reader::WholeRow(const Item& item, const Level& level, Spot spot, size_t location) {
+  Spot inside{.place = spot.place == Place::computed || spot.place == Place::returning
+                           ? Place::computed
+                           : Place::expression};
+  if (item.join) {
+    for (size_t i = item.first; i < item.end; ++i)
+      WholeRow(level.items[i], level, inside, location);
+    return;
+  }
+  if (item.relation) {
+    for (const auto& column : item.relation->columns) {
+      AddColumn(*item.relation, column.name);
+      if (RawColumn(item.relation->schema, item.relation->name, column.name) != RawValues::none)
+        RefuseRaw();
+    }
+    if (item.relation->classified && !item.excluded) {
+      out_.mentions.push_back({.use = static_cast<uint32_t>(item.use),
+                               .column = -1,
+                               .place = inside.place,
+                               .location = location});
+      for (const auto& column : item.relation->columns) {
+        if (column.classified())
+          flow_.Merge({.mask = column.mask, .detector = column.detector, .derived = true});
+      }
+    }
+  } else if (item.derived) {
+    for (const auto& output : item.derived->columns) {
+      flow_.Merge(output.from.Computed());
+      if (output.from.raw) RefuseRaw();
+    }
+  } else if (RawRelation(item.catalog_name) != RawValues::none) {
+    RefuseRaw();
+  } else if (item.use >= 0) {
+    out_.star = true;
+  }
+}
+
+bool Reader::StarOf(const Item& item, const Level& level, Spot& spot, size_t location, Rows* rows) {
+  if (item.join) return true;  // its members stand in the level themselves
+  (void)level;
+  auto add = [&](std::string_view name, const Lineage& from) {
+    flow_.Merge(from.Computed());
+    if (rows) rows->columns.push_back({name, from});
+    ++spot.index;
+  };
+  if (item.relation) {
+    for (size_t i = 0; i < item.relation->columns.size(); ++i) {
+      const auto& column = item.relation->columns[i];
+      bool renamed = i < item.renames.size();
+      size_t before = out_.mentions.size();
+      auto from = Touch(item, static_cast<int32_t>(i), column.name, spot, location, true);
+      for (size_t k = before; k < out_.mentions.size(); ++k) out_.mentions[k].star = true;
+      if (from.raw && !rows) RefuseRaw();
+      add(renamed ? item.renames[i] : std::string_view(column.name), from);
+    }
+    return true;
+  }
+  if (item.derived) {
+    for (const auto& output : item.derived->columns) {
+      if (output.from.raw && !rows) RefuseRaw();
+      add(output.name, output.from);
+    }
+    return !item.derived->open;
+  }
+  if (auto raw = RawRelation(item.catalog_name); raw == RawValues::values) {
+    RefuseValues(item.catalog_name);
+  } else if (raw == RawValues::quoted) {
+    if (!rows) RefuseRaw();
+    add("", {.raw = true});
+  }
+  out_.star |= item.use >= 0;
+  return false;
+}
+
+void Reader::Star(json::Value reference, std::string_view qualifier, const Level& level, Spot spot,
+                  Rows* rows) {
+  size_t location = LocationOf(reference);
+  bool closed = true;
+  const Level* where = &level;
+  if (qualifier.empty()) {
+    for (const auto& item : level.items) closed &= StarOf(item, level, spot, location, rows);
+    closed &= !level.merges;
+  } else if (const auto* item = FindItem(qualifier, level, &where); !item) {
+    out_.unknown_names = true;
+    closed = false;
+  } else if (item->join) {
+    for (size_t i = item->first; i < item->end; ++i)
+      closed &= StarOf(where->items[i], *where, spot, location, rows);
+    closed &= !where->merges;
+  } else {
+    closed = StarOf(*item, *where, spot, location, rows);
+  }
+  if (rows) rows->open |= !closed;
+  if (!closed) out_.plain = false;
+}
+
+Lineage Reader::Column(json::Value reference, Level& level, Spot spot, bool bare) {
+  std::string_view names[4];
+  size_t count = 0;
+  bool star = false;
+  for (auto field = reference["fields"].first(); field; field = field.next()) {
+    if (field["A_Star"]) {
+      star = true;
+    } else if (count < 4) {
+      names[count++] = NameOf(field);
+    }
+  }
+  size_t location = LocationOf(reference);
+  Lineage from;
+  if (count == 1 && !star) {
+    from = Unqualified(names[0], level, spot, location, bare);
+    flow_.Merge(bare ? from : from.Computed());
+    return from;
+  }
+  size_t qualifiers = star ? count : count - 1;
+  if (qualifiers > 1) {
+    // schema.relation.column: only what FROM calls by no other name can be meant.
+    const Level* where = nullptr;
+    const auto* item = FindItem(names[qualifiers - 1], level, &where);
+    if (item && item->use >= 0)
+      out_.qualified.push_back({static_cast<uint32_t>(item->use), location, qualifiers});
+  }
+  std::string_view qualifier = qualifiers == 0 ? std::string_view() : names[qualifiers - 1];
+  if (star) {
+    Star(reference, qualifier, level, {.place = spot.place}, nullptr);
+    return from;
+  }
+  const Level* where = nullptr;
+  const auto* item = FindItem(qualifier, level, &where);
+  if (!item) {
+    out_.unknown_names = true;
+    return from;
+  }
+  std::string_view name = names[qualifiers];
+  size_t first = item->join ? item->first : 0, end = item->join ? item->end : 1;
+  bool found = false;
+  for (size_t i = first; i < end; ++i) {
+    const auto& candidate = item->join ? where->items[i] : *item;
+    int32_t column = kUnknownColumn;
+    if (Find(candidate, name, column) == Match::no) continue;
+    found = true;
+    from.Merge(Touch(candidate, column, name, spot, location, bare));
+  }
+  if (!found) {
+    // `row.f` may call a function f of the row.
+    out_.unknown_names = true;
+    if (out_.column_set.insert(std::string(name)).second) out_.columns.push_back(Identifier(name));
+    WholeRow(*item, *where, spot, location);
+    Called({}, name);
+  }
+  flow_.Merge(bare ? from : from.Computed());
+  return from;
+}
+
+void Reader::Called(std::string_view schema, std::string_view name) {
+  const auto& catalog = context_.catalog;
+  const auto* function = schema.empty() ? catalog.ResolveFunction(name, context_.search_path)
+                                        : catalog.FindFunction(schema, name);
+  if (!catalog.classifies_anything()) return;
+  if (ReachesPastArguments(name)) {
+    Refuse(Errc::sql_not_maskable,
+           "the function " + std::string(name) + " reads what its arguments only name");
+  } else if (function && function->touches_classified) {
+    Refuse(Errc::sql_not_maskable,
+           "the function " + std::string(name) + " may read classified columns");
+  } else if (!function && !schema.empty() && schema != "pg_catalog" &&
+             schema != "information_schema") {
+    out_.unknown_names = true;
+    Refuse(Errc::sql_not_maskable, "the function " + std::string(schema) + "." + std::string(name) +
+                                       " is not known, so nobody can say what it reads");
+  }
+}
+
+void Reader::Function(json::Value call, Level& level, Spot spot, bool bare) {
+  std::string_view names[3];
+  size_t count = 0;
+  for (auto part = call["funcname"].first(); part && count < 3; part = part.next())
+    names[count++] = NameOf(part);
+  std::string_view name = count == 0 ? std::string_view() : names[count - 1];
+  std::string_view schema = count < 2 ? std::string_view() : names[count - 2];
+  bool builtin = schema.empty() || schema == "pg_catalog";
+  Called(schema, name);
+  if (call["over"] || call["agg_within_group"]) out_.plain = false;
+  if (builtin && QuotesDefinitions(name)) {
+    if (!bare && call["args"].size() < 3) RefuseRaw();
+    flow_.raw = true;
+  }
+  const auto& catalog = context_.catalog;
+  const auto* user = builtin ? catalog.ResolveFunction(name, context_.search_path) : nullptr;
+  if (builtin && !user && RiskOfFunction(name).risky) {
+    if (out_.risky_call.empty()) out_.risky_call = name;
+    bool projection = call["args"].size() == 1 && IsColumnSomewhere(name, level);
+    if (schema.empty() && catalog.classifies_anything() && !projection && !IsBuiltin(name) &&
+        !catalog.FindFunction("pg_catalog", name)) {
+      out_.unknown_names = true;
+      Refuse(Errc::sql_not_maskable, "the function " + std::string(name) +
+                                         " is not known, so nobody can say what it reads");
+    }
+  }
+  if (builtin && name == "set_config") SetConfig(call["args"]);
+  if (out_.risky_call.empty() && !builtin && !catalog.FindFunction(schema, name))
+    out_.risky_call = name;
+  bool quiet = std::exchange(quiet_, quiet_ || (builtin && QuotesDefinitions(name)));
+  Members(call, level, spot, {"funcname"});
+  quiet_ = quiet;
+}
+
+bool Reader::IsColumnSomewhere(std::string_view name, const Level& level) const {
+  for (const Level* at = &level; at != nullptr; at = at->outer) {
+    for (const auto& item : at->items) {
+      int32_t column;
+      if (Find(item, name, column) == Match::yes) return true;
+    }
+  }
+  return false;
+}
+
+void Reader::Operator(json::Value names) {
+  if (!names || !context_.catalog.classifies_anything()) return;
+  std::string_view last;
+  size_t count = 0;
+  std::string_view schema;
+  for (auto part = names.first(); part; part = part.next(), ++count) {
+    if (count == 0) schema = NameOf(part);
+    last = NameOf(part);
+  }
+  if (count == 0) return;
+  if (IsBuiltinOperator(last) && (count == 1 || schema == "pg_catalog")) return;
+  const auto& functions = context_.catalog.content().functions;
+  // Nobody says which function stands behind it.
+  if (std::ranges::any_of(functions, &CatalogFunction::touches_classified)) {
+    Refuse(Errc::sql_not_maskable, "the operator " + std::string(last) +
+                                       " is not PostgreSQL's own: what it reads is not known");
+  }
+}
+
+void Reader::SetConfig(json::Value arguments) {
+  out_.literal_sensitive = true;
+  if (!context_.catalog.classifies_anything()) return;
+  auto name = arguments.at(0)["A_Const"]["sval"]["sval"].string();
+  if (!name || !IsHarmlessParameter(*name) || *name == "client_min_messages") {
+    Refuse(Errc::sql_state_refused,
+           "set_config is understood for parameters that only change how answers look, named as "
+           "literals");
+  }
+}
+
+}  // namespace sallyport::sql

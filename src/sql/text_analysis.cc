@@ -1,0 +1,245 @@
+#include "sql/text_analysis.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "sql/judge.h"
+#include "sql/parse.h"
+#include "sql/reader.h"
+#include "sql/resolve.h"
+#include "sql/tree.h"
+
+namespace sallyport::sql {
+namespace {
+
+using op::Effect;
+
+constexpr size_t kMaxStatements = 1000;
+
+Judged Unreadable(std::string detail) {
+  auto analysis = std::make_shared<Analysis>();
+  analysis->text.known = {.complete = false, .reason = "sql-unparsable"};
+  analysis->text.worst = Effect::admin;
+  analysis->route = Route::refused;
+  analysis->refusal = Error(Errc::sql_unparsable, std::move(detail));
+  analysis->classified = true;
+  return {.analysis = std::move(analysis)};
+}
+
+/// Reads the statements of one text in order.
+class TextJudge {
+ public:
+  TextJudge(const Catalog& catalog, const SessionNames& names, const Analyzer::Options& options)
+      : catalog_(catalog), names_(names), options_(options) {}
+
+  /// False: it cannot be read.
+  bool Add(json::Value raw, bool alone);
+  Judged Finish();
+
+ private:
+  void Take(op::SqlStatement statement) {
+    out_->text.worst = std::max(out_->text.worst, statement.effect);
+    out_->text.statements.push_back(std::move(statement));
+  }
+  void Refuse(Error error) {
+    if (out_->route != Route::refused || out_->refusal.detail.empty())
+      out_->refusal = std::move(error);
+    out_->route = Route::refused;
+  }
+  void Merge(Verdict verdict);
+  void Describe(std::string_view node, json::Value body, const op::SqlStatement& statement);
+  bool Named(std::string_view node, json::Value body, op::SqlStatement& statement);
+  void Behind(std::string_view name, NameEffect::What what, bool shows);
+  AnalysisPtr Inner(const op::SqlStatement& statement, const Verdict& verdict) const;
+
+  const Catalog& catalog_;
+  const SessionNames& names_;
+  const Analyzer::Options& options_;
+  std::shared_ptr<Analysis> out_ = std::make_shared<Analysis>();
+  std::unordered_set<std::string> created_;
+  std::unordered_map<std::string, AnalysisPtr> local_;
+  Judged result_{.literal_sensitive = false};
+  bool started_ = false;
+};
+
+void TextJudge::Merge(Verdict verdict) {
+  out_->classified |= verdict.classified;
+  if (verdict.route == Route::refused) return Refuse(std::move(verdict.refusal));
+  if (out_->route == Route::refused) return;
+  out_->route = std::max(out_->route, verdict.route);
+  if (verdict.route == Route::by_origin) out_->outputs = std::move(verdict.outputs);
+}
+
+void TextJudge::Describe(std::string_view node, json::Value body,
+                         const op::SqlStatement& statement) {
+  auto& out = *out_;
+  if (out.statements == 1) out.kind = statement.kind;
+  bool definition = statement.effect >= Effect::ddl && node != "VariableSetStmt" &&
+                    node != "DiscardStmt" && node != "ExecuteStmt" && node != "TruncateStmt";
+  out.changes_catalog |= definition;
+  out.transaction_control |= node == "TransactionStmt";
+  if (node == "CopyStmt") {
+    bool from = body["is_from"].boolean().value_or(false);
+    bool client = !body["filename"] && !body["is_program"].boolean().value_or(false);
+    out.copy_in |= from && client;
+    out.copy_out |= !from && client;
+  }
+  out.returns_rows |= (node == "SelectStmt" && !body["intoClause"]) || node == "ExplainStmt" ||
+                      node == "VariableShowStmt" || node == "FetchStmt" || node == "CallStmt" ||
+                      body["returningList"];
+}
+
+AnalysisPtr TextJudge::Inner(const op::SqlStatement& statement, const Verdict& verdict) const {
+  auto inner = std::make_shared<Analysis>();
+  inner->text.statements = {statement};
+  inner->text.worst = statement.effect;
+  inner->route = verdict.route;
+  inner->refusal = verdict.refusal;
+  inner->classified = verdict.classified;
+  inner->statements = 1;
+  inner->kind = statement.kind;
+  inner->returns_rows = true;
+  inner->changes_catalog = statement.effect >= Effect::ddl;
+  return inner;
+}
+
+void TextJudge::Behind(std::string_view name, NameEffect::What what, bool shows) {
+  result_.cacheable = false;
+  AnalysisPtr inner;
+  if (auto at = local_.find(std::string(name)); at != local_.end()) {
+    inner = at->second;
+  } else {
+    inner = names_.Lookup(name);
+  }
+  out_->names.push_back({.what = what, .name = std::string(name), .inner = inner});
+  if (!shows) return;
+  if (!inner) {
+    return Refuse(
+        {Errc::sql_not_maskable, "there is no such prepared statement or cursor in this session"});
+  }
+  if (inner->route == Route::refused) return Refuse(inner->refusal);
+  for (const auto& statement : inner->text.statements) Take(statement);
+  out_->classified |= inner->classified;
+  out_->changes_catalog |= inner->changes_catalog;
+  if (!inner->text.known.complete) out_->text.known = inner->text.known;
+  if (inner->route == Route::by_origin) {
+    Merge({.route = Route::by_origin, .outputs = inner->outputs});
+  }
+}
+
+/// Statements about names of the session. True: `statement` is not judged by its own kind.
+bool TextJudge::Named(std::string_view node, json::Value body, op::SqlStatement& statement) {
+  using What = NameEffect::What;
+  auto name = [&](std::string_view key) { return std::string(TextOf(body[key])); };
+  if (node == "ExecuteStmt") {
+    size_t before = out_->text.statements.size();
+    Behind(TextOf(body["name"]), What::execute, true);
+    // What its arguments call counts with it.
+    auto& all = out_->text.statements;
+    if (before < all.size()) {
+      auto add = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+      add(all[before].functions, statement.functions);
+      add(all[before].risky, statement.risky);
+      return true;
+    }
+    return false;
+  }
+  if (node == "FetchStmt") {
+    bool move = body["ismove"].boolean().value_or(false);
+    size_t before = out_->text.statements.size();
+    Behind(TextOf(body["portalname"]), What::fetch, !move);
+    return before < out_->text.statements.size();
+  }
+  if (node == "DeallocateStmt") {
+    out_->names.push_back(
+        {body["name"] ? What::deallocate : What::deallocate_all, name("name"), {}});
+  } else if (node == "ClosePortalStmt") {
+    out_->names.push_back(
+        {body["portalname"] ? What::close : What::close_all, name("portalname"), {}});
+  } else if (node == "DiscardStmt" && TextOf(body["target"]) == "DISCARD_ALL") {
+    out_->names.push_back({What::discard_all, {}, {}});
+  }
+  return false;
+}
+
+bool TextJudge::Add(json::Value raw, bool alone) {
+  auto node = raw["stmt"];
+  auto statement = ReadStatement(node);
+  if (!statement) return false;
+  auto body = node.first();
+  auto kind = body.key();
+  if (!started_) {
+    started_ = true;
+    out_->route = Route::as_is;
+    out_->text.worst = Effect::none;
+  }
+  ++out_->statements;
+  Reading reading;
+  ReaderContext context{catalog_, names_.search_path, created_};
+  if (!catalog_.content().relations.empty() || catalog_.classifies_anything())
+    Reader(context, reading).Top(kind, body);
+  result_.literal_sensitive |= reading.literal_sensitive;
+  ResolveNames(*statement, reading, catalog_, names_.search_path);
+  Describe(kind, body, *statement);
+  auto verdict = Judge(kind, body, reading, catalog_, options_.source_only, alone);
+  out_->catalog_stale |= reading.unknown_names;
+  if (kind == "VariableSetStmt") {
+    if (auto error = RefusedSetting(body, catalog_); !error.detail.empty())
+      verdict = {.route = Route::refused, .refusal = std::move(error)};
+  }
+  if (verdict.route == Route::rewritten) {
+    verdict.route = Route::refused;
+    verdict.refusal =
+        Error(Errc::sql_not_maskable, "the statement computes with classified columns");
+  }
+  if (kind == "PrepareStmt" || kind == "DeclareCursorStmt") {
+    bool prepare = kind == "PrepareStmt";
+    auto name = std::string(TextOf(body[prepare ? "name" : "portalname"]));
+    auto inner = Inner(*statement, verdict);
+    local_[name] = inner;
+    out_->names.push_back(
+        {prepare ? NameEffect::What::prepare : NameEffect::What::declare, name, inner});
+  }
+  bool replaced = Named(kind, body, *statement);
+  Merge(std::move(verdict));
+  if (!replaced) Take(std::move(*statement));
+  return true;
+}
+
+Judged TextJudge::Finish() {
+  if (!started_) {
+    out_->route = Route::as_is;
+    out_->text.worst = Effect::none;
+  }
+  result_.analysis = std::move(out_);
+  return std::move(result_);
+}
+
+}  // namespace
+
+Judged JudgeText(std::string_view text, const Catalog& catalog, const SessionNames& names,
+                 const Analyzer::Options& options) {
+  if (text.size() > options.limits.max_bytes) {
+    return Unreadable("the text is longer than " + std::to_string(options.limits.max_bytes) +
+                      " bytes");
+  }
+  auto tree = ParseTree::Make(text, options.limits);
+  if (!tree) {
+    return Unreadable(
+        IsText(text)
+            ? "the text is not SQL that PostgreSQL's grammar reads, or is nested too deeply"
+            : "the text is not UTF-8, or holds a zero byte");
+  }
+  TextJudge judge(catalog, names, options);
+  auto statements = tree->statements();
+  if (statements.size() > kMaxStatements) return Unreadable("the text has too many statements");
+  bool alone = statements.size() == 1;
+  for (auto raw = statements.first(); raw; raw = raw.next()) {
+    if (!judge.Add(raw, alone)) return Unreadable("a statement names too many things to be judged");
+  }
+  return judge.Finish();
+}
+
+}  // namespace sallyport::sql
