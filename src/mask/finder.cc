@@ -4,6 +4,7 @@
 #include <re2/re2.h>
 #include <string>
 
+#include "mask/bare_run.h"
 #include "mask/decode.h"
 #include "mask/frames.h"
 #include "mask/impl.h"
@@ -21,11 +22,11 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 class TextFinder {
  public:
   TextFinder(const Masker::Impl& impl, std::string_view text, std::vector<CardSpan> earlier,
-             const Context& context, Found& found)
+             const Context& context, HintClass hint, Found& found)
       : impl_(impl),
         text_(text),
         context_(context),
-        hint_(ClassifyHint(context.hint)),
+        hint_(hint),
         found_(found),
         cards_(std::move(earlier)) {}
 
@@ -260,13 +261,17 @@ bool HoldsTogether(char c) {
 }
 
 /// Regions so near that they share their margins become one.
-std::vector<Region> Spans(const std::vector<Region>& regions) {
-  std::vector<Region> spans;
+struct Span : Region {
+  bool one;  // made of one region
+};
+std::vector<Span> Spans(const std::vector<Region>& regions) {
+  std::vector<Span> spans;
   for (const Region& r : regions) {
     if (!spans.empty() && r.begin < spans.back().end + 4 * kCardMargin) {
       spans.back().end = std::max(spans.back().end, r.end);
+      spans.back().one = false;
     } else {
-      spans.push_back(r);
+      spans.push_back({r, true});
     }
   }
   return spans;
@@ -302,32 +307,62 @@ void KeepTouching(const Region& span, Found& part, Found& found) {
   found.blocked |= part.blocked && !kept.empty();
 }
 
+/// Of the numbers found so far only those near the span that ends at `end` matter.
+void Remember(const CardSpan& card, size_t end, std::vector<CardSpan>& known) {
+  if (card.end + 512 > end) known.push_back(card);
+}
+
+/// A number among numbers, without the full judge. False: it takes that one.
+bool TakeBareRun(const Masker::Impl& impl, std::string_view text, const Region& span,
+                 const Context& context, HintClass hint, Found& found,
+                 std::vector<CardSpan>& known) {
+  if (!impl.pan || impl.pan->render == Render::first6_last4) return false;
+  const BareVerdict verdict = JudgeBareRun(text, span, context, hint);
+  if (!verdict.decided) return false;
+  std::erase_if(known, [&](const CardSpan& c) { return c.end + 512 <= span.end; });
+  if (!verdict.card) return true;
+  known.push_back({span.begin, span.end});
+  found.findings.push_back({span.begin, span.end, impl.pan->name, DetectorKind::pan,
+                            verdict.match.network, verdict.evidence});
+  found.blocked |= impl.pan->action == Action::block;
+  const std::string_view digits = text.substr(span.begin, span.end - span.begin);
+  if (impl.pan->render == Render::token) {
+    found.edits.push_back({span.begin, span.end, PanToken(impl, std::string(digits))});
+    return true;
+  }
+  size_t hidden = 0;
+  while (hidden < digits.size() && !Visible(impl.pan->render, int(hidden), int(digits.size())))
+    hidden++;
+  found.edits.push_back({span.begin, span.begin + hidden, std::string(hidden, '*')});
+  return true;
+}
+
 }  // namespace
 
 void FindFrom(const Masker::Impl& impl, std::string_view text, size_t from,
               const std::vector<CardSpan>& earlier, const Context& context, int depth, Found& found,
               std::vector<CardSpan>* cards) {
   const size_t first = found.findings.size();
+  const HintClass hint = ClassifyHint(context.hint);
   std::vector<CardSpan> known = earlier;
   if (impl.pan || impl.sad) {
     ScanResult scan;
     ScanText(text, from, scan);
-    for (const Region& span : Spans(scan.regions)) {
+    for (const Span& span : Spans(scan.regions)) {
+      if (span.one && TakeBareRun(impl, text, span, context, hint, found, known)) continue;
       Found part;
-      TextFinder finder(impl, text, std::move(known), context, part);
+      TextFinder finder(impl, text, std::move(known), context, hint, part);
       const Region card = WithMargin(text, from, span, kCardMargin, 2 * kCardMargin),
                    word = WithMargin(text, from, span, kWordMargin, kWordMargin);
       finder.Cards(card.begin, card.end);
       finder.Sensitive(word.begin, word.end);
       FindInBlobs(impl, text, card.begin, card.end, context, depth, part);
       KeepTouching(span, part, found);
-      known.clear();  // of the numbers found so far only near ones matter
-      for (const CardSpan& c : finder.cards()) {
-        if (c.end + 512 > span.end) known.push_back(c);
-      }
+      known.clear();
+      for (const CardSpan& c : finder.cards()) Remember(c, span.end, known);
     }
   }
-  if (!impl.regexes.empty()) TextFinder(impl, text, {}, context, found).Patterns(from);
+  if (!impl.regexes.empty()) TextFinder(impl, text, {}, context, hint, found).Patterns(from);
   if (cards) *cards = std::move(known);
   std::sort(found.findings.begin() + ptrdiff_t(first), found.findings.end(),
             [](const Finding& a, const Finding& b) {

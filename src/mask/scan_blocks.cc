@@ -260,6 +260,23 @@ SALLYPORT_FOR_AVX512 EdgeMasks EdgesAvx512(const char* p) { return Edges(p); }
 SALLYPORT_FOR_AVX2 EdgeMasks EdgesAvx2(const char* p) { return Edges(p); }
 EdgeMasks EdgesSse(const char* p) { return Edges(p); }
 
+SALLYPORT_INLINE bool QuietBlock(const char* p) {
+  const Bytes raw(p);
+  const uint64_t control = raw.Below(0x20) & ~(raw.In('\t', '\n') | raw.Is('\r'));
+  const uint64_t marks =
+      raw.In('%', '&') | raw.Is('*') | raw.In(';', '>') | raw.Is('\\') | raw.Is('^');
+  return (control | marks | raw.High() | raw.Lower().In('a', 'z')) == 0;
+}
+SALLYPORT_INLINE bool QuietBlocks(const Blocks& blocks) {
+  for (size_t k = 0; k < blocks.count(); k++) {
+    if (!QuietBlock(blocks[k])) return false;
+  }
+  return true;
+}
+SALLYPORT_FOR_AVX512 bool QuietAvx512(const Blocks& blocks) { return QuietBlocks(blocks); }
+SALLYPORT_FOR_AVX2 bool QuietAvx2(const Blocks& blocks) { return QuietBlocks(blocks); }
+bool QuietSse(const Blocks& blocks) { return QuietBlocks(blocks); }
+
 BlockKernel Best() {
   static const BlockKernel best = Supports(BlockKernel::avx512) ? BlockKernel::avx512
                                   : Supports(BlockKernel::avx2) ? BlockKernel::avx2
@@ -302,6 +319,18 @@ EdgeMasks FindEdges(const char* block) {
       return EdgesAvx2(block);
     default:
       return EdgesSse(block);
+  }
+}
+
+bool IsQuiet(const char* text, size_t size) {
+  const Blocks blocks(text, size);
+  switch (Best()) {
+    case BlockKernel::avx512:
+      return QuietAvx512(blocks);
+    case BlockKernel::avx2:
+      return QuietAvx2(blocks);
+    default:
+      return QuietSse(blocks);
   }
 }
 

@@ -62,6 +62,10 @@ struct EdgeMasks {
 };
 EdgeMasks FindEdges(const char* block);  // 64 bytes
 
+/// Digits, blanks and marks only: no letters, nothing above 0x7f, no control characters, none of
+/// % & * ; < = > \ ^ that escapes, markup and records begin with.
+bool IsQuiet(const char* text, size_t size);
+
 /// Whether "cv", "cu" or "pi" in either case stands in text[end - 32, end): the words that announce
 /// a verification code or a PIN. True when there are fewer than 32 bytes.
 bool HasCodeBigram(const char* text, size_t end);
