@@ -11,17 +11,9 @@
 #include "identity/verifier.h"
 #include "net/http_server.h"
 #include "net/stream.h"
-#include "pg/server.h"
+#include "pg/startup.h"
 
 namespace sallyport::pg {
-
-/// What a client said before its first query.
-struct Startup {
-  uint32_t minor = 0;  // 0 or 2, after negotiation
-  std::string user, database;
-  std::string application_name;
-  Parameters parameters;  // GUCs, from the packet and from `options`, in order
-};
 
 /// A caller at the door: TLS done, credential verified, AuthenticationOk NOT yet sent (that waits
 /// for the upstream login).
@@ -33,12 +25,6 @@ struct Arrival {
   identity::VerifiedPtr who;  // null: the admin pseudo-database accepts the same tokens
 };
 
-/// A CancelRequest: the connection is answered with nothing and closed.
-struct CancelRequest {
-  uint32_t pid = 0;
-  std::string key;
-};
-
 struct ArrivalOptions {
   std::shared_ptr<net::TlsServer> tls;  // null: plain only
   bool plain_password = false;          // a token in clear text: loopback only
@@ -47,7 +33,9 @@ struct ArrivalOptions {
   std::string issuer_metadata;  // OAUTHBEARER discovery: <issuer>/.well-known/openid-configuration
   std::string scope;            // of OAUTHBEARER discovery
   std::string resource;         // RFC 8707 resource of a connection: prefix + database name
-  /// A refused credential or malformed start, so that it can be recorded.
+  /// A refused credential or malformed start, so that it can be recorded; before the client is
+  /// told. Not called for peers that leave, or stay silent, before they have said anything that can
+  /// be refused: a port scan or a client that asks its user for a password is not an event.
   std::function<void(const std::string& address, const Error& error, const std::string& database)>
       on_refused;
 };
@@ -58,6 +46,15 @@ struct ArrivalOptions {
 /// caller's own name, subject, or "token"). Bytes behind an SSLRequest end the connection. Every
 /// failure has been answered (FATAL, SQLSTATE 28000, 28P01, 08P01, 0A000 …) and reported; the
 /// result then is the error.
+///
+/// PostgreSQL's protocol has one authentication request per connection and no way for a client to
+/// say which it can answer. So the token is asked for as a password, which every driver can do, and
+/// by OAUTHBEARER where the client sets `sallyport.auth=oauthbearer`: as a startup parameter, or in
+/// `options` ("-c sallyport.auth=oauthbearer", PGOPTIONS). The setting is not passed on.
+///
+/// `login_deadline` covers everything, from the first byte to the verified token. A connection that
+/// is silent for a second holds no buffer. Source: PostgreSQL 18, "Message Flow", "SASL
+/// Authentication"; RFC 7628; docs/postgres.md.
 Task<std::variant<Arrival, CancelRequest>> Receive(std::shared_ptr<net::Stream> stream,
                                                    std::string address,
                                                    const ArrivalOptions& options);
