@@ -391,10 +391,11 @@ class BlobFinder {
 }  // namespace
 
 bool MayBeBlob(std::string_view token) {
-  const auto piece = [](std::string_view t) {
-    if (t.size() < 24 && std::ranges::all_of(t, IsDigit)) return false;  // a plain number
-    return HexHead(t) || Base64Head(t);
+  const auto number = [](std::string_view t) {
+    return t.size() < 24 && std::ranges::all_of(t, IsDigit);
   };
+  const auto piece = [](std::string_view t) { return HexHead(t) || Base64Head(t); };
+  if (number(token)) return false;
   if (piece(token)) return true;
   if (token[0] == '0' || token[0] == 'x') {
     const size_t skip = token[0] == 'x' ? 1 : (token[1] | 0x20) == 'x' ? 2 : 0;
@@ -402,7 +403,9 @@ bool MayBeBlob(std::string_view token) {
   }
   for (size_t at = 0, i = 0; i <= token.size(); i++) {
     if (i < token.size() && kBase64Value[uint8_t(token[i])] < 62) continue;  // no + / - _
-    if (i - at >= 16 && i - at < token.size() && piece(token.substr(at, i - at))) return true;
+    const std::string_view part = token.substr(at, i - at);
+    if (part.size() >= 16 && part.size() < token.size() && !number(part) && piece(part))
+      return true;
     at = i + 1;
   }
   return false;

@@ -42,22 +42,28 @@ alignas(16) constexpr auto kKeep = [] {
 }();
 
 /// The sum of ISO/IEC 7812-1 annex B over `n` of 12 to 19 characters that end at `end`, sixteen at
-/// a time. At least 19 bytes before `end` are readable.
-int LuhnSum(const char* end, size_t n) {
+/// a time. At least 19 bytes before `end` are readable. `from_left`: as if every second digit from
+/// the right were doubled beginning with the last one, which is the sum of the number read
+/// backwards when n is even.
+int LuhnSum(const char* end, size_t n, bool from_left) {
   const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i*>(end - 16));
   const __m128i keep =
       _mm_loadu_si128(reinterpret_cast<const __m128i*>(kKeep.data() + std::min<size_t>(n, 16)));
   const __m128i d = _mm_and_si128(_mm_sub_epi8(text, _mm_set1_epi8('0')), keep);
   const __m128i twice =
       _mm_shuffle_epi8(_mm_setr_epi8(0, 2, 4, 6, 8, 1, 3, 5, 7, 9, 0, 0, 0, 0, 0, 0), d);
-  const __m128i even = _mm_set1_epi16(0x00ff);
-  const __m128i sum = _mm_sad_epu8(
-      _mm_or_si128(_mm_and_si128(twice, even), _mm_andnot_si128(even, d)), _mm_setzero_si128());
+  const __m128i doubled = _mm_set1_epi16(from_left ? int16_t(0xff00) : int16_t(0x00ff));
+  const __m128i sum =
+      _mm_sad_epu8(_mm_or_si128(_mm_and_si128(twice, doubled), _mm_andnot_si128(doubled, d)),
+                   _mm_setzero_si128());
   int total = _mm_cvtsi128_si32(sum) + _mm_extract_epi16(sum, 4);
   constexpr std::array<int, 10> kTwice = {0, 2, 4, 6, 8, 1, 3, 5, 7, 9};
-  if (n > 16) total += end[-17] - '0';
-  if (n > 17) total += kTwice[size_t(end[-18] - '0')];
-  if (n > 18) total += end[-19] - '0';
+  const auto more = [&](size_t k, bool twice_it) {
+    if (n < k) return;
+    const int v = end[-ptrdiff_t(k)] - '0';
+    total += twice_it ? kTwice[size_t(v)] : v;
+  };
+  if (n > 16) more(17, from_left), more(18, !from_left), more(19, from_left);
   return total;
 }
 
@@ -88,7 +94,7 @@ class RunLook {
     const size_t prefix = Two(0) * 100 + Two(2);
     if (!(kLengthsOfPrefix4[prefix] >> (n - 12) & 1)) return false;
     if (e_ >= 19) {
-      if (LuhnSum(t_.data() + e_, n) % 10 == 0) return true;
+      if (LuhnSum(t_.data() + e_, n, false) % 10 == 0) return true;
     } else {
       uint8_t d[20];
       for (size_t i = 0; i < n; i++) d[i] = uint8_t(Digit(i));
@@ -107,6 +113,10 @@ class RunLook {
     const size_t prefix =
         Digit(n - 1) * 1000 + Digit(n - 2) * 100 + Digit(n - 3) * 10 + Digit(n - 4);
     if (!(kLengthsOfPrefix4[prefix] >> (n - 12) & 1)) return false;
+    // Of an odd number of digits the same ones are doubled either way, and forwards was wrong.
+    if (e_ >= 19 && (n % 2 != 0 || LuhnSum(t_.data() + e_, n, true) % 10 != 0)) {
+      if (prefix / 100 != 62 && prefix / 100 != 81) return false;
+    }
     uint8_t d[20];
     for (size_t i = 0; i < n; i++) d[i] = uint8_t(Digit(n - 1 - i));
     return PlausibleNumber(d, int(n), t_, b_) && SaysBackwards(Before(t_, b_, 40));

@@ -159,18 +159,20 @@ class Scanner {
 
   /// Groups and edges are looked at in the blocks beside those that were sifted out, too.
   void Neighbours() {
-    const auto with_neighbours = [&](uint64_t blocks, bool last, auto look) {
-      if (blocks == 0 && !last) return;
-      if ((blocks & 1) != 0 && at_ >= 64) look(-1);
-      EachBit((blocks | blocks << 1 | blocks >> 1 | uint64_t(last)) & Mask(), [&](size_t k) {
-        look(ptrdiff_t(k));
-        return true;
-      });
-    };
     if (walker_.open()) Walk(0);
-    with_neighbours(batch_.groups, groups_next_, [&](ptrdiff_t k) { Walk(k); });
-    groups_next_ = (batch_.groups >> (blocks_ - 1) & 1) != 0;
-    with_neighbours(batch_.busy, busy_next_, [&](ptrdiff_t k) { Edges(k); });
+    const uint64_t groups = batch_.groups;
+    if ((groups & 1) != 0 && at_ >= 64) Walk(-1);
+    EachBit((groups | groups << 1 | groups >> 1 | uint64_t(groups_next_)) & Mask(), [&](size_t k) {
+      Walk(ptrdiff_t(k));
+      return true;
+    });
+    groups_next_ = (groups >> (blocks_ - 1) & 1) != 0;
+
+    if ((batch_.busy & 1) != 0 && at_ >= 64) Edges(-1);
+    EachBit(batch_.edges | uint64_t(busy_next_), [&](size_t k) {
+      Edges(ptrdiff_t(k));
+      return true;
+    });
     busy_next_ = (batch_.busy >> (blocks_ - 1) & 1) != 0;
   }
   uint64_t Mask() const { return kAll >> (64 - blocks_); }

@@ -222,7 +222,24 @@ SALLYPORT_INLINE void SiftGroups(size_t k, BlockBatch& b) {
   b.groups |= (Pairs(digits, plain) | Pairs(middle, middle_plain)).Any() << k;
 }
 
-SALLYPORT_INLINE void SiftMasks(size_t blocks, BlockBatch& b) {
+SALLYPORT_INLINE EdgeMasks Edges(const char* p) {
+  const Bytes raw(p), low = raw.Lower();
+  const uint64_t control = raw.Below(0x20) & ~(raw.In('\t', '\n') | raw.Is('\r'));
+  return {control | raw.In('%', '&') | raw.In('<', '=') | raw.Is('\\') | low.Is('e'),
+          control | raw.Is('u') | raw.Is('x') | raw.Is('{') | raw.Is('d') | raw.Is('U')};
+}
+/// Whether something stands beside the digits of block k; what stands before its first byte is not
+/// looked at.
+SALLYPORT_INLINE bool HasEdges(const char* p, size_t k, const BlockBatch& b) {
+  const uint64_t digits = b.digits[kFirst + k], before = b.digits[kFirst + k - 1] >> 63;
+  const uint64_t behind = (digits << 1 | before) & ~digits,
+                 starts = digits & ~(digits << 1 | before);
+  const EdgeMasks edges = Edges(p);
+  return ((behind & edges.after) | (starts & (edges.before << 1 | 1))) != 0;
+}
+
+SALLYPORT_INLINE void SiftMasks(const Blocks& text, BlockBatch& b) {
+  const size_t blocks = text.count();
   for (size_t i = kFirst + blocks; (i - kFirst) % 8 != 0; i++) {
     b.digits[i] = b.token[i] = b.high[i] = b.plain[i] = b.code[i] = b.like[i] = 0;
     b.no_word[i] = ~uint64_t(0), b.no_begin[i] = 0;
@@ -234,6 +251,11 @@ SALLYPORT_INLINE void SiftMasks(size_t blocks, BlockBatch& b) {
   for (size_t k = 0; k < blocks; k += 8) {
     if ((b.busy >> k & 0xff) != 0) SiftGroups(k, b);
   }
+  b.edges = 0;
+  for (uint64_t near = b.busy | b.busy << 1 | b.busy >> 1; near != 0; near &= near - 1) {
+    const auto k = size_t(__builtin_ctzll(near));
+    if (k < blocks && HasEdges(text[k], k, b)) b.edges |= uint64_t(1) << k;
+  }
   b.digit_count = 0;
   for (size_t k = 0; k < blocks; k++)
     b.digit_count += size_t(__builtin_popcountll(b.digits[kFirst + k]));
@@ -241,21 +263,15 @@ SALLYPORT_INLINE void SiftMasks(size_t blocks, BlockBatch& b) {
 
 SALLYPORT_FOR_AVX512 void SiftAvx512(const Blocks& blocks, BlockBatch& b) {
   for (size_t k = 0; k < blocks.count(); k++) Store(LookUp(blocks[k]), kFirst + k, b);
-  SiftMasks(blocks.count(), b);
+  SiftMasks(blocks, b);
 }
 SALLYPORT_INLINE void SiftAny(const Blocks& blocks, BlockBatch& b) {
   for (size_t k = 0; k < blocks.count(); k++) Store(Compare(blocks[k]), kFirst + k, b);
-  SiftMasks(blocks.count(), b);
+  SiftMasks(blocks, b);
 }
 SALLYPORT_FOR_AVX2 void SiftAvx2(const Blocks& blocks, BlockBatch& b) { SiftAny(blocks, b); }
 void SiftSse(const Blocks& blocks, BlockBatch& b) { SiftAny(blocks, b); }
 
-SALLYPORT_INLINE EdgeMasks Edges(const char* p) {
-  const Bytes raw(p), low = raw.Lower();
-  const uint64_t control = raw.Below(0x20) & ~(raw.In('\t', '\n') | raw.Is('\r'));
-  return {control | raw.In('%', '&') | raw.In('<', '=') | raw.Is('\\') | low.Is('e'),
-          control | raw.Is('u') | raw.Is('x') | raw.Is('{') | raw.Is('d') | raw.Is('U')};
-}
 SALLYPORT_FOR_AVX512 EdgeMasks EdgesAvx512(const char* p) { return Edges(p); }
 SALLYPORT_FOR_AVX2 EdgeMasks EdgesAvx2(const char* p) { return Edges(p); }
 EdgeMasks EdgesSse(const char* p) { return Edges(p); }

@@ -22,13 +22,14 @@ struct BlockBatch {
   alignas(64) uint64_t no_word[kSize];   // digits, 0x80 and above, letters that no number word has
   alignas(64) uint64_t no_begin[kSize];  // letters that begin no number word
 
-  uint64_t tokens;      // has or ends 16 of `token` in a row, or more
-  uint64_t long_runs;   // the same for 12 digits
-  uint64_t groups;      // groups of digits beside each other in sizes that cards are written in
-  uint64_t busy;        // digits that may be part of a number in any way
-  uint64_t fours;       // a group of four digits or more ends
-  uint64_t words[2];    // may be running text of number words; one bit per half of a block
-  uint64_t codes;       // `code` is not empty
+  uint64_t tokens;     // has or ends 16 of `token` in a row, or more
+  uint64_t long_runs;  // the same for 12 digits
+  uint64_t groups;     // groups of digits beside each other in sizes that cards are written in
+  uint64_t busy;       // digits that may be part of a number in any way
+  uint64_t edges;      // in or beside a busy block, and an escape or markup may stand beside digits
+  uint64_t fours;      // a group of four digits or more ends
+  uint64_t words[2];   // may be running text of number words; one bit per half of a block
+  uint64_t codes;      // `code` is not empty
   uint64_t lookalikes;  // one of `like` between digits
   uint64_t highs;       // `high` is not empty
   size_t digit_count;
