@@ -45,6 +45,32 @@ class Bytes {
   Vector v_;
 };
 
+/// A number for each of 8 blocks.
+class Counts {
+ public:
+  SALLYPORT_INLINE Counts() = default;
+  SALLYPORT_INLINE Counts Max(const Counts& c) const {
+    Counts most;
+    most.v_ = v_ > c.v_ ? v_ : c.v_;
+    return most;
+  }
+  SALLYPORT_INLINE Counts Plus(int n) const {
+    Counts sum;
+    sum.v_ = v_ + uint64_t(n);
+    return sum;
+  }
+  /// One bit per block.
+  SALLYPORT_INLINE uint64_t AtLeast(uint64_t n) const {
+    return __builtin_bit_cast(uint8_t, __builtin_convertvector(v_ >= n, Bools));
+  }
+
+ private:
+  friend class Masks;
+  using Vector = uint64_t __attribute__((ext_vector_type(8)));
+  using Bools = bool __attribute__((ext_vector_type(8)));
+  Vector v_{};
+};
+
 /// The masks of 8 blocks of text, to be worked on together.
 class Masks {
  public:
@@ -67,11 +93,11 @@ class Masks {
   /// One bit per block.
   SALLYPORT_INLINE uint64_t Any() const { return Bits(v_ != 0); }
   SALLYPORT_INLINE uint64_t HasTwo() const { return Bits((v_ & (v_ - 1)) != 0); }
-  /// One bit per block, for the number of bits of its mask.
-  SALLYPORT_INLINE uint64_t Has(uint64_t n) const {
-    Vector count;
-    for (int i = 0; i < 8; i++) count[i] = uint64_t(__builtin_popcountll(v_[i]));
-    return Bits(count >= n);
+  /// How many bits each mask has.
+  SALLYPORT_INLINE Counts Count() const {
+    Counts count;
+    for (int i = 0; i < 8; i++) count.v_[i] = uint64_t(__builtin_popcountll(v_[i]));
+    return count;
   }
 
  private:

@@ -104,8 +104,11 @@ class Blocks {
     std::memcpy(last_, p + whole_ * 64, size % 64);
   }
   size_t count() const { return count_; }
+  /// Fetches 8 blocks of the next batch while this one is looked at.
+  SALLYPORT_INLINE void FetchNext(size_t k) const {
+    for (size_t i = 0; i < 8; i++) __builtin_prefetch(p_ + (k + i + BlockBatch::kBlocks) * 64);
+  }
   SALLYPORT_INLINE const char* operator[](size_t k) const {
-    __builtin_prefetch(p_ + (k + BlockBatch::kBlocks) * 64);  // while this batch is looked at
     return k < whole_ ? p_ + k * 64 : last_;
   }
 
@@ -135,6 +138,22 @@ SALLYPORT_INLINE Masks EndsOfFour(const Masks& before, const Masks& m) {
   return end;
 }
 
+/// `b` begins one to four bytes behind the end `a` of a group, and nothing between.
+SALLYPORT_INLINE Masks Meet(const Masks& m, const Masks& a, const Masks& b) {
+  const Masks gap = ~m;
+  Masks near = a << 1;
+  for (int k = 0; k < 3; k++) near = near | (near & gap) << 1;
+  return near & b;
+}
+
+/// What Pairs may find, in a tenth of its time.
+SALLYPORT_INLINE Masks MayHavePairs(const Masks& m) {
+  const Masks begin = m & ~(m << 1), from2 = begin & m >> 1, from4 = from2 & m >> 2 & m >> 3;
+  const Masks to4 = ~m & m << 1 & m << 2 & m << 3 & m << 4;
+  const Masks to8 = to4 & m << 5 & m << 6 & m << 7 & m << 8;
+  return Meet(m, to4, from4) | Meet(m, to8, from2);
+}
+
 /// Two groups within four bytes of each other, of sizes that follow each other in a number as it is
 /// printed (the shapes of GroupWalker), or two halves of at least twelve digits with a plain
 /// character behind the first.
@@ -150,14 +169,9 @@ SALLYPORT_INLINE Masks Pairs(const Masks& all, const Masks& plain) {
     from[n] = from[n - 1] & m >> (n - 1);
     to[n] = to[n - 1] & m << n;
   }
-  const Masks gap = ~m;
-  const auto meet = [&](const Masks& a, const Masks& b) {  // b begins one to four bytes behind a
-    Masks near = a << 1;
-    for (int k = 0; k < 3; k++) near = near | (near & gap) << 1;
-    return near & b;
-  };
+  const auto meet = [&](const Masks& a, const Masks& b) { return Meet(m, a, b); };
   const auto ends = [&](int n) { return to[n] & ~to[n + 1]; };
-  const auto begins = [&](int n) { return from[n] & gap >> n; };
+  const auto begins = [&](int n) { return from[n] & ~m >> n; };
   const Masks from4 = begins(4);
   Masks found = meet(ends(4), from4 | begins(6) | begins(7) | begins(8)) |
                 meet(ends(5), begins(5)) | meet(ends(6), from4 | begins(6)) |
@@ -174,19 +188,20 @@ struct EvenGroups {
 };
 SALLYPORT_INLINE EvenGroups Even(const Masks& all, const Masks& middle) {
   const Masks a = all & ~(all << 1), b = middle & ~(middle << 1);
-  EvenGroups even;
-  if ((a.Has(6) | b.Has(6)) == 0) return even;
-  constexpr uint64_t kPairs[] = {0, 0, 9, 9, 8, 7, 6, 6, 6, 5, 5};
+  if ((a.Count().AtLeast(6) | b.Count().AtLeast(6)) == 0) return {};
+  constexpr int kMost = 9;
+  constexpr int kPairs[] = {0, 0, 9, 9, 8, 7, 6, 6, 6, 5, 5};
+  Counts some, many;
   Masks between_a = a >> 1, between_b = b >> 1;  // only neighbours make a pair
   for (int stride = 2; stride <= 10; stride++) {
     const Masks next_a = a >> stride, next_b = b >> stride;
-    const Masks pairs = a & next_a & ~between_a;
-    even.some |= pairs.Has(5);
-    even.many |= pairs.Has(kPairs[stride]) | (b & next_b & ~between_b).Has(kPairs[stride]);
+    const Counts count = (a & next_a & ~between_a).Count();
+    some = some.Max(count);
+    many = many.Max(count.Max((b & next_b & ~between_b).Count()).Plus(kMost - kPairs[stride]));
     between_a = between_a | next_a;
     between_b = between_b | next_b;
   }
-  return even;
+  return {.some = some.AtLeast(5), .many = many.AtLeast(kMost)};
 }
 
 /// Sifts the 8 blocks from k on.
@@ -219,6 +234,7 @@ SALLYPORT_INLINE void SiftGroups(size_t k, BlockBatch& b) {
   const Masks digits(b.digits + i), plain(b.plain + i);
   const Masks middle = Middle(Masks(b.digits + i - 1), digits);
   const Masks middle_plain = Middle(Masks(b.plain + i - 1), plain);
+  if ((MayHavePairs(digits) | MayHavePairs(middle)).Any() == 0) return;
   b.groups |= (Pairs(digits, plain) | Pairs(middle, middle_plain)).Any() << k;
 }
 
@@ -246,7 +262,10 @@ SALLYPORT_INLINE void SiftMasks(const Blocks& text, BlockBatch& b) {
   }
   b.tokens = b.long_runs = b.groups = b.busy = b.fours = b.words[0] = b.words[1] = 0;
   b.codes = b.lookalikes = b.highs = 0;
-  for (size_t k = 0; k < blocks; k += 8) Sift(k, b);
+  for (size_t k = 0; k < blocks; k += 8) {
+    text.FetchNext(k);
+    Sift(k, b);
+  }
   b.busy |= b.fours & (b.fours << 1 | 1);  // the block before the batch may have one
   for (size_t k = 0; k < blocks; k += 8) {
     if ((b.busy >> k & 0xff) != 0) SiftGroups(k, b);
