@@ -147,14 +147,17 @@ Lineage Reader::Touch(const Item& item, int32_t column, std::string_view name, S
                       size_t location, bool bare) {
   Lineage from;
   if (item.relation) {
-    if (column == kSystemColumn) return AddColumn(*item.relation, name), from;
+    if (column == kSystemColumn) {
+      out_.uses[static_cast<size_t>(item.use)].system = true;
+      return AddColumn(*item.relation, name), from;
+    }
     const auto& found = item.relation->columns[static_cast<size_t>(column)];
     AddColumn(*item.relation, found.name);
     auto raw = RawColumn(item.relation->schema, item.relation->name, found.name);
     if (item.relation->readable_by_rules_only && raw != RawValues::none) raw = RawValues::values;
     from.raw = raw == RawValues::quoted;
     if (raw == RawValues::values) RefuseValues(item.relation->name);
-    if (found.classified() && !item.excluded) {
+    if (found.classified() && !item.excluded && !IsGenerated(location)) {
       from = {.mask = found.mask, .detector = found.detector, .derived = found.derived};
       out_.mentions.push_back({.use = static_cast<uint32_t>(item.use),
                                .column = column,
@@ -178,6 +181,10 @@ Lineage Reader::Touch(const Item& item, int32_t column, std::string_view name, S
   return from;
 }
 
+bool Reader::IsGenerated(size_t location) const {
+  return context_.generated && Holds(*context_.generated, location);
+}
+
 void Reader::RefuseValues(std::string_view relation) {
   if (!context_.catalog.classifies_anything()) return;
   Refuse(Errc::sql_not_maskable, "the relation " + std::string(relation) +
@@ -188,15 +195,19 @@ Lineage Reader::Unqualified(std::string_view name, const Level& level, Spot spot
                             bool bare) {
   Lineage from;
   bool found = false, maybe = false;
+  size_t before = out_.mentions.size(), matches = 0;
   for (const Level* at = &level; at != nullptr && !found; at = at->outer) {
     for (const auto& item : at->items) {
       int32_t column = kUnknownColumn;
       auto match = Find(item, name, column);
       if (match == Match::no) continue;
       (match == Match::yes ? found : maybe) = true;
+      ++matches;
       from.Merge(Touch(item, column, name, spot, location, bare));
     }
   }
+  for (size_t i = before; matches == 1 && i < out_.mentions.size(); ++i)
+    out_.mentions[i].certain = true;
   if (found) return from;
   // No column of that name: it can be the whole row of what FROM calls so.
   const Level* where = nullptr;
@@ -356,6 +367,7 @@ Lineage Reader::Column(json::Value reference, Level& level, Spot spot, bool bare
     return from;
   }
   std::string_view name = names[qualifiers];
+  size_t before = out_.mentions.size();
   size_t first = item->join ? item->first : 0, end = item->join ? item->end : 1;
   bool found = false;
   for (size_t i = first; i < end; ++i) {
@@ -365,6 +377,8 @@ Lineage Reader::Column(json::Value reference, Level& level, Spot spot, bool bare
     found = true;
     from.Merge(Touch(candidate, column, name, spot, location, bare));
   }
+  for (size_t i = before; !item->join && i < out_.mentions.size(); ++i)
+    out_.mentions[i].certain = true;
   if (!found) {
     // `row.f` may call a function f of the row.
     out_.unknown_names = true;

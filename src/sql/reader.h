@@ -18,6 +18,8 @@ struct ReaderContext {
   const std::vector<std::string>& search_path;
   /// Relations that earlier statements of the same text create ("name", without schema).
   std::unordered_set<std::string>& created;
+  /// Parts of the text that were put in by a rewriting: what they name is masked there.
+  const std::vector<Span>* generated = nullptr;
 };
 
 /// Where in a statement a value stands.
@@ -117,6 +119,7 @@ class Reader {
   void SetConfig(json::Value arguments);
   void Refuse(Errc code, std::string detail);
   void RefuseRaw();
+  bool IsGenerated(size_t location) const;
   void RefuseValues(std::string_view relation);
 
   const ReaderContext& context_;

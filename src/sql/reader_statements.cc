@@ -105,6 +105,10 @@ Rows Reader::Select(json::Value body, const Level& outer, bool top) {
     out_.plain = false;
   }
   From(body["fromClause"], level);
+  for (const auto& item : level.items) {
+    if (item.use >= 0 && body["groupClause"])
+      out_.uses[static_cast<size_t>(item.use)].grouped = true;
+  }
   Targets(body["targetList"], level, top, rows);
   for (auto list = body["valuesLists"].first(); list; list = list.next()) {
     size_t i = 0;
@@ -151,7 +155,8 @@ void Reader::Targets(json::Value list, Level& level, bool top, Rows& rows) {
     auto value = result["val"];
     auto reference = value["ColumnRef"];
     Spot spot{.place = top ? Place::output : Place::expression,
-              .index = static_cast<uint32_t>(rows.columns.size())};
+              .index = static_cast<uint32_t>(rows.columns.size()),
+              .unnamed = !result["name"]};
     auto fields = reference["fields"];
     size_t count = fields.size();
     if (count != 0 && fields.at(count - 1)["A_Star"]) {

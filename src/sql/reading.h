@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -46,6 +47,17 @@ struct Rows {
   bool open = false;  // there may be more columns, or others
 };
 
+/// Bytes of a text.
+struct Span {
+  size_t begin, end;
+};
+
+/// Whether `at` lies in one of `spans`, which are in order and do not overlap.
+inline bool Holds(const std::vector<Span>& spans, size_t at) {
+  auto next = std::ranges::upper_bound(spans, at, {}, &Span::begin);
+  return next != spans.begin() && at < std::prev(next)->end;
+}
+
 /// One place of a text that names a relation.
 struct Use {
   enum class Role : uint8_t {
@@ -59,6 +71,8 @@ struct Use {
   bool only = false;    // ONLY stands before it
   bool aliased = false;
   bool sampled = false;          // TABLESAMPLE
+  bool system = false;           // ctid, xmin … of it are named
+  bool grouped = false;          // its query has GROUP BY, which may rest on a key
   bool copied = false;           // COPY relation TO
   std::string_view alias;        // as columns are qualified with it
   std::vector<uint32_t> copies;  // of copied: indexes of its columns, in order
@@ -79,7 +93,8 @@ struct Mention {
   uint32_t index = 0;    // of output and returning: position in the row
   size_t location = 0;   // of the reference in the text
   bool star = false;     // through `*`
-  bool unnamed = false;  // of returning: no AS follows
+  bool unnamed = false;  // by itself a column of an answer, and no AS follows
+  bool certain = false;  // the reference means this column and no other
 };
 
 /// A column reference that names schema and relation: `schema.relation.column`.

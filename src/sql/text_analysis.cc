@@ -1,6 +1,7 @@
 #include "sql/text_analysis.h"
 
 #include <algorithm>
+#include <deque>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "sql/parse.h"
 #include "sql/reader.h"
 #include "sql/resolve.h"
+#include "sql/rewrite.h"
 #include "sql/tree.h"
 
 namespace sallyport::sql {
@@ -36,7 +38,7 @@ class TextJudge {
 
   /// False: it cannot be read.
   bool Add(json::Value raw, bool alone);
-  Judged Finish();
+  Judged Finish(std::string_view text);
 
  private:
   void Take(op::SqlStatement statement) {
@@ -49,6 +51,7 @@ class TextJudge {
     out_->route = Route::refused;
   }
   void Merge(Verdict verdict);
+  Result<> Rewrite(std::string_view text);
   void Describe(std::string_view node, json::Value body, const op::SqlStatement& statement);
   bool Named(std::string_view node, json::Value body, op::SqlStatement& statement);
   void Behind(std::string_view name, NameEffect::What what, bool shows);
@@ -60,6 +63,7 @@ class TextJudge {
   std::shared_ptr<Analysis> out_ = std::make_shared<Analysis>();
   std::unordered_set<std::string> created_;
   std::unordered_map<std::string, AnalysisPtr> local_;
+  std::deque<Reading> readings_;  // of the statements that are rewritten
   Judged result_{.literal_sensitive = false};
   bool started_ = false;
 };
@@ -75,7 +79,11 @@ void TextJudge::Merge(Verdict verdict) {
 void TextJudge::Describe(std::string_view node, json::Value body,
                          const op::SqlStatement& statement) {
   auto& out = *out_;
-  if (out.statements == 1) out.kind = statement.kind;
+  if (out.statements == 1) {
+    out.kind = node == "PrepareStmt"         ? "PREPARE"
+               : node == "DeclareCursorStmt" ? "DECLARE"
+                                             : statement.kind;
+  }
   bool definition = statement.effect >= Effect::ddl && node != "VariableSetStmt" &&
                     node != "DiscardStmt" && node != "ExecuteStmt" && node != "TruncateStmt";
   out.changes_catalog |= definition;
@@ -166,10 +174,12 @@ bool TextJudge::Named(std::string_view node, json::Value body, op::SqlStatement&
 
 bool TextJudge::Add(json::Value raw, bool alone) {
   auto node = raw["stmt"];
-  auto statement = ReadStatement(node);
-  if (!statement) return false;
   auto body = node.first();
   auto kind = body.key();
+  // What is prepared is judged as if it ran: whoever runs it later names it only.
+  bool behind = kind == "PrepareStmt" || kind == "DeclareCursorStmt";
+  auto statement = ReadStatement(behind ? body["query"] : node);
+  if (!statement) return false;
   if (!started_) {
     started_ = true;
     out_->route = Route::as_is;
@@ -189,12 +199,7 @@ bool TextJudge::Add(json::Value raw, bool alone) {
     if (auto error = RefusedSetting(body, catalog_); !error.detail.empty())
       verdict = {.route = Route::refused, .refusal = std::move(error)};
   }
-  if (verdict.route == Route::rewritten) {
-    verdict.route = Route::refused;
-    verdict.refusal =
-        Error(Errc::sql_not_maskable, "the statement computes with classified columns");
-  }
-  if (kind == "PrepareStmt" || kind == "DeclareCursorStmt") {
+  if (behind) {
     bool prepare = kind == "PrepareStmt";
     auto name = std::string(TextOf(body[prepare ? "name" : "portalname"]));
     auto inner = Inner(*statement, verdict);
@@ -202,13 +207,57 @@ bool TextJudge::Add(json::Value raw, bool alone) {
     out_->names.push_back(
         {prepare ? NameEffect::What::prepare : NameEffect::What::declare, name, inner});
   }
+  if (verdict.route == Route::rewritten) readings_.push_back(std::move(reading));
   bool replaced = Named(kind, body, *statement);
   Merge(std::move(verdict));
   if (!replaced) Take(std::move(*statement));
   return true;
 }
 
-Judged TextJudge::Finish() {
+/// The text must mean what was meant: it is read again, and no classified column may stand in it
+/// but inside the masks that were put in.
+Result<> Check(std::string_view sql, const std::vector<Span>& generated, const Catalog& catalog,
+               const SessionNames& names, const Limits& limits, size_t statements) {
+  Limits wider{.max_bytes = sql.size(), .max_depth = limits.max_depth + 50};
+  auto tree = ParseTree::Make(sql, wider);
+  auto failed = [] {
+    return Fail(Errc::sql_not_maskable,
+                "what the statement became with masked values could not be verified");
+  };
+  if (!tree || tree->statements().size() != statements) return failed();
+  std::unordered_set<std::string> created;
+  ReaderContext context{catalog, names.search_path, created, &generated};
+  for (auto raw = tree->statements().first(); raw; raw = raw.next()) {
+    Reading reading;
+    auto body = raw["stmt"].first();
+    Reader(context, reading).Top(body.key(), body);
+    if (reading.refusal || !reading.mentions.empty()) return failed();
+    for (const auto& use : reading.uses) {
+      bool bare = use.relation && use.relation->classified && use.role == Use::Role::source &&
+                  !Holds(generated, use.location);
+      if (bare && reading.unknown_names) return failed();
+    }
+  }
+  return {};
+}
+
+Result<> TextJudge::Rewrite(std::string_view text) {
+  std::vector<const Reading*> readings;
+  for (const auto& reading : readings_) readings.push_back(&reading);
+  SALLYPORT_TRY(auto splices, PlanSplices(text, readings));
+  std::vector<Span> generated;
+  auto sql = ApplySplices(text, splices, generated);
+  SALLYPORT_CHECK(Check(sql, generated, catalog_, names_, options_.limits, out_->statements));
+  out_->sql = std::move(sql);
+  result_.splices = std::move(splices);
+  return {};
+}
+
+Judged TextJudge::Finish(std::string_view text) {
+  if (out_->route == Route::rewritten) {
+    out_->outputs.clear();
+    if (auto done = Rewrite(text); !done) Refuse(std::move(done).error());
+  }
   if (!started_) {
     out_->route = Route::as_is;
     out_->text.worst = Effect::none;
@@ -239,7 +288,7 @@ Judged JudgeText(std::string_view text, const Catalog& catalog, const SessionNam
   for (auto raw = statements.first(); raw; raw = raw.next()) {
     if (!judge.Add(raw, alone)) return Unreadable("a statement names too many things to be judged");
   }
-  return judge.Finish();
+  return judge.Finish(text);
 }
 
 }  // namespace sallyport::sql

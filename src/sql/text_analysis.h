@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "sql/analyze.h"
+#include "sql/rewrite.h"
 
 namespace sallyport::sql {
 
@@ -11,6 +12,7 @@ namespace sallyport::sql {
 struct Judged {
   std::shared_ptr<Analysis> analysis;
   bool cacheable = true;          // false: it depends on the names of the session
+  std::vector<Splice> splices;    // that made analysis->sql
   bool literal_sensitive = true;  // another literal in the text could change it
 };
 
