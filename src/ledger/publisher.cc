@@ -77,6 +77,10 @@ void Publisher::Run() {
     if (result && stop) {
       result = tiles_.SyncAll(true);
       if (result) result = Retire();
+      if (retired_) {
+        std::error_code ignored;  // a start deletes it
+        std::filesystem::remove(retired_->path(), ignored);
+      }
       if (result) return;
     }
   }
@@ -118,19 +122,39 @@ Result<> Publisher::Retire() {
   while (!closed_.empty() && closed_.front().end <= tiles_.full_synced()) {
     const std::filesystem::path path = std::move(closed_.front().path);
     closed_.erase(closed_.begin());
-    std::error_code error;
-    if (!std::filesystem::remove(path, error) && error) {
-      return ::sallyport::Fail(Errc::io_failed, "remove " + path.string() + ": " + error.message());
-    }
-    SALLYPORT_CHECK(SyncPath(path.parent_path()));
+    SALLYPORT_CHECK(Discard(path));
   }
   return {};
+}
+
+/// One is kept to become the next spare one. It leaves its name first: with a name that recovery
+/// reads, a file has to be whole.
+Result<> Publisher::Discard(const std::filesystem::path& path) {
+  const std::filesystem::path directory = path.parent_path();
+  std::error_code error;
+  if (!retired_ && std::filesystem::file_size(path, error) == segment_bytes_) {
+    const std::filesystem::path retired = directory / kRetiredName;
+    if (::rename(path.c_str(), retired.c_str()) != 0)
+      return std::unexpected(SystemError("rename", retired));
+    SALLYPORT_CHECK(SyncPath(directory));
+    SALLYPORT_TRY(retired_, Segment::Recycle(retired, segment_bytes_));
+    return {};
+  }
+  if (!std::filesystem::remove(path, error) && error) {
+    return ::sallyport::Fail(Errc::io_failed, "remove " + path.string() + ": " + error.message());
+  }
+  return SyncPath(directory);
 }
 
 Result<> Publisher::MakeSpare() {
   const std::filesystem::path path = hooks_.wanted_spare();
   if (path.empty()) return {};
-  SALLYPORT_TRY(std::shared_ptr<Segment> spare, Segment::Create(path, segment_bytes_, 0));
+  std::shared_ptr<Segment> spare = std::exchange(retired_, nullptr);
+  if (spare) {
+    SALLYPORT_CHECK(spare->Prepare(path, 0));
+  } else {
+    SALLYPORT_TRY(spare, Segment::Create(path, segment_bytes_, 0));
+  }
   if (hooks_.put_spare(std::move(spare))) return {};
   std::error_code ignored;  // an empty segment is skipped by recovery
   std::filesystem::remove(path, ignored);

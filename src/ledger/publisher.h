@@ -35,8 +35,8 @@ struct Commit {
 };
 
 /// The thread that turns commits into the files of the log, keeps a spare segment ready and deletes
-/// segments whose entries are in synced tiles. It works behind the commits, so that no caller waits
-/// for it.
+/// segments whose entries are in synced tiles, or uses them again. It works behind the commits, so
+/// that no caller waits for it.
 class Publisher {
  public:
   struct Hooks {
@@ -59,12 +59,14 @@ class Publisher {
   void Fail(const std::string& reason, std::vector<Commit> commits);
   Result<> Retire();
   Result<> MakeSpare();
+  Result<> Discard(const std::filesystem::path& path);
 
   TileWriter tiles_;
   const std::chrono::milliseconds spacing_;
   const size_t segment_bytes_;
   Hooks hooks_;
   std::vector<WalWriter::Closed> closed_;
+  std::shared_ptr<Segment> retired_;  // the next spare one, with zeros again
   uint64_t published_ = 0;
 
   std::mutex mutex_;

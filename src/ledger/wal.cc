@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <nmmintrin.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -140,6 +141,26 @@ Result<std::shared_ptr<Segment>> Segment::Create(const std::filesystem::path& pa
   if (::fsync(fd) != 0) return std::unexpected(SystemError("sync", path));
   SALLYPORT_CHECK(SyncPath(path.parent_path()));
   return segment;
+}
+
+Result<std::shared_ptr<Segment>> Segment::Recycle(const std::filesystem::path& path, size_t bytes) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return std::unexpected(SystemError("open", path));
+  std::shared_ptr<Segment> segment(new Segment(fd, path, bytes));
+  struct stat st{};
+  if (::fstat(fd, &st) != 0) return std::unexpected(SystemError("stat", path));
+  if (size_t(st.st_size) != bytes)
+    return Fail(Errc::io_failed, path.string() + " has another size");
+  SALLYPORT_CHECK(FillWithZeros(fd, bytes, path));
+  segment->BeginSync();
+  return segment;
+}
+
+Result<> Segment::Prepare(const std::filesystem::path& path, uint64_t first_index) {
+  SALLYPORT_CHECK(Begin(first_index));
+  if (::fsync(fd_) != 0) return std::unexpected(SystemError("sync", path_));
+  SALLYPORT_CHECK(Rename(path));
+  return SyncPath(path.parent_path());
 }
 
 Segment::~Segment() { ::close(fd_); }

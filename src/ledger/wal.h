@@ -78,6 +78,13 @@ class Segment {
   /// are written with zeros first, so that later syncs need no journal commit.
   static Result<std::shared_ptr<Segment>> Create(const std::filesystem::path& path, size_t bytes,
                                                  uint64_t first_index, bool fill = true);
+  /// Takes a file that recovery does not look at any more and fills its `bytes` with zeros again:
+  /// blocks and pages that are there already cost a fraction of new ones. io_failed if its size is
+  /// another. Nothing is synced: see Prepare.
+  static Result<std::shared_ptr<Segment>> Recycle(const std::filesystem::path& path, size_t bytes);
+  /// What Create has done: writes the segment frame, syncs, takes the name `path`, syncs the
+  /// directory.
+  Result<> Prepare(const std::filesystem::path& path, uint64_t first_index);
   ~Segment();
   Segment(const Segment&) = delete;
   Segment& operator=(const Segment&) = delete;
@@ -116,6 +123,9 @@ Result<std::vector<std::filesystem::path>> ListSegments(const std::filesystem::p
 std::filesystem::path SegmentPath(const std::filesystem::path& wal_dir, uint64_t number);
 std::filesystem::path SparePath(const std::filesystem::path& wal_dir, uint64_t number);
 uint64_t SegmentNumber(const std::filesystem::path& path);
+
+/// A retired segment that waits to be used again; recovery does not look at it, a start deletes it.
+inline constexpr std::string_view kRetiredName = "retired";
 
 /// The segment with room for one last entry that tells of the failure, so that a full disk cannot
 /// silence it.

@@ -18,12 +18,12 @@ namespace sallyport::ledger {
 
 namespace {
 
-/// Preallocated files may take an eighth of a small disk (there are two), and are never too small
+/// Preallocated files may take an eighth of a small disk (there are three), and are never too small
 /// to be useful.
 size_t FittingSegment(const std::filesystem::path& dir, size_t wanted) {
   struct statvfs fs{};
   if (::statvfs(dir.c_str(), &fs) != 0) return wanted;
-  const size_t share = size_t(fs.f_bavail) * fs.f_frsize / 16;
+  const size_t share = size_t(fs.f_bavail) * fs.f_frsize / 24;
   return std::min(wanted, std::max<size_t>(share, 256 << 10));
 }
 
@@ -105,6 +105,7 @@ Result<> Ledger::Impl::Restart(Recovered recovered) {
   const std::filesystem::path wal_dir = options.data_dir / "wal";
   std::error_code error;
   std::filesystem::remove(wal_dir / kReserveName, error);
+  if (!error) std::filesystem::remove(wal_dir / kRetiredName, error);
   for (const auto& path : recovered.segments) {
     if (!error) std::filesystem::remove(path, error);
   }

@@ -10,6 +10,7 @@
 
 #include "ledger/reader.h"
 #include "ledger/scratch_for_tests.h"
+#include "ledger/wal.h"
 
 namespace sallyport::ledger {
 namespace {
@@ -99,10 +100,14 @@ TEST(Ledger, SmallSegmentsRotateAndAreRetired) {
   auto ledger = Ledger::Open(std::move(options));
   ASSERT_TRUE(ledger) << ledger.error().detail;
   const std::string entry(3000, 'x');
+  bool reused = false;
+  const std::filesystem::path retired = dir.path() / "wal" / kRetiredName;
   for (int i = 0; i < 2000; ++i) {  // 6 MB through files of 128 KiB
     ASSERT_TRUE((*ledger)->Append(entry));
     if (i % 100 == 0) ASSERT_TRUE((*ledger)->AppendStrictBlocking(entry));
+    reused |= std::filesystem::exists(retired);
   }
+  EXPECT_TRUE(reused);
   const uint64_t size = (*ledger)->stats().size;
   ASSERT_TRUE((*ledger)->Close());
   size_t segments = 0;
@@ -110,9 +115,12 @@ TEST(Ledger, SmallSegmentsRotateAndAreRetired) {
     segments += file.path().extension() == ".wal";
   }
   EXPECT_LT(segments, 20u);
+  EXPECT_FALSE(std::filesystem::exists(retired));
+  dir.WriteText("wal/retired", "left over by a kill");
   auto again = Ledger::Open(TestOptions(dir));
   ASSERT_TRUE(again) << again.error().detail;
   EXPECT_EQ((*again)->stats().size, size);
+  EXPECT_FALSE(std::filesystem::exists(retired));
 }
 
 TEST(Ledger, ThreadsGetDistinctIndexes) {
