@@ -70,6 +70,12 @@ inline std::shared_ptr<const Catalog> LabCatalog(uint64_t epoch = 1) {
           {column("id", 1, kInt, "integer"), column("r", 2, kText, "text", SourceMask::null)}, 'v');
   derived->columns[1].derived = true;
   add("cards_num", {column("id", 1, kInt, "integer"), column("pan", 2, 20, "bigint", pan)});
+  std::vector<CatalogColumn> part = {column("id", 1, kInt, "integer"),
+                                     column("card_number", 2, kText, "text", pan),
+                                     column("region", 3, kText, "text")};
+  uint32_t parent = add("payments_part", part, 'p')->oid;
+  add("payments_eu", part)->parents = {parent};
+  add("mv_pay", {column("id", 1, kInt, "integer"), column("c", 2, kText, "text", pan)}, 'm');
   add("lseq", {column("last_value", 1, 20, "bigint")}, 'S');
   auto function = [&](const char* name, const char* language, bool touches) {
     content.functions.push_back(
