@@ -39,8 +39,12 @@ class Credentials {
                                               Nanos until) = 0;
   /// An administrator's login for catalog reading, cancelling and terminating.
   virtual ServerLogin Admin() const = 0;
-  /// Drops roles that earlier processes left behind. At start, on the first shard.
+  /// Drops roles that earlier processes left behind; at start, on the first shard. Returns after a
+  /// first pass; goes on about once a minute on that shard, for what could not be dropped at once.
   virtual boost::asio::awaitable<void> Sweep() = 0;
+  /// Roles that exist for sessions, also for those that have ended and are being cleaned up. Any
+  /// thread. A process that ends waits for zero, for some seconds at most.
+  virtual size_t leases() const { return 0; }
 };
 
 std::shared_ptr<Credentials> MakeStaticCredentials(std::string user, Secret password);
@@ -51,8 +55,17 @@ struct JitRoleOptions {
   std::chrono::seconds ttl{15 * 60};
   std::string gateway;  // part of the role's name: sweeps touch their own only
 };
-/// Roles "sallyport_<gateway>_<random>": LOGIN, NOINHERIT nothing else, VALID UNTIL, a SCRAM
-/// verifier of one iteration over 192 random bits, the grants and nothing more.
+/// Roles "sallyport_<gateway>_<random>": LOGIN, CONNECTION LIMIT, VALID UNTIL (the end of the
+/// session or of `ttl`, whichever comes first; it ends logging in, not the session), a SCRAM
+/// verifier of one iteration over 192 random bits, and the grants and nothing more. Sessions with
+/// the same grants inherit them from one role without login, "sallyport_<gateway>_…g_<digest>",
+/// that is made for the first and dropped about a second after the last: an ACL per session would
+/// make every session rewrite the catalog's rows of all its tables, and PostgreSQL refuses more
+/// than some 600 entries.
+///
+/// The administrator needs CREATEROLE, and the right to grant (as the owner of the tables, or WITH
+/// GRANT OPTION). What a session created and left is given to the administrator (REASSIGN OWNED).
+/// Thread-safe; each shard has a few administrator's connections of its own.
 std::shared_ptr<Credentials> MakeJitRoleCredentials(std::shared_ptr<const ServerAddress> address,
                                                     JitRoleOptions options);
 
