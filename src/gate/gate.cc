@@ -33,7 +33,7 @@ Evidence Describe(EventType type, const op::Session& session, const op::Operatio
   e.rules = decision.rules;
   if (!operation.recorded_arguments.empty()) {
     e.request = op::Payload{.text = operation.recorded_arguments,
-                            .json = true,
+                            .json = operation.recorded_complete,
                             .total_bytes = operation.argument_bytes,
                             .complete = operation.recorded_complete};
   }
@@ -100,15 +100,25 @@ bool Memo::Fits(const policy::RuleSet* rules, const op::Session* session,
   return rules_.get() == rules && session_.get() == session && statement_ &&
          statement_ == operation.statement && connection_ == operation.connection &&
          resource_ == operation.resource && operation.verb == op::Verb::sql &&
-         operation.known.complete;
+         operation.known.complete && !operation.objection;
 }
 
 op::Decision Gate::Decide(const policy::RuleSet& rules, const op::Principal& who,
                           const op::Operation& operation) {
-  if (!operation.statement) return rules.Decide(who, operation);
-  op::Operation with = operation;
-  with.sql.push_back(*operation.statement);
-  return rules.Decide(who, with);
+  op::Decision decision;
+  if (operation.statement) {
+    op::Operation with = operation;
+    with.sql.push_back(*operation.statement);
+    decision = rules.Decide(who, with);
+  } else {
+    decision = rules.Decide(who, operation);
+  }
+  if (operation.objection && decision.effect != op::Verdict::deny) {
+    decision.effect = op::Verdict::deny;
+    decision.reason = operation.objection->code;
+    decision.why = operation.objection->detail;
+  }
+  return decision;
 }
 
 boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
@@ -123,7 +133,8 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
     refusal.decision = memo->decision_;
   } else {
     refusal.decision = Decide(*rules, session->who, operation);
-    if (memo != nullptr && operation.statement && operation.known.complete) {
+    if (memo != nullptr && operation.statement && operation.known.complete &&
+        !operation.objection) {
       memo->rules_ = rules, memo->session_ = session, memo->statement_ = operation.statement;
       memo->connection_ = operation.connection, memo->resource_ = operation.resource;
       memo->decision_ = refusal.decision;

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "json/document.h"
 #include "op/mask_count.h"
 #include "op/masked.h"
@@ -76,6 +78,9 @@ struct Operation {
   /// Of verb sql: the statement on the wire, shared by all that ask for it again; then `sql` is empty.
   std::shared_ptr<const SqlText> statement;
   Completeness known;
+  /// What the front-end found that no rule can permit (it cannot be masked soundly, it would change
+  /// what later statements mean): a verdict of allow or approve becomes deny for this reason.
+  std::optional<Error> objection;
   MaskedText recorded_arguments; // what the log keeps of them
   uint64_t argument_bytes = 0;   // of the masked arguments before any cut
   bool recorded_complete = true; // false: cut at the recording limit

@@ -53,6 +53,10 @@ struct FrontendOptions {
   size_t record_bytes = 16 << 10;  // recorded of one statement and of one result
   std::vector<FrontendConnection> connections;
   FrontendLimits limits;
+  /// Who may see everybody's sessions in the admin pseudo-database, beside their own; none if
+  /// empty.
+  std::function<bool(const op::Principal&)> sees_all;
+  std::string version;  // of the gateway, for SHOW version
 };
 
 struct SessionInfo {

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/task.h"
+#include "pg/catalog_loader.h"
+#include "pg/credentials.h"
+#include "pg/server.h"
+#include "sql/catalog.h"
+
+namespace sallyport::pg {
+
+/// The catalog snapshot of one connection, shared by its sessions on all shards: loaded at first
+/// use with the administrator's login, again on a timer and after DDL. One load at a time; who
+/// needs no newer one goes on with the last. Thread-safe.
+class CatalogKeeper {
+ public:
+  CatalogKeeper(std::shared_ptr<const ServerAddress> address,
+                std::shared_ptr<Credentials> credentials, std::vector<ClassifiedColumn> classified,
+                std::chrono::milliseconds refresh);
+
+  /// The last snapshot; null before the first load.
+  std::shared_ptr<const sql::Catalog> last() const { return last_.load(); }
+  /// A snapshot that began to be read after `version()` was `since`: what DDL changed before is in
+  /// it. Loads if nobody else does. upstream_* when it cannot be read.
+  Task<std::shared_ptr<const sql::Catalog>> Newer(uint64_t since);
+  /// Changes whenever a load begins.
+  uint64_t version() const { return begun_.load(); }
+  /// True once per refresh interval: the caller loads in the background.
+  bool Due(std::chrono::steady_clock::time_point now);
+
+ private:
+  Task<std::shared_ptr<const sql::Catalog>> Load();
+
+  const std::shared_ptr<const ServerAddress> address_;
+  const std::shared_ptr<Credentials> credentials_;
+  const std::vector<ClassifiedColumn> classified_;
+  const std::chrono::milliseconds refresh_;
+  std::atomic<std::shared_ptr<const sql::Catalog>> last_;
+  std::atomic<bool> loading_{false};
+  std::atomic<uint64_t> begun_{0}, done_{0};
+  std::atomic<int64_t> loaded_at_{0};  // steady clock, ns
+};
+
+}  // namespace sallyport::pg

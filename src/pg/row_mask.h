@@ -1,0 +1,147 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "mask/masker.h"
+#include "op/mask_count.h"
+#include "sql/analyze.h"
+#include "sql/catalog.h"
+
+namespace sallyport::pg {
+
+/// One column as RowDescription says it.
+struct ResultColumn {
+  std::string name;
+  uint32_t relation = 0;  // table OID and attribute number it comes from; 0: not a plain column
+  int16_t attribute = 0;
+  uint32_t type = 0;  // pg_type.oid
+  bool binary = false;
+};
+
+/// The columns of a result. `raw` is the body of the RowDescription they were read from.
+struct Shape {
+  std::string raw;
+  std::vector<ResultColumn> columns;
+  bool long_names = false;  // long enough to hold a card number
+
+  /// upstream_protocol: not a RowDescription.
+  static Result<std::shared_ptr<const Shape>> Read(std::string_view body);
+  /// The same columns in the formats of a Bind: none (text), one for all, or one each.
+  std::shared_ptr<const Shape> With(std::span<const int16_t> formats) const;
+};
+using ShapePtr = std::shared_ptr<const Shape>;
+
+/// The name of one of PostgreSQL's own types as mask::PgType wants it; empty: not one of them.
+std::string_view TypeName(uint32_t oid);
+
+/// What was masked in one result, per column.
+class RowTally {
+ public:
+  void Add(size_t column, const mask::Tally& tally);
+  void Add(size_t column, mask::DetectorKind kind, uint32_t count = 1);
+  bool empty() const { return cells_.empty(); }
+  /// As an entry of the log carries it; places are "/<column>", from 0.
+  std::vector<op::MaskCount> Counts() const;
+
+ private:
+  struct Cell {
+    uint32_t pan = 0, sad = 0, regex = 0;
+  };
+  std::vector<Cell> cells_;
+};
+
+/// How the rows of one result are masked: chosen once from its columns, then applied to bytes.
+/// Layer 3, by origin: a column that the catalog classifies, or that the analysis expects to be
+/// masked, is masked whatever it looks like. Layer 4, by content: what a type can hold is looked
+/// at, in text and in binary. Immutable, shared.
+class RowMask {
+ public:
+  /// sql_not_maskable when an output that the analysis counts on is not where RowDescription says.
+  static Result<std::shared_ptr<const RowMask>> Make(const Shape& shape,
+                                                     const sql::Analysis& analysis,
+                                                     const sql::Catalog* catalog,
+                                                     std::shared_ptr<const mask::Masker> masker);
+
+  /// No column can hold anything: rows need no look.
+  bool passes() const { return passes_; }
+
+  /// Looks at `rows`, whole DataRow messages one behind the other. False: they can go as they are.
+  /// upstream_protocol: not rows of this shape.
+  Result<bool> Suspicious(std::string_view rows) const;
+  /// Appends them to `out`, masked where needed.
+  Result<> Rewrite(std::string_view rows, std::string& out, RowTally& tally) const;
+
+  /// One cell. False: as it is. True: `out` holds its new bytes (appended), or `null` is set.
+  bool Cell(size_t column, std::string_view value, std::string& out, bool& null,
+            RowTally& tally) const;
+
+  /// What becomes of a value that is too long to be held: the same number of bytes.
+  enum class Long : uint8_t {
+    pass,  // its type holds no number
+    scan,  // looked at piece by piece (LongMask)
+    star,  // classified: every letter and digit becomes '*'
+  };
+  Long LongCell(size_t column) const;
+  size_t columns() const { return cells_.size(); }
+  const mask::Masker& masker() const { return *masker_; }
+  const std::shared_ptr<const mask::Masker>& shared_masker() const { return masker_; }
+
+ private:
+  enum class Look : uint8_t {
+    skip,
+    text,    // where a first look over all of them says so
+    digits,  // with twelve digits or more
+    number,  // binary int8, float8, numeric: by their magnitude
+    always,
+    origin,  // whatever they hold
+  };
+  struct Rule {
+    Look look = Look::skip;
+    bool binary = false, textual = false, unknown = false;
+    sql::SourceMask mask = sql::SourceMask::none;
+    mask::DetectorKind kind = mask::DetectorKind::pan;
+    std::string_view type;
+    std::string hint;
+  };
+
+  Rule RuleFor(const ResultColumn& column, const sql::Catalog* catalog) const;
+  Result<> Row(std::string_view body, std::string& out, RowTally& tally) const;
+  bool Scan(const Rule& rule, size_t column, std::string_view value, std::string& out, bool& null,
+            RowTally& tally) const;
+
+  std::shared_ptr<const mask::Masker> masker_;
+  std::vector<Rule> cells_;
+  bool passes_ = true, origin_ = false;
+};
+
+/// A value as its origin's mask shows it: digits become '*', but for what the mask leaves. False:
+/// it is to be NULL.
+bool RenderSource(sql::SourceMask mask, std::string_view value, std::string& out);
+
+/// Masks one text that comes in pieces and keeps its length: what was found is overwritten with
+/// '*' but for the last four digits. Holds at most 64 KiB back.
+class LongMask {
+ public:
+  LongMask(std::shared_ptr<const mask::Masker> masker, RowMask::Long how)
+      : masker_(std::move(masker)), how_(how) {}
+  void Feed(std::string_view piece, std::string& out);
+  void Finish(std::string& out);
+  uint32_t found() const { return found_; }
+
+ private:
+  void Judge(bool last, std::string& out);
+
+  std::shared_ptr<const mask::Masker> masker_;
+  RowMask::Long how_;
+  std::string held_;
+  size_t done_ = 0;  // of held_: already emitted, kept as context
+  uint32_t found_ = 0;
+};
+
+}  // namespace sallyport::pg

@@ -1,0 +1,122 @@
+#include "pg/session.h"
+
+#include "base/ids.h"
+#include "obs/log.h"
+#include "pg/to_wire.h"
+
+namespace sallyport::pg {
+namespace {
+
+constexpr std::chrono::milliseconds kLastWords{500};
+constexpr size_t kRoom = 64 << 10;
+
+}  // namespace
+
+Session::Session(boost::asio::any_io_executor executor, Parts parts)
+    : executor_(executor),
+      front_(*parts.front),
+      place_(*parts.place),
+      analyzer_(*parts.place->analyzers.at(parts.shard)),
+      client_(std::move(parts.client)),
+      server_(std::move(parts.server)),
+      who_(std::move(parts.who)),
+      figures_(std::move(parts.figures)),
+      mark_(NewId("sallyport_refused_")),
+      answered_(executor),
+      cancelled_(executor),
+      server_done_(executor),
+      idle_(net::Loop::Of(executor),
+            [this] { Stop(Error(Errc::session_ended, "the session was idle for too long")); }),
+      life_(
+          net::Loop::Of(executor),
+          [this] {
+            Stop(token_ends_it_
+                     ? Error(Errc::token_expired, "the credential of this session has expired")
+                     : Error(Errc::session_ended, "the session has reached its longest duration"));
+          }),
+      last_words_(net::Loop::Of(executor), [this] { client_->Close(); }),
+      until_(parts.until),
+      token_ends_it_(parts.token_ends_it) {
+  names_.search_path = std::move(parts.search_path);
+}
+
+boost::asio::awaitable<void> Session::Run() {
+  const auto self = shared_from_this();
+  client_->SetRoom(kRoom);
+  server_.stream->SetRoom(kRoom);
+  life_.Set(until_);
+  idle_.SetAfter(front_.settings()->limits.session_idle);
+  net::Spawn(executor_, ServerHalf(self));
+  co_await ClientHalf();
+  if (!terminated_ && !stop_) ClientGone();
+  (void)co_await server_done_.Wait(std::chrono::hours(24));
+  life_.Clear(), idle_.Clear(), last_words_.Clear();
+  server_.stream->Close();
+  client_->Close();
+  // What was permitted and never answered is recorded as abandoned.
+  pending_.clear();
+  batch_.clear();
+}
+
+boost::asio::awaitable<void> Session::ServerHalf(std::shared_ptr<Session> self) {
+  try {
+    co_await self->ServeServer();
+  } catch (const std::exception& e) {
+    obs::Log(obs::Level::error, "pg.exception", {{"what", e.what()}});
+    self->stop_ = Error(Errc::internal);
+  }
+  co_await self->Farewell();
+  self->server_.stream->Close();
+  self->client_->Close();
+  self->answered_.Set();
+  self->server_done_.Set();
+}
+
+void Session::Stop(Error why) {
+  if (stop_) return;
+  stop_ = std::move(why);
+  if (!pending_.empty()) StartCancel();
+  server_.stream->Close();
+  last_words_.SetAfter(kLastWords);
+}
+
+void Session::Drain() {
+  draining_ = true;
+  if (pending_.empty() && batch_.empty() && status_ == 'I')
+    Stop(Error(Errc::draining, "the gateway is shutting down"));
+}
+
+void Session::Cancel() {
+  if (!pending_.empty()) StartCancel();
+}
+
+void Session::StartCancel() {
+  ++cancelling_;
+  net::Spawn(executor_, CancelUpstream(shared_from_this()));
+}
+
+boost::asio::awaitable<void> Session::CancelUpstream(std::shared_ptr<Session> self) {
+  co_await SendCancel(self->place_.config.address, self->server_.pid, self->server_.cancel_key);
+  if (--self->cancelling_ == 0) self->cancelled_.Set();
+}
+
+/// Nobody is there to read: what runs is cancelled, the backend is ended.
+void Session::ClientGone() {
+  if (client_gone_) return;
+  client_gone_ = true;
+  if (!pending_.empty()) StartCancel();
+  static constexpr std::string_view kTerminate("X\0\0\0\4", 5);
+  net::Pieces bye(kTerminate);
+  (void)server_.stream->Start(bye);
+  server_.stream->Close();
+}
+
+AskedAt Session::At(const Settings& settings) const {
+  return {.connection = place_.config.name,
+          .labels = &place_.config.labels,
+          .database = place_.config.address->database,
+          .masker = settings.masker.get(),
+          .record_bytes = front_.options.record_bytes};
+}
+
+}  // namespace sallyport::pg

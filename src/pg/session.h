@@ -1,0 +1,211 @@
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/event.h"
+#include "net/loop.h"
+#include "net/stream.h"
+#include "pg/credentials.h"
+#include "pg/frame.h"
+#include "pg/frontend_front.h"
+#include "pg/names.h"
+#include "pg/relay_pending.h"
+#include "pg/result.h"
+#include "pg/server.h"
+#include "pg/to_operation.h"
+
+namespace sallyport::pg {
+
+/// One client at one backend of its own. Two coroutines on the session's shard: the client half
+/// reads requests, has each statement judged and recorded, and sends it on; the server half reads
+/// answers, masks them, records the outcome, and releases them. Each waits for its own writes, so
+/// a slow reader holds back only itself. The client half alone writes to the server, the server
+/// half alone to the client.
+///
+///   session.cc          life, ends, cancelling
+///   session_client.cc   the client half: messages
+///   session_judge.cc    the client half: analysis, gate, refusals
+///   session_server.cc   the server half: what each answer belongs to
+///   session_result.cc   the server half: rows, outcomes
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  struct Parts {
+    Front* front = nullptr;
+    Place* place = nullptr;
+    size_t shard = 0;
+    std::shared_ptr<net::Stream> client;
+    Server server;
+    std::shared_ptr<const op::Session> who;
+    std::shared_ptr<Figures> figures;
+    std::vector<std::string> search_path;
+    std::chrono::steady_clock::time_point until;  // of the session
+    bool token_ends_it = false;                   // `until` is the credential's end
+  };
+
+  Session(boost::asio::any_io_executor executor, Parts parts);
+
+  /// From the first ReadyForQuery to the end; both streams are closed then.
+  boost::asio::awaitable<void> Run();
+
+  // On the session's shard:
+
+  /// Ends the session with a FATAL of that reason; cancels what runs on the server.
+  void Stop(Error why);
+  /// Ends it when nothing runs (57P01).
+  void Drain();
+  /// The client's CancelRequest: what runs now, and nothing later.
+  void Cancel();
+
+  const op::Session& who() const { return *who_; }
+  const Server& server() const { return server_; }
+
+ private:
+  using Await = boost::asio::awaitable<bool>;  // false: this half is over
+
+  // ---- session.cc
+  static boost::asio::awaitable<void> CancelUpstream(std::shared_ptr<Session> self);
+  static boost::asio::awaitable<void> ServerHalf(std::shared_ptr<Session> self);
+  void StartCancel();
+  void ClientGone();
+  AskedAt At(const Settings& settings) const;
+
+  // ---- session_client.cc
+  boost::asio::awaitable<void> ClientHalf();
+  Await ServeClientBuffer();
+  Await OnRequest(char type, std::string_view message);
+  Await OnQuery(std::string_view body);
+  Await OnParse(std::string_view message);
+  Await OnBind(std::string_view message);
+  Await OnExecute(std::string_view message);
+  Await OnDescribe(std::string_view message);
+  Await OnClose(std::string_view message);
+  Await OnSync(std::string_view message);
+  Await StreamCopyData(size_t total);
+  Await DiscardRequest(char type, size_t total);
+  Await Flush();
+  size_t MostBytes(char type) const;
+  Pending& Add(Pending pending, std::string_view message);
+  void Count(const Pending& pending);
+  void Uncount(const Pending& pending);
+  void Violation(std::string detail);
+
+  // ---- session_judge.cc
+  Task<JudgedPtr> Judge(std::string_view text);
+  JudgedPtr Remember(std::string_view text, sql::AnalysisPtr analysis,
+                     std::shared_ptr<const sql::Catalog> catalog);
+  /// Judges it again if the catalog is another one. sql_not_maskable: it would have to be sent
+  /// otherwise than it was.
+  Task<> Refresh(Statement& statement);
+  boost::asio::awaitable<std::expected<gate::Permit, op::Refusal>> Admit(
+      std::string_view method, Judged& judged, const BindParameters* parameters,
+      const std::vector<uint32_t>* types);
+  boost::asio::awaitable<op::Refusal> RecordRefusal(std::string_view method, Error why);
+  Task<StatementPtr> FindStatement(std::string_view name);
+  Task<PortalPtr> FindPortal(std::string_view name);
+  /// Has the server say what it knows, and waits while `busy`.
+  Await WaitWhile(std::function<bool()> busy);
+  Await NamesKnown(bool portals);
+  Await CoverParses();
+  /// Sends something that fails in place of what was refused. `from`: index in the batch from
+  /// which on everything is taken back.
+  void Refuse(const WireError& error, Errc reason, bool simple, std::optional<size_t> from = {});
+  void RefuseAs(const op::Refusal& refusal, bool simple, std::optional<size_t> from = {});
+
+  // ---- session_server.cc
+  boost::asio::awaitable<void> ServeServer();
+  Await ServeServerBuffer();
+  Await OnAnswer(char type, std::string_view message, size_t at);
+  bool OnParseComplete(std::string_view message, size_t at);
+  bool OnDescription(std::string_view message, size_t at);
+  bool OnNoData(size_t at, size_t size);
+  Await OnComplete(char type, std::string_view message, size_t at);
+  Await OnError(std::string_view message, size_t at);
+  Await OnReady(std::string_view message, size_t at);
+  bool OnParameterStatus(std::string_view message, size_t at);
+  void OnNotice(std::string_view message, size_t at);
+  void OnNotification(std::string_view message, size_t at);
+  bool OnCopyStart(char type, std::string_view message, size_t at);
+  void Pop();
+  /// The message at `at` is not for the client; what takes its place is appended to to_client_.
+  void Replace(size_t at, size_t size) {
+    if (run_ > at) return;  // it was taken out before
+    to_client_.append(server_.stream->data().substr(run_, at - run_));
+    run_ = at + size;
+  }
+  void DropCopySyncs();
+  Await Release(size_t at);
+  bool Broken(std::string detail);
+  boost::asio::awaitable<void> Farewell();
+
+  // ---- session_result.cc
+  /// Chooses the mask of what follows. False: the result is condemned.
+  bool UseShape(Pending& pending, ShapePtr shape);
+  bool UsePortalShape(Pending& pending);
+  /// The rows that begin at `at`: how many bytes of them are whole; 0: none.
+  size_t WholeRows(size_t at, uint64_t& rows) const;
+  bool OnRows(size_t at, size_t size, uint64_t rows);
+  bool OnCopyRow(std::string_view message, size_t at);
+  Await StreamLong(size_t at, size_t total);
+  Await StreamRow(size_t total);
+  Await StreamBytes(size_t size, LongMask* mask);
+  Await NeedBytes(size_t size);
+  void Condemn(Error why);
+  Await Settle(Pending& pending, bool ok, std::string_view code, std::string_view text);
+  void MaskColumnNames(const Shape& shape, std::string_view message, size_t at);
+  bool Classified() const;
+
+  // ---- what both halves know
+  boost::asio::any_io_executor executor_;
+  Front& front_;
+  Place& place_;
+  sql::Analyzer& analyzer_;
+  std::shared_ptr<net::Stream> client_;
+  Server server_;
+  std::shared_ptr<const op::Session> who_;
+  std::shared_ptr<Figures> figures_;
+  const std::string mark_;  // of statements that are sent to fail
+  std::deque<Pending> pending_;
+  Names names_;
+  char status_ = 'I';
+  std::optional<Error> stop_;
+  bool draining_ = false, client_gone_ = false, terminated_ = false;
+  uint32_t cancelling_ = 0;
+  net::Event answered_, cancelled_, server_done_;
+  bool waiting_ = false;  // somebody waits for `answered_`
+  net::Deadline idle_, life_, last_words_;
+  std::chrono::steady_clock::time_point until_;
+  bool token_ends_it_;
+
+  // ---- client half
+  std::string to_server_;
+  std::vector<Pending> batch_;
+  size_t uncovered_ = 0;  // Parse messages in the batch from here on have no intent yet
+  uint64_t group_ = 1;
+  bool skip_ = false;  // until Sync: something of this group was refused
+  /// Unanswered requests that change what names stand for: of groups before this one, and of it.
+  size_t earlier_statements_ = 0, earlier_portals_ = 0, here_statements_ = 0, here_portals_ = 0;
+  size_t sql_names_ = 0;  // texts that do, of any group
+  uint64_t catalog_since_ = 0;
+  bool catalog_old_ = false;
+  std::vector<JudgedPtr> recent_;
+  size_t recent_at_ = 0;
+
+  // ---- server half
+  std::string to_client_;
+  size_t run_ = 0;         // where the bytes begin that go from the read buffer as they are
+  bool skipping_ = false;  // the server ignores everything up to a Sync
+  bool muted_ = false;     // so does the client, of what is left of a condemned result
+  bool classified_transaction_ = false, ddl_transaction_ = false;
+  bool fatal_seen_ = false;
+  bool inside_message_ = false;  // a long message was begun: nothing else can be said
+  ResultState result_;
+};
+
+}  // namespace sallyport::pg

@@ -1,0 +1,345 @@
+#include "pg/session.h"
+#include "pg/to_wire.h"
+
+namespace sallyport::pg {
+namespace {
+
+constexpr size_t kMostPending = 4096;
+constexpr size_t kSmallMessage = 64 << 10;   // of those that carry names only
+constexpr size_t kBatchBytes = 256 << 10;    // put together before it is sent
+constexpr std::chrono::hours kPatience{24};  // for a server that does not read
+
+using Kind = Pending::Kind;
+
+}  // namespace
+
+boost::asio::awaitable<void> Session::ClientHalf() {
+  for (;;) {
+    if (!co_await ServeClientBuffer() || !co_await Flush()) co_return;
+    const auto far = std::chrono::steady_clock::time_point::max();
+    const auto got = co_await client_->More(far, true);
+    if (got != net::Stream::Got::data || stop_) co_return;
+  }
+}
+
+size_t Session::MostBytes(char type) const {
+  const FrontendLimits& limits = front_.settings()->limits;
+  switch (type) {
+    case 'Q':
+      return limits.statement_bytes + FrameHead::kSize + 1;
+    case 'P':
+      return limits.statement_bytes + (300 << 10);
+    case 'B':
+      return limits.message_bytes;
+    default:
+      return kSmallMessage;
+  }
+}
+
+/// Every message that is whole; false when the session is over.
+Session::Await Session::ServeClientBuffer() {
+  for (;;) {
+    if (stop_) co_return false;
+    const auto head = PeekHead(client_->data());
+    if (!head) co_return true;
+    if (head->length < 4 || head->length > kMaxMessage) {
+      Violation("a message of an impossible length");
+      co_return false;
+    }
+    if (head->type == 'd') {
+      if (!co_await StreamCopyData(head->total())) co_return false;
+      continue;
+    }
+    const size_t most = MostBytes(head->type);
+    if (head->total() > most) {
+      if (!co_await DiscardRequest(head->type, head->total())) co_return false;
+      continue;
+    }
+    if (client_->data().size() < head->total()) {
+      client_->SetRoom(std::max<size_t>(head->total(), kSmallMessage));
+      co_return true;
+    }
+    if (pending_.size() > kMostPending) {
+      // A client that sends and does not read: wait, with the server told to say what it knows.
+      if (!co_await WaitWhile([this] { return pending_.size() > kMostPending / 2; }))
+        co_return false;
+    }
+    idle_.Clear();
+    const std::string_view message = client_->data().substr(0, head->total());
+    if (!co_await OnRequest(head->type, message)) co_return false;
+    client_->Consume(head->total());
+    if (to_server_.size() > kBatchBytes && !co_await Flush()) co_return false;
+  }
+}
+
+Session::Await Session::OnRequest(char type, std::string_view message) {
+  if (skip_ && type != 'S' && type != 'X' && type != 'c' && type != 'f') co_return true;
+  switch (type) {
+    case 'Q':
+      co_return co_await OnQuery(message.substr(5));
+    case 'P':
+      co_return co_await OnParse(message);
+    case 'B':
+      co_return co_await OnBind(message);
+    case 'E':
+      co_return co_await OnExecute(message);
+    case 'D':
+      co_return co_await OnDescribe(message);
+    case 'C':
+      co_return co_await OnClose(message);
+    case 'S':
+      co_return co_await OnSync(message);
+    case 'H':
+      if (!co_await CoverParses()) co_return false;
+      to_server_.append(message);
+      co_return true;
+    case 'c':
+    case 'f':
+      // The text of a CopyFail comes back in an error, which is masked.
+      Add({.kind = Kind::copy_end}, message);
+      co_return co_await Flush();
+    case 'F': {
+      const op::Refusal refusal = co_await RecordRefusal(
+          "function-call",
+          Error(Errc::method_not_allowed, "calling functions without SQL is not supported"));
+      RefuseAs(refusal, true);
+      co_return true;
+    }
+    case 'X': {
+      (void)co_await CoverParses();
+      to_server_.append(message);
+      terminated_ = true;
+      (void)co_await Flush();
+      co_return false;
+    }
+    default:
+      Violation("a message of an unknown type");
+      co_return false;
+  }
+}
+
+Session::Await Session::OnQuery(std::string_view body) {
+  if (!co_await CoverParses()) co_return false;
+  if (body.empty() || body.find('\0') != body.size() - 1) {
+    RefuseAs(co_await RecordRefusal(
+                 "query", Error(Errc::request_malformed, "a query with a NUL in it, or no end")),
+             true);
+    co_return true;
+  }
+  body.remove_suffix(1);
+  auto judged = co_await Judge(body);
+  if (!judged) {
+    RefuseAs(co_await RecordRefusal("query", judged.error()), true);
+    co_return true;
+  }
+  Pending pending{.kind = Kind::query, .judged = *judged};
+  const sql::Analysis& analysis = *(*judged)->analysis;
+  if (analysis.statements > 0 || analysis.route == sql::Route::refused) {
+    auto permit = co_await Admit("query", **judged, nullptr, nullptr);
+    if (!permit) {
+      RefuseAs(permit.error(), true);
+      co_return true;
+    }
+    pending.permit.emplace(std::move(*permit));
+  }
+  pending.sql_names = !analysis.names.empty();
+  Add(std::move(pending), {});
+  MessageWriter(to_server_)
+      .Begin('Q')
+      .CString(analysis.route == sql::Route::rewritten ? std::string_view(analysis.sql) : body)
+      .End();
+  co_return true;
+}
+
+Session::Await Session::OnParse(std::string_view message) {
+  BodyReader r(message.substr(5));
+  const std::string_view name = r.CString(), text = r.CString();
+  const uint16_t types = r.U16();
+  auto statement = std::make_shared<Statement>();
+  for (uint16_t i = 0; i < types; ++i) statement->parameters.push_back(r.U32());
+  if (!r.done() || names_.full()) {
+    RefuseAs(co_await RecordRefusal(
+                 "parse", r.done() ? Error(Errc::limit_exceeded, "too many prepared statements")
+                                   : Error(Errc::request_malformed, "a malformed Parse")),
+             false);
+    co_return true;
+  }
+  auto judged = co_await Judge(text);
+  if (!judged) {
+    RefuseAs(co_await RecordRefusal("parse", judged.error()), false);
+    co_return true;
+  }
+  const sql::AnalysisPtr& analysis = (*judged)->analysis;
+  if (analysis->route == sql::Route::refused) {
+    auto permit = co_await Admit("parse", **judged, nullptr, nullptr);
+    op::Refusal refusal;
+    if (!permit) refusal = std::move(permit.error());
+    RefuseAs(refusal, false);
+    co_return true;
+  }
+  statement->name = name;
+  statement->judged = *judged;
+  statement->analysis = analysis;
+  if (analysis->route != sql::Route::rewritten) {
+    Add({.kind = Kind::parse, .statement = statement}, message);
+  } else {
+    Add({.kind = Kind::parse, .statement = statement}, {});
+    MessageWriter w(to_server_);
+    w.Begin('P').CString(name).CString(analysis->sql).U16(types);
+    for (const uint32_t type : statement->parameters) w.U32(type);
+    w.End();
+  }
+  names_.Prepare(std::move(statement));
+  co_return true;
+}
+
+Session::Await Session::OnDescribe(std::string_view message) {
+  BodyReader r(message.substr(5));
+  const uint8_t what = r.U8();
+  const std::string_view name = r.CString();
+  if (!r.done() || (what != 'S' && what != 'P')) {
+    RefuseAs(
+        co_await RecordRefusal("describe", Error(Errc::request_malformed, "a malformed Describe")),
+        false);
+    co_return true;
+  }
+  Pending pending{.kind = what == 'S' ? Kind::describe_statement : Kind::describe_portal};
+  if (what == 'S') {
+    auto statement = co_await FindStatement(name);
+    if (statement) {
+      pending.statement = std::move(*statement);
+      pending.statement->described_in = group_;
+    }
+  } else {
+    auto portal = co_await FindPortal(name);
+    if (portal) {
+      pending.portal = std::move(*portal);
+      pending.portal->described_in = group_;
+    }
+  }
+  Add(std::move(pending), message);
+  co_return true;
+}
+
+Session::Await Session::OnClose(std::string_view message) {
+  BodyReader r(message.substr(5));
+  const uint8_t what = r.U8();
+  const std::string name(r.CString());
+  if (!r.done() || (what != 'S' && what != 'P')) {
+    RefuseAs(co_await RecordRefusal("close", Error(Errc::request_malformed, "a malformed Close")),
+             false);
+    co_return true;
+  }
+  Add({.kind = what == 'S' ? Kind::close_statement : Kind::close_portal, .name = name}, message);
+  if (what == 'S')
+    names_.CloseStatement(name);
+  else
+    names_.ClosePortal(name);
+  co_return true;
+}
+
+Session::Await Session::OnSync(std::string_view message) {
+  if (!co_await CoverParses()) co_return false;
+  Add({.kind = Kind::sync}, message);
+  skip_ = false;
+  ++group_;
+  earlier_statements_ += std::exchange(here_statements_, 0);
+  earlier_portals_ += std::exchange(here_portals_, 0);
+  names_.EndGroup();
+  co_return true;
+}
+
+/// CopyData of any size passes piece by piece; outside a COPY the server ignores it.
+Session::Await Session::StreamCopyData(size_t total) {
+  if (!co_await Flush()) co_return false;
+  idle_.Clear();
+  while (total > 0) {
+    const std::string_view piece = client_->data().substr(0, total);
+    if (!piece.empty()) {
+      if (!co_await server_.stream->Finish(net::Pieces(piece), kPatience)) co_return false;
+      figures_->bytes.fetch_add(piece.size(), std::memory_order_relaxed);
+      client_->Consume(piece.size());
+      total -= piece.size();
+      // More of the same in the buffer goes with the next piece.
+      while (total == 0) {
+        const auto head = PeekHead(client_->data());
+        if (!head || head->type != 'd' || head->length < 4 || head->length > kMaxMessage) break;
+        total = head->total();
+      }
+      continue;
+    }
+    const auto got = co_await client_->More(std::chrono::steady_clock::time_point::max());
+    if (got != net::Stream::Got::data || stop_) co_return false;
+  }
+  co_return true;
+}
+
+/// A message that is too large to be judged: read and forgotten, refused where it stood.
+Session::Await Session::DiscardRequest(char type, size_t total) {
+  while (total > 0) {
+    const size_t n = std::min(total, client_->data().size());
+    client_->Consume(n);
+    total -= n;
+    if (total == 0) break;
+    const auto got = co_await client_->More(std::chrono::steady_clock::time_point::max());
+    if (got != net::Stream::Got::data || stop_) co_return false;
+  }
+  if (type != 'Q' && type != 'P' && type != 'B') {
+    Violation("a message that is too long for its type");
+    co_return false;
+  }
+  if (skip_) co_return true;
+  if (type == 'Q' && !co_await CoverParses()) co_return false;
+  RefuseAs(co_await RecordRefusal(
+               type == 'Q'   ? "query"
+               : type == 'P' ? "parse"
+                             : "bind",
+               Error(Errc::request_too_large, "the statement or its parameters are too large")),
+           type == 'Q');
+  co_return true;
+}
+
+void Session::Count(const Pending& pending) {
+  here_statements_ += pending.TouchesStatements();
+  here_portals_ += pending.TouchesPortals();
+  sql_names_ += pending.sql_names;
+}
+
+void Session::Uncount(const Pending& pending) {
+  const bool here = pending.group == group_;
+  (here ? here_statements_ : earlier_statements_) -= pending.TouchesStatements();
+  (here ? here_portals_ : earlier_portals_) -= pending.TouchesPortals();
+  sql_names_ -= pending.sql_names;
+}
+
+Pending& Session::Add(Pending pending, std::string_view message) {
+  pending.group = group_;
+  pending.offset = to_server_.size();
+  Count(pending);
+  to_server_.append(message);
+  batch_.push_back(std::move(pending));
+  return batch_.back();
+}
+
+/// The batch goes to the server. What answers it will get is known before the first byte leaves.
+Session::Await Session::Flush() {
+  if (to_server_.empty() && batch_.empty()) co_return true;
+  if (!co_await CoverParses()) co_return false;
+  for (Pending& pending : batch_) pending_.push_back(std::move(pending));
+  batch_.clear();
+  uncovered_ = 0;
+  figures_->running.store(true, std::memory_order_relaxed);
+  net::Pieces pieces(to_server_);
+  const auto sent = server_.stream->Start(pieces);
+  bool whole = sent == net::Stream::Sent::all;
+  if (sent == net::Stream::Sent::part)
+    whole = (co_await server_.stream->Finish(pieces, kPatience)).has_value();
+  to_server_.clear();
+  co_return whole && !stop_;
+}
+
+void Session::Violation(std::string detail) {
+  Stop(Error(Errc::request_malformed, std::move(detail)));
+}
+
+}  // namespace sallyport::pg

@@ -1,0 +1,321 @@
+#include <algorithm>
+
+#include "pg/session.h"
+#include "pg/to_wire.h"
+
+namespace sallyport::pg {
+namespace {
+
+constexpr size_t kRecent = 8;
+
+using Kind = Pending::Kind;
+using What = sql::NameEffect::What;
+
+/// The text reads what a name stands for.
+bool UsesNames(const sql::Analysis& analysis) {
+  return std::ranges::any_of(analysis.names, [](const sql::NameEffect& effect) {
+    return effect.what == What::execute || effect.what == What::fetch;
+  });
+}
+
+WireError NoSuch(std::string_view code, std::string_view what, std::string_view name) {
+  WireError wire;
+  wire.code = code;
+  wire.message = name.empty() && what == "prepared statement"
+                     ? "unnamed prepared statement does not exist"
+                     : std::string(what) + " \"" + std::string(name) + "\" does not exist";
+  return wire;
+}
+
+WireError Unsure(std::string_view name) {
+  return ToWire(Error(Errc::sql_state_refused,
+                      "a text that defined \"" + std::string(name) +
+                          "\" failed half-way: what the name stands for is not known"));
+}
+
+}  // namespace
+
+Task<JudgedPtr> Session::Judge(std::string_view text) {
+  std::shared_ptr<const sql::Catalog> catalog = catalog_old_ ? nullptr : place_.catalog.last();
+  if (!catalog) {
+    SALLYPORT_CO_TRY(catalog, co_await place_.catalog.Newer(catalog_since_));
+    catalog_old_ = false;
+  }
+  sql::AnalysisPtr analysis = analyzer_.Analyze(text, catalog, names_);
+  if (sql_names_ + earlier_statements_ + earlier_portals_ + here_statements_ > 0 &&
+      UsesNames(*analysis)) {
+    if (!co_await NamesKnown(true)) co_return Fail(Errc::cancelled);
+    analysis = analyzer_.Analyze(text, catalog, names_);
+  }
+  co_return Remember(text, std::move(analysis), std::move(catalog));
+}
+
+/// Texts that come again share what was decided about them.
+JudgedPtr Session::Remember(std::string_view text, sql::AnalysisPtr analysis,
+                            std::shared_ptr<const sql::Catalog> catalog) {
+  JudgedPtr kin;
+  for (const JudgedPtr& known : recent_) {
+    if (known->analysis != analysis || known->catalog != catalog) continue;
+    if (known->text == text) return known;
+    kin = known;
+  }
+  auto judged = std::make_shared<Judged>();
+  judged->text = text;
+  judged->catalog = std::move(catalog);
+  if (kin) {
+    judged->statement = kin->statement;
+    judged->memo = kin->memo;
+    judged->shape = kin->shape;
+    judged->masker = kin->masker;
+    judged->mask = kin->mask;
+  } else {
+    judged->statement = StatementOf(analysis);
+    judged->memo = std::make_shared<gate::Memo>();
+  }
+  judged->analysis = std::move(analysis);
+  if (kin) {
+    *std::ranges::find(recent_, kin) = judged;
+  } else if (recent_.size() < kRecent) {
+    recent_.push_back(judged);
+  } else {
+    recent_[recent_at_++ % kRecent] = judged;
+  }
+  return judged;
+}
+
+Task<> Session::Refresh(Statement& statement) {
+  if (!catalog_old_ && statement.judged->catalog == place_.catalog.last()) co_return Result<>();
+  SALLYPORT_CO_TRY(JudgedPtr judged, co_await Judge(statement.judged->text));
+  sql::AnalysisPtr now = judged->analysis;
+  if (statement.of_sql) {
+    now = nullptr;
+    for (const sql::NameEffect& effect : judged->analysis->names) {
+      if (effect.what == What::prepare && effect.name == statement.name) now = effect.inner;
+    }
+  }
+  const sql::Analysis& before = *statement.analysis;
+  if (!now || now->route == sql::Route::refused) {
+    co_return std::unexpected(now ? now->refusal
+                                  : Error(Errc::sql_not_maskable, "the catalog has changed"));
+  }
+  const bool other =
+      (now->route == sql::Route::rewritten || before.route == sql::Route::rewritten) &&
+      now->sql != before.sql;
+  if (other) {
+    co_return Fail(Errc::sql_not_maskable,
+                   "the classified columns have changed: prepare the statement again");
+  }
+  if (statement.of_sql) {
+    auto inner = std::make_shared<Judged>(*judged);
+    inner->analysis = now;
+    inner->statement = StatementOf(now);
+    inner->memo = std::make_shared<gate::Memo>();
+    inner->mask = nullptr;
+    judged = std::move(inner);
+  }
+  statement.judged = std::move(judged);
+  statement.analysis = std::move(now);
+  co_return Result<>();
+}
+
+boost::asio::awaitable<std::expected<gate::Permit, op::Refusal>> Session::Admit(
+    std::string_view method, Judged& judged, const BindParameters* parameters,
+    const std::vector<uint32_t>* types) {
+  const auto settings = front_.settings();
+  figures_->statements.fetch_add(1, std::memory_order_relaxed);
+  auto operation = ToOperation(At(*settings), method, judged, parameters, types);
+  if (!operation) co_return std::unexpected(co_await RecordRefusal(method, operation.error()));
+  co_return co_await front_.options.gate.Admit(who_, *operation, judged.memo.get());
+}
+
+boost::asio::awaitable<op::Refusal> Session::RecordRefusal(std::string_view method, Error why) {
+  const auto settings = front_.settings();
+  auto operation = ToObjection(At(*settings), method, why);
+  op::Refusal refusal;
+  refusal.error = std::move(why);
+  if (!operation) co_return refusal;
+  auto permit = co_await front_.options.gate.Admit(who_, *operation);
+  if (!permit) refusal = std::move(permit.error());
+  co_return refusal;
+}
+
+Session::Await Session::WaitWhile(std::function<bool()> busy) {
+  static constexpr std::string_view kFlush("H\0\0\0\4", 5);
+  to_server_.append(kFlush);
+  if (!co_await Flush()) co_return false;
+  while (!stop_ && !server_done_.is_set() && !pending_.empty() && busy()) {
+    // What is left of this group is skipped until its Sync: no answer will come.
+    if (skipping_ && pending_.front().group == group_) break;
+    waiting_ = true;
+    answered_.Clear();
+    (void)co_await answered_.Wait(std::chrono::hours(24));
+    waiting_ = false;
+  }
+  co_return !stop_ && !server_done_.is_set();
+}
+
+/// What earlier requests did to the names is known from here on.
+Session::Await Session::NamesKnown(bool portals) {
+  return WaitWhile([this, portals] {
+    return earlier_statements_ > 0 || sql_names_ > 0 || (portals && earlier_portals_ > 0);
+  });
+}
+
+Task<StatementPtr> Session::FindStatement(std::string_view name) {
+  if (sql_names_ > 0 && !co_await NamesKnown(false)) co_return Fail(Errc::cancelled);
+  if (auto sent = names_.SentStatement(name)) co_return *sent;
+  if (earlier_statements_ > 0 && !co_await NamesKnown(false)) co_return Fail(Errc::cancelled);
+  co_return names_.FindStatement(name);
+}
+
+Task<PortalPtr> Session::FindPortal(std::string_view name) {
+  if (sql_names_ > 0 && !co_await NamesKnown(true)) co_return Fail(Errc::cancelled);
+  if (auto sent = names_.SentPortal(name)) co_return *sent;
+  if (earlier_portals_ > 0 && !co_await NamesKnown(true)) co_return Fail(Errc::cancelled);
+  co_return names_.FindPortal(name);
+}
+
+Session::Await Session::OnBind(std::string_view message) {
+  BodyReader r(message.substr(5));
+  auto portal = std::make_shared<Portal>();
+  portal->name = r.CString();
+  const std::string_view name = r.CString();
+  BindParameters parameters;
+  for (uint16_t n = r.U16(); n > 0 && !r.failed(); --n) parameters.formats.push_back(r.I16());
+  const uint16_t count = r.U16();
+  for (uint16_t i = 0; i < count && !r.failed(); ++i) {
+    const uint32_t size = r.U32();
+    parameters.nulls.push_back(size == 0xffffffff);
+    parameters.values.push_back(size == 0xffffffff ? std::string_view() : r.Bytes(size));
+  }
+  for (uint16_t n = r.U16(); n > 0 && !r.failed(); --n) portal->formats.push_back(r.I16());
+  const size_t formats = parameters.formats.size();
+  if (!r.done() || names_.full() || (formats > 1 && formats != count)) {
+    RefuseAs(co_await RecordRefusal("bind", Error(Errc::request_malformed, "a malformed Bind")),
+             false);
+    co_return true;
+  }
+  auto found = co_await FindStatement(name);
+  if (!found) co_return false;
+  const StatementPtr statement = *found;
+  if (!statement || statement->unsure) {
+    Refuse(statement ? Unsure(name) : NoSuch("26000", "prepared statement", name),
+           Errc::sql_state_refused, false);
+    co_return true;
+  }
+  if (const auto fresh = co_await Refresh(*statement); !fresh) {
+    RefuseAs(co_await RecordRefusal("bind", fresh.error()), false);
+    co_return true;
+  }
+  const auto parse =
+      std::find_if(batch_.begin() + ptrdiff_t(uncovered_), batch_.end(), [&](const Pending& p) {
+        return p.kind == Kind::parse && p.statement == statement && p.group == group_ && !p.refused;
+      });
+  if (statement->analysis->statements > 0) {
+    auto permit = co_await Admit("bind", *statement->judged, &parameters, &statement->parameters);
+    if (!permit) {
+      RefuseAs(permit.error(), false,
+               parse == batch_.end() ? std::nullopt : std::optional(parse - batch_.begin()));
+      co_return true;
+    }
+    portal->permit.emplace(std::move(*permit));
+  }
+  if (parse != batch_.end()) parse->covered = true;
+  portal->statement = statement;
+  portal->analysis = statement->analysis;
+  portal->judged = statement->judged;
+  if (statement->shape) {
+    portal->shape =
+        portal->formats.empty() ? statement->shape : statement->shape->With(portal->formats);
+  }
+  Add({.kind = Kind::bind, .portal = portal}, message);
+  names_.Bind(std::move(portal));
+  co_return true;
+}
+
+Session::Await Session::OnExecute(std::string_view message) {
+  BodyReader r(message.substr(5));
+  const std::string_view name = r.CString();
+  (void)r.U32();
+  if (!r.done()) {
+    RefuseAs(
+        co_await RecordRefusal("execute", Error(Errc::request_malformed, "a malformed Execute")),
+        false);
+    co_return true;
+  }
+  auto found = co_await FindPortal(name);
+  if (!found) co_return false;
+  const PortalPtr portal = *found;
+  if (!portal || portal->unsure) {
+    Refuse(portal ? Unsure(name) : NoSuch("34000", "portal", name), Errc::sql_state_refused, false);
+    co_return true;
+  }
+  Pending pending{.kind = Kind::execute, .judged = portal->judged, .portal = portal};
+  pending.sql_names = !portal->analysis->names.empty();
+  if (portal->permit) {
+    pending.permit.emplace(std::move(*portal->permit));
+    portal->permit.reset();
+  } else if (portal->analysis->statements > 0) {  // resumed, or a cursor of SQL
+    auto permit = co_await Admit("execute", *portal->judged, nullptr, nullptr);
+    if (!permit) {
+      RefuseAs(permit.error(), false);
+      co_return true;
+    }
+    pending.permit.emplace(std::move(*permit));
+  }
+  const bool comes = portal->described_in == group_ ||
+                     (portal->statement && portal->statement->described_in == group_);
+  if (!portal->shape && !comes && portal->analysis->returns_rows) {
+    Add({.kind = Kind::describe_portal, .swallow = true, .portal = portal}, {});
+    MessageWriter(to_server_).Begin('D').U8('P').CString(name).End();
+    portal->described_in = group_;
+  }
+  Add(std::move(pending), message);
+  co_return true;
+}
+
+/// A Parse that nothing of its group runs has an intent of its own.
+Session::Await Session::CoverParses() {
+  for (size_t i = std::exchange(uncovered_, batch_.size()); i < batch_.size(); ++i) {
+    Pending& parse = batch_[i];
+    if (parse.kind != Kind::parse || parse.covered || parse.refused || parse.permit) continue;
+    parse.covered = true;
+    if (parse.statement->analysis->statements == 0) continue;
+    auto permit = co_await Admit("parse", *parse.statement->judged, nullptr, nullptr);
+    if (!permit) {
+      RefuseAs(permit.error(), false, i);
+      break;
+    }
+    parse.permit.emplace(std::move(*permit));
+  }
+  co_return true;
+}
+
+void Session::RefuseAs(const op::Refusal& refusal, bool simple, std::optional<size_t> from) {
+  Refuse(ToWire(refusal), refusal.error.code, simple, from);
+}
+
+void Session::Refuse(const WireError& error, Errc reason, bool simple, std::optional<size_t> from) {
+  if (from) {
+    to_server_.resize(batch_[*from].offset);
+    for (; batch_.size() > *from; batch_.pop_back()) Uncount(batch_.back());
+    uncovered_ = std::min(uncovered_, batch_.size());
+  }
+  Pending pending{.kind = simple ? Kind::query : Kind::parse, .refused = true};
+  pending.denied = reason;
+  AppendError(pending.denial, error);
+  Add(std::move(pending), {});
+  // A text that no grammar reads: it fails before anything else is looked at, in any state of the
+  // transaction, and the server's log says why it was sent.
+  const std::string text =
+      "sallyport refused a statement in its place (" + std::string(ReasonCode(reason)) + ")";
+  MessageWriter w(to_server_);
+  if (simple) {
+    w.Begin('Q').CString(text).End();
+  } else {
+    w.Begin('P').CString(mark_).CString(text).U16(0).End();
+    skip_ = true;
+  }
+}
+
+}  // namespace sallyport::pg

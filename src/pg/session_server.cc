@@ -1,0 +1,470 @@
+#include <algorithm>
+
+#include "pg/relay_errors.h"
+#include "pg/session.h"
+#include "pg/to_wire.h"
+
+namespace sallyport::pg {
+namespace {
+
+constexpr size_t kHeldMessage = 256 << 10;  // a longer row or CopyData streams
+constexpr size_t kOtherMessage = 4 << 20;   // errors, descriptions
+constexpr size_t kRoom = 64 << 10;
+
+using Kind = Pending::Kind;
+
+bool SameNoCase(std::string_view a, std::string_view b) {
+  return std::ranges::equal(
+      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
+}  // namespace
+
+boost::asio::awaitable<void> Session::ServeServer() {
+  const auto far = std::chrono::steady_clock::time_point::max();
+  for (;;) {
+    if (!co_await ServeServerBuffer() || stop_) co_return;
+    if (co_await server_.stream->More(far) != net::Stream::Got::data) co_return;
+  }
+}
+
+/// Every message that is whole, and what can be released of it.
+Session::Await Session::ServeServerBuffer() {
+  size_t at = 0;
+  run_ = 0;
+  for (;;) {
+    const std::string_view data = server_.stream->data();
+    const auto head = PeekHead(data.substr(at));
+    if (!head) break;
+    if (head->length < 4 || head->length > kMaxMessage)
+      co_return Broken("a message of an impossible length");
+    if (head->type == 'D') {
+      uint64_t rows = 0;
+      if (const size_t size = WholeRows(at, rows); size > 0) {
+        if (!OnRows(at, size, rows)) co_return false;
+        at += size;
+        continue;
+      }
+    }
+    if (data.size() - at < head->total()) {
+      const bool row = head->type == 'D' || head->type == 'd';
+      if (row && head->total() > kHeldMessage) {
+        if (!co_await StreamLong(at, head->total())) co_return false;
+        at = run_ = 0;
+        continue;
+      }
+      if (!row && head->total() > kOtherMessage) co_return Broken("a message that is too long");
+      server_.stream->SetRoom(std::max(kRoom, head->total()));
+      break;
+    }
+    if (!co_await OnAnswer(head->type, data.substr(at, head->total()), at)) co_return false;
+    at += head->total();
+  }
+  co_return co_await Release(at);
+}
+
+/// Writes what was put together, and the run of the read buffer behind it.
+Session::Await Session::Release(size_t at) {
+  const std::string_view run = server_.stream->data().substr(run_, at - run_);
+  if (!to_client_.empty() || !run.empty()) {
+    figures_->bytes.fetch_add(to_client_.size() + run.size(), std::memory_order_relaxed);
+    net::Pieces pieces(to_client_, run);
+    const auto sent = client_->Start(pieces);
+    bool whole = sent == net::Stream::Sent::all;
+    if (sent == net::Stream::Sent::part) {
+      const auto limit = front_.settings()->limits.session_idle;
+      whole = (co_await client_->Finish(pieces, limit)).has_value();
+    }
+    to_client_.clear();
+    if (to_client_.capacity() > (1 << 20)) to_client_.shrink_to_fit();
+    if (!whole && !terminated_) {
+      client_->Close();
+      co_return false;
+    }
+  }
+  server_.stream->Consume(at);
+  run_ = 0;
+  co_return true;
+}
+
+bool Session::Broken(std::string detail) {
+  if (!stop_) stop_ = Error(Errc::upstream_protocol, "the database server sent " + detail);
+  return false;
+}
+
+Session::Await Session::OnAnswer(char type, std::string_view message, size_t at) {
+  // What may come at any time.
+  switch (type) {
+    case 'N':
+      OnNotice(message, at);
+      co_return true;
+    case 'A':
+      OnNotification(message, at);
+      co_return true;
+    case 'S':
+      co_return OnParameterStatus(message, at);
+    case 'E':
+      co_return co_await OnError(message, at);
+    default:
+      break;
+  }
+  while (!pending_.empty() && pending_.front().kind == Kind::copy_end) Pop();
+  if (pending_.empty()) co_return Broken("an answer that nobody asked for");
+  if (muted_ && type != 'Z' && !pending_.front().swallow) Replace(at, message.size());
+  const Kind kind = pending_.front().kind;
+  switch (type) {
+    case '1':
+      if (kind != Kind::parse) break;
+      if (pending_.front().permit && !co_await Settle(pending_.front(), true, "", "PARSE"))
+        co_return false;
+      co_return OnParseComplete(message, at);
+    case '2':
+      if (kind != Kind::bind) break;
+      names_.Bound(pending_.front().portal);
+      Pop();
+      co_return true;
+    case '3':
+      if (kind == Kind::close_statement)
+        names_.ClosedStatement(pending_.front().name);
+      else if (kind == Kind::close_portal)
+        names_.ClosedPortal(pending_.front().name);
+      else
+        break;
+      Pop();
+      co_return true;
+    case 't': {
+      if (kind != Kind::describe_statement) break;
+      BodyReader r(message.substr(5));
+      std::vector<uint32_t> types;
+      for (uint16_t n = r.U16(); n > 0 && !r.failed(); --n) types.push_back(r.U32());
+      if (pending_.front().statement) pending_.front().statement->parameters = std::move(types);
+      co_return true;
+    }
+    case 'T':
+      co_return OnDescription(message, at);
+    case 'n':
+      co_return OnNoData(at, message.size());
+    case 'C':
+    case 'I':
+    case 's':
+      co_return co_await OnComplete(type, message, at);
+    case 'G':
+    case 'H':
+      co_return OnCopyStart(type, message, at);
+    case 'd':
+      co_return OnCopyRow(message, at);
+    case 'c':
+      if (!result_.copy_out) break;
+      co_return true;
+    case 'Z':
+      co_return co_await OnReady(message, at);
+    default:
+      break;
+  }
+  co_return Broken("a message out of place");
+}
+
+void Session::Pop() {
+  Uncount(pending_.front());
+  pending_.pop_front();
+  if (waiting_) answered_.Set();
+}
+
+bool Session::OnParseComplete(std::string_view message, size_t at) {
+  Pending& parse = pending_.front();
+  if (parse.refused) return Broken("success for what cannot be read");
+  (void)message, (void)at;
+  names_.Prepared(parse.statement);
+  Pop();
+  return true;
+}
+
+bool Session::OnDescription(std::string_view message, size_t at) {
+  Pending& front = pending_.front();
+  const std::string_view body = message.substr(5);
+  // The same columns as last time: nothing to read.
+  ShapePtr shape;
+  Judged* judged = front.judged.get();
+  if (judged == nullptr && front.portal) judged = front.portal->judged.get();
+  if (judged == nullptr && front.statement) judged = front.statement->judged.get();
+  if (judged != nullptr && judged->shape && judged->shape->raw == body) {
+    shape = judged->shape;
+  } else {
+    auto read = Shape::Read(body);
+    if (!read) return Broken("a malformed description of rows");
+    shape = std::move(*read);
+  }
+  MaskColumnNames(*shape, message, at);
+  switch (front.kind) {
+    case Kind::describe_statement:
+      if (front.statement) front.statement->shape = std::move(shape);
+      Pop();
+      return true;
+    case Kind::describe_portal: {
+      if (front.portal) front.portal->shape = std::move(shape);
+      const bool swallow = front.swallow;
+      Pop();
+      if (swallow) Replace(at, message.size());
+      return true;
+    }
+    case Kind::query:
+      if (!front.judged) return Broken("rows for what was refused");
+      if (!UseShape(front, std::move(shape))) Replace(at, message.size());
+      return true;
+    default:
+      return Broken("a description that nobody asked for");
+  }
+}
+
+bool Session::OnNoData(size_t at, size_t size) {
+  Pending& front = pending_.front();
+  static const ShapePtr kNothing = std::make_shared<const Shape>();
+  bool swallow = false;
+  if (front.kind == Kind::describe_statement) {
+    if (front.statement) front.statement->shape = kNothing;
+  } else if (front.kind == Kind::describe_portal) {
+    if (front.portal) front.portal->shape = kNothing;
+    swallow = front.swallow;
+  } else {
+    return Broken("a description that nobody asked for");
+  }
+  Pop();
+  if (swallow) Replace(at, size);
+  return true;
+}
+
+/// CommandComplete, EmptyQueryResponse, PortalSuspended: recorded before they are released.
+Session::Await Session::OnComplete(char type, std::string_view message, size_t at) {
+  Pending& front = pending_.front();
+  if (front.kind != Kind::query && front.kind != Kind::execute)
+    co_return Broken("the end of what was not begun");
+  std::string_view tag = type == 'C' ? message.substr(5, message.size() - 6) : std::string_view();
+  if (type == 's') tag = "SUSPENDED";
+  const sql::Analysis* analysis = front.judged ? front.judged->analysis.get() : nullptr;
+  const bool last = front.kind == Kind::execute || analysis == nullptr ||
+                    ++result_.completed >= std::max<size_t>(analysis->statements, 1);
+  if (analysis != nullptr && type == 'C' && last) {
+    if (!analysis->names.empty()) names_.Apply(front.judged);
+    if (analysis->changes_catalog) ddl_transaction_ = true;
+    if (analysis->classified) classified_transaction_ = true;
+  }
+  if (result_.condemned) {
+    // The server finished before the cancel reached it.
+    const Error why = *result_.condemned;
+    if (front.permit && !co_await Settle(front, false, SqlState(why.code), why.detail))
+      co_return false;
+    if (!muted_) {
+      Replace(at, message.size());
+      AppendError(to_client_, ToWire(why));
+      muted_ = true;
+    }
+  } else if (last && front.permit) {
+    if (!co_await Settle(front, true, "", tag)) co_return false;
+  }
+  if (front.kind == Kind::execute) {
+    Pop();
+    if (result_.copy_in) DropCopySyncs();
+    result_.Reset();
+  } else {
+    result_.shape.reset(), result_.mask.reset();
+    result_.copy_out = result_.copy_in = false;
+  }
+  co_return true;
+}
+
+Session::Await Session::OnReady(std::string_view message, size_t at) {
+  if (message.size() != 6) co_return Broken("a malformed ReadyForQuery");
+  (void)at;
+  // What a failure made the server skip, up to the Sync that ends it.
+  for (;;) {
+    if (pending_.empty()) co_return Broken("an answer that nobody asked for");
+    Pending& front = pending_.front();
+    const bool ends = front.kind == Kind::sync || (front.kind == Kind::query && !skipping_);
+    const bool skipped = skipping_ || front.kind == Kind::copy_end;
+    if (!ends && !skipped) co_return Broken("ReadyForQuery before its time");
+    if (front.permit) {
+      const bool simple = front.kind == Kind::query && ends;
+      if (!co_await Settle(front, simple, simple ? "" : "skipped", "")) co_return false;
+    }
+    if (front.kind == Kind::query && ends) names_.SimpleQuery();
+    Pop();
+    if (ends) break;
+  }
+  skipping_ = muted_ = false;
+  result_.Reset();
+  // A cancel on its way may not hit what comes next.
+  while (cancelling_ > 0 && !stop_) {
+    cancelled_.Clear();
+    if (!co_await cancelled_.Wait(std::chrono::seconds(5))) break;
+  }
+  status_ = message[5];
+  figures_->state.store(status_, std::memory_order_relaxed);
+  if (status_ == 'I') {
+    names_.TransactionEnded();
+    classified_transaction_ = false;
+    if (std::exchange(ddl_transaction_, false)) {
+      catalog_old_ = true;
+      catalog_since_ = place_.catalog.version();
+    }
+  } else if (ddl_transaction_) {
+    catalog_old_ = true;
+    catalog_since_ = place_.catalog.version();
+  }
+  if (pending_.empty()) {
+    figures_->running.store(false, std::memory_order_relaxed);
+    idle_.SetAfter(front_.settings()->limits.session_idle);
+    if (draining_ && status_ == 'I') stop_ = Error(Errc::draining, "the gateway is shutting down");
+  }
+  co_return true;
+}
+
+Session::Await Session::OnError(std::string_view message, size_t at) {
+  while (!pending_.empty() && pending_.front().kind == Kind::copy_end) Pop();
+  Pending* front = pending_.empty() ? nullptr : &pending_.front();
+  const auto settings = front_.settings();
+  const bool moved =
+      front != nullptr && front->judged && front->judged->analysis->route == sql::Route::rewritten;
+  auto error = FilterError('E', message.substr(5), *settings->masker, Classified(), moved);
+  if (!error) co_return Broken("a malformed error");
+  if (error->fatal) {
+    fatal_seen_ = true;
+    for (size_t i = 0; i < pending_.size(); ++i) {
+      Pending& pending = pending_[i];
+      if (pending.permit && !co_await Settle(pending, false, error->sqlstate, error->text))
+        co_return false;
+    }
+    Replace(at, message.size());
+    to_client_.append(error->message);
+    co_return true;
+  }
+  if (front == nullptr) co_return Broken("an error that nobody asked for");
+  const bool simple = front->kind == Kind::query;
+  std::string shown = std::move(error->message);
+  if (front->refused) {
+    shown = std::move(front->denial);
+  } else if (result_.condemned) {
+    error->sqlstate = SqlState(result_.condemned->code);
+    error->text = result_.condemned->detail;
+    shown.clear();
+    AppendError(shown, ToWire(*result_.condemned));
+  }
+  if (simple && front->judged && front->judged->analysis->statements > 1 &&
+      !front->judged->analysis->names.empty())
+    names_.Doubt(front->judged);
+  // The first intent of the group that is still open is the one that failed.
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    Pending& pending = pending_[i];
+    if (pending.kind == Kind::sync) break;
+    if (!pending.permit && !(pending.portal && pending.portal->permit)) continue;
+    if (!pending.permit)
+      pending.permit.emplace(std::move(*pending.portal->permit)), pending.portal->permit.reset();
+    if (!co_await Settle(pending, false, error->sqlstate, error->text)) co_return false;
+    break;
+  }
+  Replace(at, message.size());
+  if (!muted_) to_client_.append(shown);
+  if (simple) {
+    result_.shape.reset(), result_.mask.reset();
+  } else {
+    skipping_ = true;
+    if (result_.copy_in) DropCopySyncs();
+  }
+  co_return true;
+}
+
+/// While it reads COPY data the server ignores a Sync: those that were sent right behind the
+/// Execute get no ReadyForQuery, the one behind CopyDone or CopyFail does.
+void Session::DropCopySyncs() {
+  result_.copy_in = false;
+  size_t i = !pending_.empty() && pending_.front().kind == Kind::execute ? 1 : 0;
+  for (; i < pending_.size() && pending_[i].kind == Kind::sync; ++i)
+    pending_[i].kind = Kind::copy_end;
+}
+
+bool Session::OnParameterStatus(std::string_view message, size_t at) {
+  BodyReader r(message.substr(5));
+  const std::string_view name = r.CString(), value = r.CString();
+  if (!r.done()) return Broken("a malformed ParameterStatus");
+  const std::string* before = server_.Parameter(name);
+  const bool changed = before == nullptr || *before != value;
+  const bool bad = (name == "standard_conforming_strings" && value != "on") ||
+                   (name == "client_encoding" && !SameNoCase(value, "UTF8")) ||
+                   ((name == "session_authorization" || name == "is_superuser") && changed);
+  if (bad) {
+    stop_ = Error(Errc::sql_state_refused, std::string(name) +
+                                               " was changed, so that later statements would mean "
+                                               "something else");
+    return false;
+  }
+  std::string masked;
+  mask::Tally tally;
+  const auto settings = front_.settings();
+  if (settings->masker->MaskText(value, {}, masked, tally)) {
+    const std::string kept(name);
+    Replace(at, message.size());
+    MessageWriter(to_client_).Begin('S').CString(kept).CString(masked).End();
+  }
+  return true;
+}
+
+void Session::OnNotice(std::string_view message, size_t at) {
+  const auto settings = front_.settings();
+  auto notice = FilterError('N', message.substr(5), *settings->masker, Classified(), false);
+  Replace(at, message.size());
+  if (notice) to_client_.append(notice->message);
+}
+
+void Session::OnNotification(std::string_view message, size_t at) {
+  const auto settings = front_.settings();
+  BodyReader r(message.substr(5));
+  const uint32_t pid = r.U32();
+  const std::string_view channel = r.CString(), payload = r.CString();
+  std::string masked[2];
+  mask::Tally tally;
+  const bool a = settings->masker->MaskText(channel, {}, masked[0], tally);
+  const bool b = settings->masker->MaskText(payload, {}, masked[1], tally);
+  if (!a && !b && r.done()) return;
+  const std::string kept[2] = {std::string(channel), std::string(payload)};
+  Replace(at, message.size());
+  if (!r.done()) return;
+  MessageWriter(to_client_)
+      .Begin('A')
+      .U32(pid)
+      .CString(a ? masked[0] : kept[0])
+      .CString(b ? masked[1] : kept[1])
+      .End();
+}
+
+/// The last thing a client hears.
+boost::asio::awaitable<void> Session::Farewell() {
+  if (stop_ && !pending_.empty()) StartCancel();
+  if (client_gone_ || terminated_ || inside_message_) co_return;
+  if (!stop_ && fatal_seen_) {
+    co_await client_->Linger(std::chrono::milliseconds(500));
+    co_return;
+  }
+  if (!stop_ && client_->ended()) {
+    ClientGone();
+    co_return;
+  }
+  const Error why =
+      stop_.value_or(Error(Errc::upstream_closed, "the database server closed the connection"));
+  op::Evidence evidence;
+  evidence.type = op::EventType::request_refused;
+  evidence.session = who_->entry;
+  evidence.connection = place_.config.name;
+  evidence.method = "session";
+  evidence.reason = why.code;
+  evidence.ok = false;
+  (void)front_.options.gate.Record(std::move(evidence));
+  to_client_.clear();
+  WireError wire = ToWire(why, "FATAL");
+  if (why.code == Errc::upstream_closed) wire.code = "08006";
+  AppendError(to_client_, wire);
+  net::Pieces pieces(to_client_);
+  if (client_->Start(pieces) == net::Stream::Sent::part)
+    (void)co_await client_->Finish(pieces, std::chrono::milliseconds(300));
+  if (!client_->closed()) co_await client_->Linger(std::chrono::milliseconds(500));
+}
+
+}  // namespace sallyport::pg
