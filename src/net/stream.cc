@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kChunk = 16 << 10;       // of one read
 constexpr size_t kSealAtOnce = 64 << 10;  // plain bytes sealed before they are sent
-constexpr std::chrono::milliseconds kDozeAfter{1000};
+constexpr std::chrono::milliseconds kDozeAfter{1000}, kProbeAfter{1000};
 
 }  // namespace
 
@@ -41,10 +41,12 @@ Stream::Stream(Loop& loop, Socket socket, std::unique_ptr<TlsEngine> tls)
       tls_(std::move(tls)),
       reader_(loop),
       writer_(loop),
-      doze_(loop, [this] { Doze(); }) {
+      doze_(loop, [this] { Doze(); }),
+      probe_(loop, [this] { Probe(); }) {
   boost::system::error_code ignored;
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket_.native_non_blocking(true, ignored);
+  receive_.Prepare(socket_);
 }
 
 Result<> Stream::StartTls(std::unique_ptr<TlsEngine> tls, Ahead ahead) {
@@ -107,14 +109,22 @@ void Stream::ArmRead() {
   }
   reading_ = Reading::bytes;
   reading_plain_ = !tls_;
-  socket_.async_read_some(asio::buffer(to, size),
-                          [self = shared_from_this()](boost::system::error_code error, size_t n) {
-                            self->OnRead(error, n);
-                          });
+  if (receive_.tells()) probe_.SetAfter(kProbeAfter);
+  receive_.Start(socket_, shared_from_this(), to, size);
+}
+
+/// A read may wait for an event that came together with the bytes before it.
+void Stream::Probe() {
+  if (reading_ != Reading::bytes || closed_) return;
+  missed_ = ReceiveOp::End(socket_.native_handle());
+  if (!missed_) return;
+  boost::system::error_code ignored;
+  socket_.cancel(ignored);
 }
 
 void Stream::OnRead(boost::system::error_code error, size_t n) {
   reading_ = Reading::nothing;
+  if (missed_ && error == asio::error::operation_aborted) error = missed_;
   if (dozing_ && error == asio::error::operation_aborted && !closed_) {
     buffer_.reset(), sealed_.reset();
     capacity_ = begin_ = end_ = 0;

@@ -11,12 +11,10 @@
 
 #include "base/task.h"
 #include "net/loop.h"
+#include "net/receive_op.h"
 #include "net/tls_engine.h"
 
 namespace sallyport::net {
-
-using Socket =
-    boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
 
 /// Bytes that are written together, in order; views into memory of the caller.
 class Pieces {
@@ -102,6 +100,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool tls() const { return tls_ != nullptr; }
 
  private:
+  friend class ReceiveOp;
   enum class Reading { nothing, bytes, readiness };
 
   void ArmRead();
@@ -109,6 +108,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void OnReady(boost::system::error_code error);
   void Arrived();
   void Doze();
+  void Probe();
   bool Decrypt();  // moves plain text into the buffer; false if there was none
   void Compact();
   bool Grow();  // false if the buffer is as large as it may be
@@ -128,7 +128,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool dozing_ = false;
   bool ended_ = false, clean_ = false, closed_ = false, broken_ = false;
   Parking reader_, writer_;
-  Deadline doze_;
+  ReceiveOp receive_;
+  boost::system::error_code missed_;
+  Deadline doze_, probe_;
   std::function<void()> on_end_, on_data_;
 };
 

@@ -144,6 +144,46 @@ TEST_F(TcpTest, BeyondTheLimitAConnectionIsClosed) {
   EXPECT_THAT(d.ReadAll(1s), HasSubstr("efgh from"));
 }
 
+TEST_F(TcpTest, AResetThatComesWithTheLastBytesIsNoticed) {
+  std::promise<std::string> seen;
+  Serve([&](std::shared_ptr<Stream> stream, auto) -> asio::awaitable<void> {
+    (void)co_await Take(stream, 4);
+    std::this_thread::sleep_for(100ms);  // the client says its last words and resets meanwhile
+    std::string got = co_await Take(stream, 4);
+    const auto before = std::chrono::steady_clock::now();
+    got += co_await stream->More(before + 10s) == Stream::Got::ended ? " ended" : " timeout";
+    if (stream->ended_cleanly()) got += " cleanly";
+    if (std::chrono::steady_clock::now() - before > 3s) got += " late";
+    seen.set_value(got);
+  });
+  RawClient raw(listener_->port());
+  raw.Send("ping");
+  std::this_thread::sleep_for(30ms);
+  raw.Send("last");
+  raw.Reset();
+  EXPECT_EQ(seen.get_future().get(), "last ended");
+}
+
+TEST_F(TcpTest, AnEndThatComesWithTheLastBytesIsNoticedAtOnce) {
+  std::promise<std::string> seen;
+  Serve([&](std::shared_ptr<Stream> stream, auto) -> asio::awaitable<void> {
+    (void)co_await Take(stream, 4);
+    std::this_thread::sleep_for(100ms);
+    std::string got = co_await Take(stream, 4);
+    const auto before = std::chrono::steady_clock::now();
+    (void)co_await stream->More(before + 10s);
+    if (stream->ended_cleanly()) got += " cleanly";
+    if (std::chrono::steady_clock::now() - before > 500ms) got += " late";
+    seen.set_value(got);
+  });
+  RawClient raw(listener_->port());
+  raw.Send("ping");
+  std::this_thread::sleep_for(30ms);
+  raw.Send("last");
+  raw.CloseWriting();
+  EXPECT_EQ(seen.get_future().get(), "last cleanly");
+}
+
 TEST_F(TcpTest, DrainStopsAcceptingOnly) {
   Serve(EchoFour);
   RawClient a(listener_->port());
