@@ -8,7 +8,7 @@ import shlex
 import pytest
 
 from kit import clients, pans
-from kit.mcp import LEGACY, MODERN, Mcp
+from kit.mcp import LEGACY, MODERN, Mcp, encode_header
 from kit.parts import Gateway, Upstream, get, http_connection, stdio_connection
 from kit.paths import BIN, NODE, node_env
 from kit.postgres import Postgres
@@ -127,6 +127,9 @@ class TestMatrix:
         assert reply.text() == "Echo: äöü 中文 \u2028 1e400"
         assert reply.result.get("resultType") == ("complete" if client.modern else None)
         assert client.request("resources/read", {"uri": "test://static-text"}).result["contents"][0]["text"].startswith("This is")
+        region = "größe"  # mirrored in a header by the client, or for it where its era has none
+        headers = {"Mcp-Param-Region": encode_header(region)} if client.modern else None
+        assert client.call("test_x_mcp_header", {"region": region}, headers=headers).text() == f"region={region}"
         prompt = client.request("prompts/get", {"name": "test_prompt_with_arguments", "arguments": {"arg1": "a", "arg2": "b"}})
         assert "arg1='a'" in prompt.result["messages"][0]["content"]["text"]
         completion = client.request("completion/complete", {
@@ -208,6 +211,17 @@ class TestMatrix:
                                         "result": {"action": "accept", "content": {"name": "Ada"}}})
         assert accepted.status == 202, accepted
         assert stream.answer()["result"]["content"][0]["text"] == "Hello, Ada!"
+
+
+@pytest.mark.parametrize("version", LEGACY)
+def test_parameters_of_session_clients_are_mirrored(gateway, ups, version):
+    """A server of 2026-07-28 gets the fields that it asks for (x-mcp-header) from clients that know no such fields."""
+    client = gateway.client("modern", version=version).start()
+    assert client.call("test_x_mcp_header", {"region": "größe"}).text() == "region=größe"
+    sent = [s for s in ups["modern"].captured() if '"test_x_mcp_header"' in s["body"]][-1]
+    headers = dict(zip([h.lower() for h in sent["headers"][::2]], sent["headers"][1::2]))
+    assert headers["mcp-name"] == "test_x_mcp_header" and headers["mcp-param-region"] == encode_header("größe")
+    client.close()
 
 
 @pytest.mark.parametrize("name", UPSTREAMS)

@@ -120,6 +120,9 @@ class Conduct {
         .method = std::string(call_.message.method),
         .params = call_.params.empty() ? std::string(call_.message.params.raw()) : call_.params,
         .headers = call_.param_headers.fields()};
+    if (!call_.modern() && tool_ != nullptr) {
+      request.headers = MirrorParams(tool_->definition, call_.message.params["arguments"]);
+    }
     request.name = call_.upstream_name.empty()
                        ? std::string(NameSource(call_.message).string().value_or(""))
                        : call_.upstream_name;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/bytes.h"
+#include "mcp/envelope.h"
 
 namespace sallyport::mcp {
 namespace {
@@ -31,6 +32,13 @@ std::optional<double> Number(std::string_view text) {
   const auto [end, e] = std::from_chars(text.data(), text.data() + text.size(), d);
   if (e != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return d;
+}
+
+std::string FieldOf(const HeaderParam& param) { return "Mcp-Param-" + param.header; }
+
+json::Value Mirrored(const HeaderParam& param, json::Value arguments) {
+  for (const std::string& key : param.path) arguments = arguments[key];
+  return arguments;
 }
 
 bool Agrees(std::string_view header, json::Value body) {
@@ -103,9 +111,8 @@ Result<> CheckStandardHeaders(const net::Headers& headers, const ClientMessage& 
 Result<> CheckParamHeaders(const net::Headers& headers, const ToolDefinition& tool,
                            json::Value arguments) {
   for (const HeaderParam& param : tool.headers) {
-    json::Value body = arguments;
-    for (const std::string& key : param.path) body = body[key];
-    const std::string field = "Mcp-Param-" + param.header;
+    const json::Value body = Mirrored(param, arguments);
+    const std::string field = FieldOf(param);
     const auto header = headers.Find(field);
     if (!body || body.is(json::Kind::null)) {
       if (header) return Mismatch("the field " + field + " is there, but the parameter is not");
@@ -117,6 +124,20 @@ Result<> CheckParamHeaders(const net::Headers& headers, const ToolDefinition& to
     if (!Agrees(*decoded, body)) return Mismatch("the field " + field + " does not match the body");
   }
   return {};
+}
+
+std::vector<std::pair<std::string, std::string>> MirrorParams(const ToolDefinition& tool,
+                                                              json::Value arguments) {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const HeaderParam& param : tool.headers) {
+    const json::Value body = Mirrored(param, arguments);
+    if (const auto text = body.string()) {
+      out.emplace_back(FieldOf(param), HeaderValue(*text));
+    } else if (body.is(json::Kind::number) || body.is(json::Kind::boolean)) {
+      out.emplace_back(FieldOf(param), std::string(body.raw()));
+    }
+  }
+  return out;
 }
 
 std::vector<std::pair<std::string, std::string>> ParamHeaders(const net::Headers& headers) {

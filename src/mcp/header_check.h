@@ -29,6 +29,12 @@ Result<> CheckParamHeaders(const net::Headers& headers, const ToolDefinition& to
 /// All Mcp-Param-* fields, as they go upstream.
 std::vector<std::pair<std::string, std::string>> ParamHeaders(const net::Headers& headers);
 
+/// The Mcp-Param-* fields that the tool's annotations ask for, made from the arguments: for clients
+/// of eras that know no such fields. A value that no field can mirror (a list, an object) is left
+/// out: the upstream has to refuse it as of the wrong type.
+std::vector<std::pair<std::string, std::string>> MirrorParams(const ToolDefinition& tool,
+                                                              json::Value arguments);
+
 /// The value of params that Mcp-Name mirrors for this method; missing if the method has none.
 json::Value NameSource(const ClientMessage& message);
 

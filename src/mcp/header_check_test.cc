@@ -113,6 +113,31 @@ TEST(ToolDefinition, DigestsSeeEverythingButSpelling) {
   EXPECT_NE(a.body_digest, changed.body_digest);
 }
 
+TEST(ParamHeaders, AreMadeForClientsThatKnowNone) {
+  const ToolDefinition tool = Tool(R"({"name":"a","inputSchema":{"type":"object","properties":{
+      "region":{"type":"string","x-mcp-header":"Region"},
+      "n":{"type":"integer","x-mcp-header":"N"},
+      "deep":{"type":"object","properties":{"flag":{"type":"boolean","x-mcp-header":"Flag"}}}}}})");
+  const auto made = [&](std::string_view arguments) {
+    const auto doc = json::Document::Parse(arguments).value();
+    net::Headers headers;
+    for (auto& [name, value] : MirrorParams(tool, doc.root())) headers.Add(name, value);
+    // What is made is what the check of the next gateway, or of the server, accepts.
+    EXPECT_TRUE(CheckParamHeaders(headers, tool, doc.root())) << arguments;
+    return headers;
+  };
+  const auto all = made(R"({"region":"eu","n":7,"deep":{"flag":true},"other":"x"})");
+  EXPECT_EQ(all.fields().size(), 3u);
+  EXPECT_EQ(all.Find("Mcp-Param-Region"), "eu");
+  EXPECT_EQ(all.Find("Mcp-Param-N"), "7");
+  EXPECT_EQ(all.Find("Mcp-Param-Flag"), "true");
+  EXPECT_EQ(made(R"({"region":"größe"})").Find("Mcp-Param-Region"), "=?base64?Z3LDtsOfZQ==?=");
+  EXPECT_EQ(made(R"({"region":"x\r\nInjected: 1"})").Find("Mcp-Param-Region"),
+            "=?base64?eA0KSW5qZWN0ZWQ6IDE=?=");
+  EXPECT_EQ(made(R"({"region":null})").fields().size(), 0u);
+  EXPECT_EQ(made(R"({})").fields().size(), 0u);
+}
+
 TEST(ToolDefinition, InvisibleTextIsNoticed) {
   EXPECT_FALSE(Tool(R"({"name":"a","description":"Zahlung über 5 €\nund mehr 中文"})").poisoned);
   EXPECT_TRUE(Tool(R"({"name":"a","description":"x\u200by"})").poisoned);
