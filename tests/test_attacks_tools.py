@@ -1,12 +1,13 @@
 """Tools that a caller may not know of, that changed, that lie; arguments that policy judges; SQL in arguments."""
 
 import json
+import re
 import time
 
 import pytest
 
 from kit import pans
-from kit.mcp import MODERN
+from kit.mcp import LEGACY, MODERN
 from kit.parts import Gateway, http_connection
 from kit.process import eventually
 
@@ -288,9 +289,18 @@ def test_new_tool_and_changed_instructions(start_gateway, tmp, oidc, policies, p
     reply = client.call("late_tool")
     assert pinned.calls("late_tool") == [] or "result" not in reply.answer or reply.result.get("isError")
     pinned.set(mutate="instructions")
-    again = gateway.client("review").start()
-    assert again.instructions in (None, original), "changed instructions reached the model"
-    assert gateway.recorded(event="tool.changed")
+    gateway.stop()
+    gateway.start()  # forgets what the upstream said of itself
+    for version in (MODERN, LEGACY[0]):
+        again = gateway.client("review", version=version).start()
+        assert again.instructions is None, "changed instructions reached the model"
+    assert any(e["detail"].startswith("instructions") for e in gateway.recorded(event="tool.changed"))
+    shown = gateway.run("pins", "review", "--config", gateway.config_path).stdout
+    assert re.search(r"^waiting    instructions [0-9a-f]{16} \(changed\)$", shown, re.M), shown
+    pinned.reset()
+    gateway.stop()
+    gateway.start()
+    assert original and gateway.client("review").start().instructions == original
 
 
 def test_pins_survive_a_restart_and_are_accepted_by_command(start_gateway, tmp, oidc, policies, pinned):
@@ -307,6 +317,29 @@ def test_pins_survive_a_restart_and_are_accepted_by_command(start_gateway, tmp, 
     accepted = gateway.run("pins", "review", "--config", gateway.config_path, "--accept")
     assert accepted.returncode == 0, accepted.stderr
     assert eventually(lambda: gateway.reload() or "pinned_tool" in gateway.client("review").tool_names(), 8, step=0.5)
+
+
+def test_denied_changes_cannot_be_accepted(start_gateway, tmp, oidc, policies, pinned):
+    """pin_tools: deny. Nobody lets the change in; the tool comes back with its accepted definition."""
+    gateway = start_gateway(tmp, oidc, [http_connection("deny", pinned.url, labels={"pinned": "yes"}, pin_tools="deny")], policies[-1:])
+    client = gateway.client("deny")
+    assert client.call("pinned_tool", {"id": "1"}).text() == "pinned 1"
+    pinned.set(mutate="description")
+    pinned.change("tools")
+    assert eventually(lambda: "pinned_tool" not in client.tool_names(), 5)
+    refused = client.call("pinned_tool", {"id": "2"})
+    assert denial(refused)["reason"] == "tool-quarantined" and "denied here" in refused.text()
+    shown = gateway.run("pins", "deny", "--config", gateway.config_path)
+    assert shown.returncode == 0 and "denied     pinned_tool (changed)" in shown.stdout
+    accepted = gateway.run("pins", "deny", "--config", gateway.config_path, "--accept")
+    assert accepted.returncode == 3 and "pin_tools: deny" in accepted.stderr
+    assert "pinned_tool" not in client.tool_names()
+    pinned.reset()
+    pinned.change("tools")
+    assert eventually(lambda: "pinned_tool" in client.tool_names(), 5)
+    assert client.call("pinned_tool", {"id": "3"}).text() == "pinned 3"
+    nobody = gateway.run("pins", "nobody", "--config", gateway.config_path)
+    assert nobody.returncode == 2 and "nobody" in nobody.stderr
 
 
 def test_tools_with_impossible_headers_are_not_shown(gateway, fresh):

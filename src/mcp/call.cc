@@ -107,7 +107,12 @@ class Conduct {
       SALLYPORT_CO_CHECK(co_await Settle(unknown, {}));
       co_return unknown;
     }
-    if (tool_->quarantined) co_return Fail(Errc::tool_quarantined);
+    if (tool_->quarantined) {
+      co_return Fail(Errc::tool_quarantined,
+                     call_.place.connection->catalog.TakesChanges()
+                         ? ""
+                         : "The definition of this tool has changed, and changes are denied here.");
+    }
     if (late && call_.modern()) {
       SALLYPORT_CO_CHECK(CheckParamHeaders(call_.param_headers, tool_->definition,
                                            call_.message.params["arguments"]));

@@ -78,6 +78,8 @@ boost::asio::awaitable<void> RunCall(std::shared_ptr<Call> call);
 /// call_tools.cc: the tool list, fetched from the upstream page by page under this permit and
 /// published.
 Task<ToolTablePtr> FetchTools(Call& call, const gate::Permit& permit, UpstreamEvents& events);
+/// call_tools.cc: what is new about pinned definitions, into the log.
+Result<> RecordChanges(Call& call, const std::vector<PinChange>& changes);
 /// call_tools.cc: the caller's tools/list out of a table.
 std::string VisibleTools(Call& call, const ToolTable& table);
 /// list_filter.cc: a page of prompts, resources or templates with what the caller may see.

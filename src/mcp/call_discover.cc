@@ -29,10 +29,11 @@ std::string Capabilities(std::string_view upstream, bool modern) {
   return out += '}';
 }
 
-std::string Instructions(const Call& call, const UpstreamFace& face) {
-  const bool hidden = HasInvisible(face.instructions) &&
-                      call.place.connection->settings.pin_tools != config::PinTools::off;
-  if (face.instructions.empty() || hidden) return {};
+Result<std::string> Instructions(Call& call, const UpstreamFace& face) {
+  std::vector<PinChange> changes;
+  const bool shown = call.place.connection->catalog.ShowsInstructions(face.instructions, changes);
+  SALLYPORT_CHECK(RecordChanges(call, changes));
+  if (face.instructions.empty() || !shown) return std::string();
   return R"(,"instructions":)" + json::Quote(face.instructions);
 }
 
@@ -42,18 +43,19 @@ Task<std::string> DiscoverResult(Call& call, const gate::Permit& permit) {
   SALLYPORT_CO_TRY(UpstreamFace face,
                    co_await call.place.upstream->Describe(permit, call.revision, false));
   if (face.info.empty()) face.info = R"({"name":"upstream","version":"unknown"})";
+  SALLYPORT_CO_TRY(const std::string instructions, Instructions(call, face));
   std::string out;
   if (call.modern()) {
     out = R"({"resultType":"complete","supportedVersions":[")" +
           std::string(RevisionName(Revision::r2026_07_28)) + R"("],"capabilities":)" +
-          Capabilities(face.capabilities, true) + Instructions(call, face) +
+          Capabilities(face.capabilities, true) + instructions +
           R"(,"ttlMs":0,"cacheScope":"private","_meta":{")" + std::string(kMetaServerInfo) +
           R"(":)" + face.info + "}}";
     co_return out;
   }
   out = R"({"protocolVersion":")" + std::string(RevisionName(call.revision)) +
         R"(","capabilities":)" + Capabilities(face.capabilities, false) + R"(,"serverInfo":)" +
-        face.info + Instructions(call, face) + '}';
+        face.info + instructions + '}';
   co_return out;
 }
 

@@ -31,6 +31,8 @@ std::string PageParams(const Call& call, std::string_view cursor) {
   return params += '}';
 }
 
+}  // namespace
+
 Result<> RecordChanges(Call& call, const std::vector<PinChange>& changes) {
   for (const PinChange& change : changes) {
     op::Evidence e;
@@ -39,14 +41,13 @@ Result<> RecordChanges(Call& call, const std::vector<PinChange>& changes) {
     e.session = call.session->entry;
     e.connection = call.place.connection->name;
     e.resource = MaskPlain(call.rules, change.tool);
-    e.detail = PinChangeName(change.kind);
+    e.detail = change.tool.empty() ? "instructions: " : "";
+    e.detail += PinChangeName(change.kind);
     if (!change.before.empty()) e.detail += " from " + MaskPlain(call.rules, change.before);
     SALLYPORT_CHECK(call.front.options.gate.Record(std::move(e)));
   }
   return {};
 }
-
-}  // namespace
 
 Task<ToolTablePtr> FetchTools(Call& call, const gate::Permit& permit, UpstreamEvents& events) {
   Catalog& catalog = call.place.connection->catalog;

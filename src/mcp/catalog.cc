@@ -68,6 +68,12 @@ Result<ToolTablePtr> Catalog::Publish(const std::vector<std::string>& pages,
   return table;
 }
 
+bool Catalog::ShowsInstructions(std::string_view text, std::vector<PinChange>& changes) {
+  if (mode_ == config::PinTools::off) return true;
+  const std::lock_guard lock(mutex_);
+  return pins_.JudgeInstructions(text, changes).value_or(false);
+}
+
 ToolTablePtr Catalog::PublishUnknown(std::chrono::steady_clock::time_point now) {
   auto table = std::make_shared<ToolTable>();
   table->unknown = true;

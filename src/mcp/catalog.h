@@ -22,7 +22,7 @@ namespace sallyport::mcp {
 struct Tool {
   ToolDefinition definition;
   std::string json;          // as it came
-  bool quarantined = false;  // its definition waits for a review
+  bool quarantined = false;  // its definition is not the accepted one
 };
 
 /// A whole tool list, as it was at one moment. Immutable.
@@ -47,6 +47,9 @@ class Catalog {
   ToolTablePtr Fresh(std::chrono::steady_clock::time_point now) const;
   ToolTablePtr last() const { return table_.load(); }
   void Invalidate() { stale_.store(true); }
+  /// Whether somebody may accept a changed definition (`pin_tools: review`); if not, it is refused
+  /// until the upstream shows the accepted one again.
+  bool TakesChanges() const { return mode_ != config::PinTools::deny; }
   /// To be called before a list is fetched: an announcement that comes meanwhile makes the table
   /// stale again.
   void BeginFetch() { stale_.store(false); }
@@ -57,6 +60,8 @@ class Catalog {
   Result<ToolTablePtr> Publish(const std::vector<std::string>& pages,
                                std::chrono::steady_clock::time_point now,
                                std::vector<PinChange>& changes);
+  /// Whether the server's instructions may be shown, judged by the pins.
+  bool ShowsInstructions(std::string_view text, std::vector<PinChange>& changes);
   /// The upstream has no tools/list.
   ToolTablePtr PublishUnknown(std::chrono::steady_clock::time_point now);
 

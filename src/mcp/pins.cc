@@ -5,11 +5,14 @@
 #include <fstream>
 #include <iterator>
 #include <unistd.h>
+#include <utility>
 
 #include "json/document.h"
 
 namespace sallyport::mcp {
 namespace {
+
+constexpr size_t kMaxWaiting = 8;  // instructions of a server that shows ever new ones
 
 /// Writes beside the file and renames, so that a reader or a crash sees the old text or the new
 /// one.
@@ -57,16 +60,20 @@ Result<> Pins::Load() {
   std::error_code e;
   const auto written = std::filesystem::last_write_time(file_, e);
   if (e) {
-    known_ = false;
-    accepted_.clear(), waiting_.clear();
+    known_ = tools_known_ = false;
+    for (auto* pins : {&accepted_, &waiting_, &instructions_, &instructions_waiting_})
+      pins->clear();
     return {};
   }
   if (known_ && written == read_at_) return {};
   std::ifstream in(file_, std::ios::binary);
   const std::string text((std::istreambuf_iterator<char>(in)), {});
   const auto doc = json::Document::Parse(text);
+  const auto object = [&](std::string_view part) {
+    return doc->root()[part].is(json::Kind::object);
+  };
   if (!in || !doc || doc->root()["v"].integer() != 1 ||
-      !doc->root()["tools"].is(json::Kind::object)) {
+      (!object("tools") && !object("instructions"))) {
     return Fail(Errc::config_invalid, "the pins in " + file_.string() + " cannot be read");
   }
   const auto read = [&](std::string_view part, std::map<std::string, Pin>& pins) {
@@ -79,12 +86,15 @@ Result<> Pins::Load() {
   };
   read("tools", accepted_);
   read("waiting", waiting_);
+  read("instructions", instructions_);
+  read("instructions_waiting", instructions_waiting_);
+  tools_known_ = object("tools");
   known_ = true;
   read_at_ = written;
   return {};
 }
 
-Result<> Pins::Save() const {
+Result<> Pins::Save() {
   std::string text = R"({"v":1)";
   const auto write = [&](std::string_view part, const std::map<std::string, Pin>& pins) {
     text.append(",\n\"").append(part).append("\":{");
@@ -100,15 +110,23 @@ Result<> Pins::Save() const {
     }
     text += '}';
   };
-  write("tools", accepted_);
-  write("waiting", waiting_);
-  return ReplaceFile(file_, text + "}\n");
+  if (tools_known_) {
+    write("tools", accepted_);
+    write("waiting", waiting_);
+  }
+  write("instructions", instructions_);
+  write("instructions_waiting", instructions_waiting_);
+  SALLYPORT_CHECK(ReplaceFile(file_, text + "}\n"));
+  std::error_code e;
+  read_at_ = std::filesystem::last_write_time(file_, e);
+  known_ = true;
+  return {};
 }
 
 Result<std::vector<std::string>> Pins::Judge(const std::vector<const ToolDefinition*>& tools,
                                              std::vector<PinChange>& changes) {
   SALLYPORT_CHECK(Load());
-  const bool first_sight = !known_;
+  const bool first_sight = !tools_known_;
   std::map<std::string, Pin> waiting;
   std::vector<std::string> held;
   bool dirty = first_sight;
@@ -144,13 +162,30 @@ Result<std::vector<std::string>> Pins::Judge(const std::vector<const ToolDefinit
   }
   dirty = dirty || waiting != waiting_;
   waiting_ = std::move(waiting);
-  if (dirty) {
-    SALLYPORT_CHECK(Save());
-    std::error_code e;
-    read_at_ = std::filesystem::last_write_time(file_, e);
-    known_ = true;
-  }
+  tools_known_ = true;
+  if (dirty) SALLYPORT_CHECK(Save());
   return held;
+}
+
+Result<bool> Pins::JudgeInstructions(std::string_view text, std::vector<PinChange>& changes) {
+  SALLYPORT_CHECK(Load());
+  const std::string digest = TextDigest(text);
+  if (instructions_.contains(digest)) return true;
+  const bool poisoned = HasInvisible(text);
+  if (instructions_.empty() && !poisoned) {
+    instructions_[digest] = {digest, {}, {}};
+    changes.push_back({PinChange::Kind::pinned, {}, {}});
+    SALLYPORT_CHECK(Save());
+    return true;
+  }
+  if (instructions_waiting_.contains(digest)) return false;
+  const auto kind = poisoned ? PinChange::Kind::poisoned : PinChange::Kind::changed;
+  while (instructions_waiting_.size() >= kMaxWaiting)
+    instructions_waiting_.erase(instructions_waiting_.begin());
+  instructions_waiting_[digest] = {digest, {}, std::string(PinChangeName(kind))};
+  changes.push_back({kind, {}, {}});
+  SALLYPORT_CHECK(Save());
+  return false;
 }
 
 Result<std::vector<std::string>> Pins::Accept(const std::filesystem::path& state_dir,
@@ -168,6 +203,12 @@ Result<std::vector<std::string>> Pins::Accept(const std::filesystem::path& state
     pins.accepted_[it->first] = it->second;
     done.push_back(it->first);
     it = pins.waiting_.erase(it);
+  }
+  if (tools.empty()) {
+    for (auto& [digest, pin] : std::exchange(pins.instructions_waiting_, {})) {
+      pins.instructions_[digest] = {digest, {}, {}};
+      done.push_back("instructions " + digest.substr(0, 16));
+    }
   }
   if (!done.empty()) SALLYPORT_CHECK(pins.Save());
   return done;

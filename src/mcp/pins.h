@@ -15,16 +15,19 @@ namespace sallyport::mcp {
 struct PinChange {
   enum class Kind : uint8_t { pinned, added, changed, renamed, poisoned };
   Kind kind = Kind::pinned;
-  std::string tool;
+  std::string tool;    // empty: the server's instructions
   std::string before;  // renamed: the old name
 };
 
 std::string_view PinChangeName(PinChange::Kind kind);
 
-/// The accepted tool definitions of one connection, in `<state_dir>/pins-<connection>.json`:
-///   {"v":1,"tools":{NAME:{"digest","body"}},"waiting":{NAME:{"digest","body","why"}}}
-/// The first list that a connection ever shows is accepted; what differs later waits until somebody
-/// accepts it. Not thread-safe.
+/// The accepted tool definitions and instructions of one connection, in
+/// `<state_dir>/pins-<connection>.json`:
+///   {"v":1,"tools":{NAME:{"digest","body"}},"waiting":{NAME:{"digest","body","why"}},
+///    "instructions":{DIGEST:{"digest"}},"instructions_waiting":{DIGEST:{"digest","why"}}}
+/// The first list that a connection ever shows is accepted, and the first instructions; what
+/// differs later waits until somebody accepts it. A server may have several accepted instructions,
+/// as one that says something else in each era. Not thread-safe.
 class Pins {
  public:
   Pins(const std::filesystem::path& state_dir, std::string_view connection);
@@ -36,8 +39,11 @@ class Pins {
   Result<std::vector<std::string>> Judge(const std::vector<const ToolDefinition*>& tools,
                                          std::vector<PinChange>& changes);
 
-  /// Accepts the waiting definitions of these tools (all if empty) in the file; a running gateway
-  /// sees it at its next look. Returns the names accepted.
+  /// The same for the server's instructions: whether they may be shown.
+  Result<bool> JudgeInstructions(std::string_view text, std::vector<PinChange>& changes);
+
+  /// Accepts the waiting definitions of these tools (all, and instructions, if empty) in the file;
+  /// a running gateway sees it at its next look. Returns the names accepted.
   static Result<std::vector<std::string>> Accept(const std::filesystem::path& state_dir,
                                                  std::string_view connection,
                                                  const std::vector<std::string>& tools);
@@ -48,12 +54,14 @@ class Pins {
     bool operator==(const Pin&) const = default;
   };
   Result<> Load();
-  Result<> Save() const;
+  Result<> Save();
 
   std::filesystem::path file_;
-  bool known_ = false;  // the file exists
+  bool known_ = false;        // the file exists
+  bool tools_known_ = false;  // it has a list of tools
   std::filesystem::file_time_type read_at_{};
   std::map<std::string, Pin> accepted_, waiting_;
+  std::map<std::string, Pin> instructions_, instructions_waiting_;  // by digest
 };
 
 }  // namespace sallyport::mcp

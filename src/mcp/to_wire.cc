@@ -225,6 +225,7 @@ WireAnswer ToWire(const Error& error, const WireContext& context, std::string_vi
   const bool explain = error.code == Errc::request_malformed ||
                        error.code == Errc::header_mismatch || error.code == Errc::header_invalid;
   if (explain && !error.detail.empty()) text += ": " + error.detail;
+  if (error.code == Errc::tool_quarantined && !error.detail.empty()) text = error.detail;
   Verdict verdict{.reason = error.code, .decision_id = std::string(decision_id)};
   if (!IsVerdict(error.code)) verdict.decision = "error";
   return Say(verdict,

@@ -12,12 +12,6 @@ namespace {
 
 constexpr std::string_view kAnnotation = "x-mcp-header";
 
-std::string Digest(std::string_view text) {
-  uint8_t hash[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const uint8_t*>(text.data()), text.size(), hash);
-  return HexEncode(hash);
-}
-
 bool IsToken(std::string_view text) {
   constexpr std::string_view kOther = "!#$%&'*+-.^_`|~";
   return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, [&](char c) {
@@ -107,6 +101,12 @@ bool IsInvisible(uint32_t c) {
 
 }  // namespace
 
+std::string TextDigest(std::string_view text) {
+  uint8_t hash[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const uint8_t*>(text.data()), text.size(), hash);
+  return HexEncode(hash);
+}
+
 bool HasInvisible(std::string_view s) {
   for (size_t i = 0; i < s.size();) {
     const auto lead = static_cast<uint8_t>(s[i]);
@@ -124,7 +124,7 @@ ToolDefinition ReadToolDefinition(json::Value tool) {
   ToolDefinition t;
   t.name = tool["name"].string().value_or("");
   const std::string canonical = Canonical(tool);
-  t.digest = Digest(canonical);
+  t.digest = TextDigest(canonical);
   std::string nameless;
   {
     JsonEdit edit(tool.raw());
@@ -136,7 +136,7 @@ ToolDefinition ReadToolDefinition(json::Value tool) {
       if (doc) nameless = Canonical(doc->root());
     }
   }
-  t.body_digest = Digest(nameless);
+  t.body_digest = TextDigest(nameless);
   HeaderWalk(t).Schema(tool["inputSchema"], true);
   t.poisoned = AnyInvisible(tool);
   t.destructive = tool["annotations"]["destructiveHint"].boolean().value_or(false);

@@ -39,6 +39,9 @@ struct ToolDefinition {
 /// Reads one element of tools/list. The name is empty if it has none.
 ToolDefinition ReadToolDefinition(json::Value tool);
 
+/// Hex SHA-256.
+std::string TextDigest(std::string_view text);
+
 /// True if `pointer` fits `pattern`, in which a segment `*` stands for any one segment.
 bool PointerMatches(std::string_view pattern, std::string_view pointer);
 
