@@ -11,7 +11,7 @@ import pytest
 
 from kit import pans, raw
 from kit.mcp import MODERN
-from kit.parts import ALLOW_TESTERS, UPSTREAM_SECRET, Gateway, http_connection
+from kit.parts import ALLOW_TESTERS, UPSTREAM_SECRET, Gateway, Upstream, http_connection
 from kit.process import eventually, free_port, rss_kib
 
 
@@ -131,6 +131,37 @@ def test_sigterm_drains(gateway):
     assert gateway.process.wait(15) == 0
     assert gateway.audit("log.stop")
     assert gateway.verify().returncode == 0
+
+
+def test_open_streams_do_not_hold_the_drain(start_gateway, tmp, oidc, upstream):
+    """Streams that would stay open for ever are ended in the way of their era; a running call is not."""
+    def changes(config):
+        config["server"]["drain_timeout"] = "30s"
+    legacy = Upstream(tmp, "legacy")
+    gateway = start_gateway(tmp, oidc, [http_connection("up", upstream.url), http_connection("old", legacy.url)], changes=changes)
+    topics = {"notifications": {"toolsListChanged": True}}
+    listens = [gateway.client(name).stream("subscriptions/listen", topics) for name in ("up", "old")]
+    for listen in listens:
+        assert listen.next()["method"] == "notifications/subscriptions/acknowledged"
+    gets = [gateway.client("up", version=version).start().get() for version in ("2025-11-25", "2025-03-26")]
+    assert [get.status for get in gets] == [200, 200]
+    slow = []
+    thread = threading.Thread(target=lambda: slow.append(gateway.client("up").call("slow", {"ms": 2500})))
+    thread.start()
+    assert eventually(lambda: gateway.audit("call.intent", resource="slow"))
+    gateway.process.signal(signal.SIGTERM)
+    for listen in listens:  # the result says that the end is meant
+        last = listen.answer(timeout=2)
+        assert last["result"] == {"resultType": "complete", "_meta": {"io.modelcontextprotocol/subscriptionId": listen.id}}
+        assert listen.next(timeout=2) is None
+    for get in gets:
+        assert get.ended.wait(2)
+    assert not slow, "the streams ended only with the call"
+    thread.join(10)
+    assert slow and slow[0].text() == "slept 2500", "a running call was cut"
+    assert gateway.process.wait(10) == 0
+    assert gateway.verify().returncode == 0
+    legacy.stop()
 
 
 def test_drain_has_an_end(start_gateway, tmp, oidc, upstream):

@@ -345,6 +345,7 @@ void Gateway::Stop(milliseconds grace) {
   if (impl_->stopped) return;
   impl_->stopped = true;
   for (const auto& listener : impl_->listeners) listener->Drain();
+  impl_->frontend->EndStreams();  // they would hold the drain until its end
   const auto end = std::chrono::steady_clock::now() + grace;
   const auto busy = [this] {
     for (const auto& listener : impl_->listeners) {

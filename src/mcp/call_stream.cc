@@ -32,6 +32,12 @@ void CallStream::Finish(Outgoing last) {
   more_.Set();
 }
 
+void CallStream::End() {
+  finished_ = true;
+  more_.Set();
+  room_.Set();
+}
+
 uint64_t CallStream::Attach(uint64_t seen) {
   seen_ = seen;
   ticket_ = ++tickets_;

@@ -35,6 +35,8 @@ class CallStream {
   Task<> Push(std::string json);
   /// The answer. Later calls do nothing.
   void Finish(Outgoing last);
+  /// Nothing follows, without an answer: the reader gets what is there, then the end.
+  void End();
 
   /// A reader who has everything up to `seen` attaches; returns its ticket.
   uint64_t Attach(uint64_t seen);

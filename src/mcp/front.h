@@ -18,6 +18,8 @@
 
 namespace sallyport::mcp {
 
+struct Call;
+
 /// What can be swapped by a reload; immutable.
 struct Settings {
   std::shared_ptr<const mask::Masker> masker;
@@ -39,6 +41,7 @@ struct ShardState {
   CallerTable callers;
   SessionTable sessions;
   ParkedTable parked;
+  std::vector<std::weak_ptr<Call>> listens;  // subscriptions/listen
 
   // Readings for others, taken about once a second.
   std::atomic<size_t> session_count{0}, caller_count{0}, parked_count{0};
@@ -75,6 +78,7 @@ struct Front {
   CallerSessions caller_sessions;
   std::vector<std::unique_ptr<ShardState>> shards;
   std::atomic<bool> draining{false};
+  std::atomic<bool> streams_ended{false};  // no stream without a call is opened any more
 };
 
 /// Records that a request was refused before it became an operation, or that the credential was.

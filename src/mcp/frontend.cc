@@ -51,6 +51,13 @@ void CloseShard(Front& front, ShardState& shard) {
   }
 }
 
+void EndStreamsOf(ShardState& shard) {
+  for (const auto& weak : std::exchange(shard.listens, {})) {
+    if (const auto call = weak.lock()) call->Cancel();
+  }
+  shard.sessions.EndListeners();
+}
+
 boost::asio::awaitable<void> ServeMetadata(Front& front, net::HttpExchange& exchange,
                                            std::string_view rest) {
   const bool known = rest.empty() || (rest.starts_with(kPrefix) &&
@@ -133,6 +140,12 @@ Result<std::unique_ptr<Frontend>> Frontend::Make(FrontendOptions options) {
 
 void Frontend::Reload(FrontendSettings settings) {
   impl_->front.current.store(MakeSettings(impl_->front.options, settings));
+}
+
+void Frontend::EndStreams() {
+  impl_->front.streams_ended.store(true);
+  for (auto& shard : impl_->front.shards)
+    net::Post(shard->executor, [s = shard.get()] { EndStreamsOf(*s); });
 }
 
 void Frontend::CloseAll() {

@@ -70,6 +70,10 @@ class Frontend {
 
   /// For requests from now on; running calls keep what they began with. Thread-safe.
   void Reload(FrontendSettings settings);
+  /// Ends the streams that would stay open for ever (subscriptions/listen with its result, the GET
+  /// streams of sessions by their end), and opens none any more; calls go on. Returns at once; any
+  /// thread.
+  void EndStreams();
   /// Ends all sessions and streams (records session_close) and refuses new requests with
   /// `draining`. Returns at once; any thread.
   void CloseAll();

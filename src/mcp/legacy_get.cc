@@ -47,6 +47,8 @@ boost::asio::awaitable<void> OpenThere(Visit& visit, ShardState& home, std::stri
     opened.stream = known->second;
     opened.style.seen = event->second;
     opened.style.prime = false;
+  } else if (visit.front.streams_ended.load()) {
+    co_return void(opened.refused = Error(Errc::draining));
   } else {
     opened.stream =
         std::make_shared<CallStream>(home.executor, visit.settings->limits.replay_events);

@@ -270,6 +270,10 @@ boost::asio::awaitable<void> ServeListen(Visit& visit, std::shared_ptr<Incoming>
   if (!peer) co_return co_await RefuseVisit(visit, peer.error(), message.id);
   call->slot = std::move(*slot);
   call->peer = std::move(*peer);
+  if (visit.front.streams_ended.load())
+    co_return co_await RefuseVisit(visit, Error(Errc::draining), message.id);
+  std::erase_if(visit.shard.listens, [](const auto& listen) { return listen.expired(); });
+  visit.shard.listens.push_back(call);
   PumpStyle style;
   style.at_once = true;
   style.gone = [weak = std::weak_ptr(call)] {

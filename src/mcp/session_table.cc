@@ -43,6 +43,12 @@ std::vector<LegacySessionPtr> SessionTable::TakeAll() {
   return all;
 }
 
+void SessionTable::EndListeners() {
+  for (auto& [id, session] : sessions_) {
+    for (auto& [number, stream] : session->listeners) stream->End();
+  }
+}
+
 std::string NewSessionId(size_t shard) { return std::to_string(shard) + '.' + NewHandle(24); }
 
 std::optional<size_t> ShardOfSession(std::string_view id, size_t shards) {
