@@ -4,6 +4,7 @@ Rows are those of the threat table in docs/identity.md. A refused credential is 
 WWW-Authenticate, an entry in the log, and nothing at the upstream.
 """
 
+import http.client
 import json
 import re
 import threading
@@ -335,6 +336,38 @@ def test_unknown_kid_storm(lone):
     assert slow == []
     assert issuer.stats()["jwks"] - before <= 3  # one per 10 s, whatever comes
     assert max(timings) < 5
+
+
+def test_storm_of_bad_tokens_is_turned_away_unread(lone):
+    """Beyond a bound the tokens of one address are refused before they are looked at; who is known goes on."""
+    gateway, issuer = lone
+    good = issuer.token("tester")
+    assert works(gateway, good)
+    codes = []
+
+    def storm(worker):
+        client = gateway.client("up", token=None)
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+        body = json.dumps(client.message("tools/list"))
+        for i in range(1200):
+            headers = client.headers(json.loads(body)) | {"Authorization": f"Bearer a{worker}.{i}.x"}
+            connection.request("POST", "/mcp/up", body, headers)
+            response = connection.getresponse()
+            response.read()
+            codes.append((response.status, response.getheader("Retry-After")))
+
+    threads = [threading.Thread(target=storm, args=(n,)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert works(gateway, good)
+        time.sleep(0.1)
+    assert {status for status, _ in codes} == {401, 429}
+    assert all((retry == "1") == (status == 429) for status, retry in codes)
+    assert codes[:1500] == [(401, None)] * 1500, "a handful of mistakes must not shut anybody out"
+    told = [e for e in gateway.recorded(event="auth.failure") if e.get("reason") == "rate-limited"]
+    assert told and len(told) <= 5 and told[0]["count"] >= 1
+    assert gateway.metric("sallyport_credentials_unread_total") == sum(status == 429 for status, _ in codes)
 
 
 def test_issuer_down_known_keys_go_on(lone):

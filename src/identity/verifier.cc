@@ -82,6 +82,12 @@ Result<VerifiedPtr> TokenVerifier::Verify(std::string_view token, bool* wants_re
   return verdict;
 }
 
+VerifiedPtr TokenVerifier::Known(std::string_view token, std::string_view resource) {
+  if (token.size() > kMaxTokenBytes) return nullptr;
+  auto known = impl_->cache.Find(DigestToken(token), impl_->clock.WallNow());
+  return known && known->Covers(resource) ? known : nullptr;
+}
+
 Result<VerifiedPtr> TokenVerifier::Judge(std::string_view token, bool* wants_refresh) {
   if (wants_refresh != nullptr) *wants_refresh = false;
   if (token.size() > kMaxTokenBytes) {

@@ -61,6 +61,10 @@ class TokenVerifier {
   Result<VerifiedPtr> Verify(std::string_view token, bool* wants_refresh = nullptr,
                              std::string_view resource = {});
 
+  /// `token` as it was judged before, if that still holds and covers `resource`; null if not. Costs
+  /// one hash, whatever the token is.
+  VerifiedPtr Known(std::string_view token, std::string_view resource = {});
+
   /// Joins the refresh that `token`'s unknown key asked for, or starts it (one flight, at most one
   /// per 10 s per issuer), and calls `done` once, on a background thread or at once on this one,
   /// when it has ended.

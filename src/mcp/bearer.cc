@@ -2,18 +2,48 @@
 
 #include "json/document.h"
 #include "mcp/answer_http.h"
+#include "obs/metrics.h"
 
 namespace sallyport::mcp {
 namespace {
 
 constexpr std::chrono::seconds kVerifyLimit{5};
 
+Nanos NowOf(const Front& front) {
+  return front.options.clock.SteadyNow().time_since_epoch() / std::chrono::nanoseconds(1);
+}
+
+/// rate_limited: too many credentials from this address were refused, so this one is not read. Of
+/// these refusals one entry is recorded in a while, with their number.
+Result<> TurnAway(Front& front, const net::HttpRequest& request, std::string_view connection) {
+  const auto answer = front.refusals.Ask(request.address, NowOf(front));
+  if (answer.wait_seconds == 0) return {};
+  static auto& turned = obs::Metrics().counters(
+      "sallyport_credentials_unread_total",
+      "Credentials not read because too many from the same address had been refused.");
+  turned.With({}).Add();
+  if (answer.turned_away != 0) {
+    op::Evidence e;
+    e.type = op::EventType::auth_failure;
+    e.connection = connection;
+    e.address = request.address;
+    e.reason = Errc::rate_limited;
+    e.ok = false;
+    e.count = answer.turned_away;
+    SALLYPORT_CHECK(front.options.gate.Record(std::move(e)));
+  }
+  return Fail(Errc::rate_limited);
+}
+
 }  // namespace
 
 Task<identity::VerifiedPtr> Authenticate(Front& front, const net::HttpRequest& request,
                                          std::string_view connection) {
   const size_t count = request.headers.Count("Authorization");
-  if (count == 0) co_return Fail(Errc::token_missing);
+  if (count == 0) {
+    SALLYPORT_CO_CHECK(TurnAway(front, request, connection));
+    co_return Fail(Errc::token_missing);
+  }
   if (count > 1) co_return Fail(Errc::request_malformed, "the Authorization field occurs twice");
   std::string_view value = *request.headers.Find("Authorization");
   const size_t space = value.find(' ');
@@ -23,6 +53,8 @@ Task<identity::VerifiedPtr> Authenticate(Front& front, const net::HttpRequest& r
   value.remove_prefix(space);
   while (value.starts_with(' ')) value.remove_prefix(1);
   const std::string resource = front.ResourceUrl(connection);
+  if (auto known = front.options.verifier.Known(value, resource)) co_return known;
+  SALLYPORT_CO_CHECK(TurnAway(front, request, connection));
   bool refresh = false;
   auto verified = front.options.verifier.Verify(value, &refresh, resource);
   if (verified || !refresh) co_return verified;
@@ -32,9 +64,15 @@ Task<identity::VerifiedPtr> Authenticate(Front& front, const net::HttpRequest& r
 
 boost::asio::awaitable<void> Challenge(Front& front, net::HttpExchange& exchange,
                                        std::string_view connection, const Error& error) {
-  const auto recorded = RecordRefused(front, op::EventType::auth_failure, connection,
-                                      exchange.request().address, nullptr, {}, error);
+  const std::string& address = exchange.request().address;
+  Result<> recorded;
+  if (error.code != Errc::rate_limited) {  // recorded already
+    recorded =
+        RecordRefused(front, op::EventType::auth_failure, connection, address, nullptr, {}, error);
+  }
   WireAnswer answer = ToWire(recorded ? error : recorded.error(), {});
+  if (answer.status < 429)
+    front.refusals.Add(address, NowOf(front));  // 503 is not the caller's fault
   if (answer.status == 401) {
     std::string value = "Bearer resource_metadata=\"" + front.MetadataUrl(connection) + '"';
     // RFC 6750 section 3.1: without a credential there is no error to tell.
@@ -50,6 +88,7 @@ boost::asio::awaitable<void> Challenge(Front& front, net::HttpExchange& exchange
     }
     answer.headers.Add("WWW-Authenticate", std::move(value));
   }
+  if (answer.status == 429) answer.headers.Add("Retry-After", "1");
   if (answer.status == 503) answer.headers.Add("Retry-After", "5");
   co_await Send(exchange, std::move(answer));
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "gate/refusals.h"
 #include "mcp/caller_load.h"
 #include "mcp/caller_table.h"
 #include "mcp/connection.h"
@@ -75,6 +76,7 @@ struct Front {
   std::map<std::string, FrontendConnection*, std::less<>> factories;
   std::unique_ptr<SealedState> sealed;
   LoadTable loads;
+  gate::Refusals refusals;
   CallerSessions caller_sessions;
   std::vector<std::unique_ptr<ShardState>> shards;
   std::atomic<bool> draining{false};
