@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <string>
-#include <unordered_map>
 
 namespace sallyport::mask {
 namespace {
@@ -126,17 +126,46 @@ constexpr std::string_view kNotCards[] = {"discard",  "discards",    "wildcard",
                                           "cardinal", "cardinality", "cardiac",  "cardiff",
                                           "cardio",   "cardboard",   "cardigan", "discarded"};
 
-/// The lists as one hash table.
+/// The lists as one hash table of the words' first eight letters, and, for those that are longer,
+/// the whole word.
+struct WordTable {
+  struct Entry {
+    uint64_t head = 0;
+    std::string_view word;
+    uint8_t classes = 0;
+  };
+  static constexpr size_t kSlots = 1024;
+  std::array<Entry, kSlots> entries;
+
+  static uint64_t Head(std::string_view w) {
+    uint64_t v = 0;
+    std::memcpy(&v, w.data(), std::min<size_t>(w.size(), 8));
+    return v;
+  }
+  static size_t Slot(uint64_t head) { return size_t(head * 0x9e3779b97f4a7c15u >> 54); }
+  const Entry* Find(std::string_view w) const {
+    const uint64_t head = Head(w);
+    for (size_t at = Slot(head); entries[at].head != 0; at = (at + 1) % kSlots) {
+      if (entries[at].head == head && entries[at].word == w) return &entries[at];
+    }
+    return nullptr;
+  }
+  void Add(std::string_view w, uint8_t c) {
+    size_t at = Slot(Head(w));
+    while (entries[at].head != 0 && entries[at].word != w) at = (at + 1) % kSlots;
+    entries[at] = {Head(w), w, uint8_t(entries[at].classes | c)};
+  }
+};
 uint8_t ClassOf(std::string_view word) {
-  static const auto* const table = [] {
-    auto* t = new std::unordered_map<std::string_view, uint8_t>;
-    for (std::string_view w : kCardWords) (*t)[w] |= kCardWord;
-    for (std::string_view w : kOtherWords) (*t)[w] |= kOtherWord;
-    for (std::string_view w : kIdentifierWords) (*t)[w] |= kIdentifierWord;
+  static const WordTable* const table = [] {
+    auto* t = new WordTable;
+    for (std::string_view w : kCardWords) t->Add(w, kCardWord);
+    for (std::string_view w : kOtherWords) t->Add(w, kOtherWord);
+    for (std::string_view w : kIdentifierWords) t->Add(w, kIdentifierWord);
     return t;
   }();
-  const auto at = table->find(word);
-  return at == table->end() ? 0 : at->second;
+  const WordTable::Entry* at = table->Find(word);
+  return at ? at->classes : 0;
 }
 
 bool IsCardWord(std::string_view w) {

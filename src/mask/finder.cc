@@ -1,10 +1,13 @@
 // One text: folds it, looks for numbers, codes, blobs and operator patterns, and says what to
 // replace.
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <re2/re2.h>
+#include <span>
 #include <string>
 
-#include "mask/bare_run.h"
+#include "mask/bare_number.h"
 #include "mask/decode.h"
 #include "mask/frames.h"
 #include "mask/impl.h"
@@ -262,16 +265,17 @@ bool HoldsTogether(char c) {
 
 /// Regions so near that they share their margins become one.
 struct Span : Region {
-  bool one;  // made of one region
+  size_t first, last;  // regions
 };
 std::vector<Span> Spans(const std::vector<Region>& regions) {
   std::vector<Span> spans;
-  for (const Region& r : regions) {
+  for (size_t i = 0; i < regions.size(); i++) {
+    const Region& r = regions[i];
     if (!spans.empty() && r.begin < spans.back().end + 4 * kCardMargin) {
       spans.back().end = std::max(spans.back().end, r.end);
-      spans.back().one = false;
+      spans.back().last = i + 1;
     } else {
-      spans.push_back({r, true});
+      spans.push_back({r, i, i + 1});
     }
   }
   return spans;
@@ -312,28 +316,49 @@ void Remember(const CardSpan& card, size_t end, std::vector<CardSpan>& known) {
   if (card.end + 512 > end) known.push_back(card);
 }
 
-/// A number among numbers, without the full judge. False: it takes that one.
-bool TakeBareRun(const Masker::Impl& impl, std::string_view text, const Region& span,
-                 const Context& context, HintClass hint, Found& found,
-                 std::vector<CardSpan>& known) {
-  if (!impl.pan || impl.pan->render == Render::first6_last4) return false;
-  const BareVerdict verdict = JudgeBareRun(text, span, context, hint);
-  if (!verdict.decided) return false;
-  std::erase_if(known, [&](const CardSpan& c) { return c.end + 512 <= span.end; });
-  if (!verdict.card) return true;
-  known.push_back({span.begin, span.end});
-  found.findings.push_back({span.begin, span.end, impl.pan->name, DetectorKind::pan,
-                            verdict.match.network, verdict.evidence});
-  found.blocked |= impl.pan->action == Action::block;
-  const std::string_view digits = text.substr(span.begin, span.end - span.begin);
+/// What a bare number becomes: groups keep their gaps.
+void HideBare(const Masker::Impl& impl, std::string_view number, size_t begin, Found& found) {
   if (impl.pan->render == Render::token) {
-    found.edits.push_back({span.begin, span.end, PanToken(impl, std::string(digits))});
-    return true;
+    std::string digits;
+    std::ranges::copy_if(number, std::back_inserter(digits), IsDigit);
+    found.edits.push_back({begin, begin + number.size(), PanToken(impl, digits)});
+    return;
   }
-  size_t hidden = 0;
-  while (hidden < digits.size() && !Visible(impl.pan->render, int(hidden), int(digits.size())))
-    hidden++;
-  found.edits.push_back({span.begin, span.begin + hidden, std::string(hidden, '*')});
+  const int n = int(std::ranges::count_if(number, IsDigit));
+  int k = 0;
+  for (size_t i = 0; i < number.size();) {
+    size_t e = i;
+    while (e < number.size() && IsDigit(number[e]) && !Visible(impl.pan->render, k, n)) e++, k++;
+    if (e > i) found.edits.push_back({begin + i, begin + e, std::string(e - i, '*')});
+    if (e < number.size() && IsDigit(number[e])) k++;
+    i = e + 1;
+  }
+}
+
+/// Numbers among numbers, without the full judge. False: the span takes that one.
+bool TakeBareNumbers(const Masker::Impl& impl, std::string_view text,
+                     std::span<const Region> regions, const Context& context, HintClass hint,
+                     Found& found, std::vector<CardSpan>& known) {
+  // The first six that stay visible may make a number with what stands before.
+  if (!impl.pan || impl.pan->render == Render::first6_last4) return false;
+  std::array<BareVerdict, 8> verdicts;
+  if (regions.size() > verdicts.size()) return false;
+  for (size_t i = 0; i < regions.size(); i++) {
+    verdicts[i] = JudgeBareNumber(text, regions[i], context, hint);
+    if (!verdicts[i].decided) return false;
+  }
+  const size_t end = regions.back().end;
+  std::erase_if(known, [&](const CardSpan& c) { return c.end + 512 <= end; });
+  for (size_t i = 0; i < regions.size(); i++) {
+    const BareVerdict& v = verdicts[i];
+    const Region& r = regions[i];
+    if (!v.card) continue;
+    Remember({r.begin, r.end}, end, known);
+    found.findings.push_back(
+        {r.begin, r.end, impl.pan->name, DetectorKind::pan, v.match.network, v.evidence});
+    found.blocked |= impl.pan->action == Action::block;
+    HideBare(impl, text.substr(r.begin, r.end - r.begin), r.begin, found);
+  }
   return true;
 }
 
@@ -349,7 +374,8 @@ void FindFrom(const Masker::Impl& impl, std::string_view text, size_t from,
     ScanResult scan;
     ScanText(text, from, scan);
     for (const Span& span : Spans(scan.regions)) {
-      if (span.one && TakeBareRun(impl, text, span, context, hint, found, known)) continue;
+      const auto regions = std::span(scan.regions).subspan(span.first, span.last - span.first);
+      if (TakeBareNumbers(impl, text, regions, context, hint, found, known)) continue;
       Found part;
       TextFinder finder(impl, text, std::move(known), context, hint, part);
       const Region card = WithMargin(text, from, span, kCardMargin, 2 * kCardMargin),

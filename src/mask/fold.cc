@@ -69,6 +69,7 @@ class Folder {
   Folder(std::string_view text, std::vector<Symbol>& out) : text_(text), out_(out) {}
 
   void Run(size_t from, size_t to) {
+    out_.reserve(out_.size() + (to - from));
     size_t i = from;
     while (i < to) {
       const unsigned char c = static_cast<unsigned char>(text_[i]);

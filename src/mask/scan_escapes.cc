@@ -60,6 +60,7 @@ class EdgeLook {
   void Before(size_t b) {
     const char prev = b > from_ ? t_[b - 1] : ' ';
     if (uint8_t(prev) < 0x20) {
+      if (prev == '\t' || prev == '\n' || prev == '\r') return;
       size_t end = b;
       while (end < t_.size() && IsDigit(t_[end])) end++;
       return regions_.Add(b - 1, end);

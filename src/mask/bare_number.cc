@@ -1,4 +1,4 @@
-#include "mask/bare_run.h"
+#include "mask/bare_number.h"
 
 #include <algorithm>
 #include <array>
@@ -14,12 +14,23 @@ constexpr size_t kQuietMargin = 192;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-/// The run, and what stands on its right.
-class BareRun {
+/// The digits, and what stands beside them.
+class BareNumber {
  public:
-  BareRun(std::string_view text, const Region& r) : t_(text), b_(r.begin), e_(r.end) {}
+  BareNumber(std::string_view text, const Region& r) : t_(text), b_(r.begin), e_(r.end) {}
 
-  bool IsOne() const {
+  /// 4111-1111-1111-1111 or with spaces, a cell of its own.
+  bool IsGrouped() const {
+    if (e_ - b_ != 19) return false;
+    const char gap = t_[b_ + 4];
+    if (gap != '-' && gap != ' ') return false;
+    for (size_t i = 0; i < 19; i++) {
+      if (i % 5 == 4 ? t_[b_ + i] != gap : !IsDigit(t_[b_ + i])) return false;
+    }
+    const auto is_border = [](char c) { return c == ',' || c == '"' || c == '|' || c == '\''; };
+    return (b_ == 0 || is_border(t_[b_ - 1])) && (e_ == t_.size() || is_border(t_[e_]));
+  }
+  bool IsRun() const {
     if (e_ - b_ < 12 || e_ - b_ > 19) return false;
     if (!std::ranges::all_of(t_.substr(b_, e_ - b_), IsDigit)) return false;
     return !IsDigit(At(e_)) && (b_ == 0 || !IsDigit(t_[b_ - 1])) && !IsFraction();
@@ -28,24 +39,23 @@ class BareRun {
     const size_t from = b_ - std::min(b_, kQuietMargin);
     return IsQuiet(t_.data() + from, std::min(t_.size(), e_ + kQuietMargin) - from);
   }
-  /// A sum, an expiry and code, or another group that may make a number with the last digits.
+  /// "+1": the sum may be the number.
+  bool IsSummand() const { return At(e_) == '+' || (At(e_) == ' ' && At(e_ + 1) == '+'); }
+  /// An expiry and code, or groups that may make another number with the last four digits.
   bool GoesOn() const {
     size_t i = e_;
     while (i < t_.size() && i - e_ < 5 && !IsDigit(t_[i])) i++;
-    const std::string_view gap = t_.substr(e_, i - e_);
-    if (i == t_.size() || gap.size() > 4) return gap.find('+') != gap.npos;
-    if (gap[0] == '+' || gap.starts_with(" +")) return true;
-    // ",+" and the like part groups (GapBetween): two marks that differ
-    char mark = ' ';
-    for (char c : gap) {
+    if (i == t_.size() || i - e_ > 4) return false;
+    char mark = ' ';  // two that differ part groups (GapBetween)
+    for (char c : t_.substr(e_, i - e_)) {
       if (c != ' ' && mark != ' ' && c != mark) return false;
       if (c != ' ') mark = c;
     }
     size_t end = i;
     while (end < t_.size() && end - i < 20 && IsDigit(t_[end])) end++;
     const char next = At(end);
-    const bool expiry = end - i == 4 || (end - i <= 2 && (next == '/' || next == '-'));
-    return expiry || kLengthsOfPrefix4[Number(e_ - 4, 4)] != 0;
+    if (end - i < 4) return next == '/' || next == '-' || next == '\n' || next == '\r';
+    return end - i == 4 || kLengthsOfPrefix4[Number(e_ - 4, 4)] != 0;
   }
   /// Length, type or expiry inside the run (structure.cc).
   bool MayBeRecord() const {
@@ -54,8 +64,11 @@ class BareRun {
   }
   bool IsWhole() const { return IsWholeText(t_, b_, e_); }
   int Digits(uint8_t* d) const {
-    for (size_t i = b_; i < e_; i++) d[i - b_] = uint8_t(t_[i] - '0');
-    return int(e_ - b_);
+    int n = 0;
+    for (char c : t_.substr(b_, e_ - b_)) {
+      if (IsDigit(c)) d[n++] = uint8_t(c - '0');
+    }
+    return n;
   }
 
  private:
@@ -71,8 +84,8 @@ class BareRun {
   size_t b_, e_;
 };
 
-bool Accepts(const BareRun& run, const IinMatch& match, const Context& context, HintClass hint,
-             bool card) {
+bool Accepts(const BareNumber& number, const IinMatch& match, const Context& context,
+             HintClass hint, bool card) {
   if (hint == HintClass::other_number) return false;
   const bool soft = !card && hint == HintClass::identifier;
   switch (match.trust) {
@@ -81,31 +94,33 @@ bool Accepts(const BareRun& run, const IinMatch& match, const Context& context, 
     case Trust::medium:
       return !soft;
     case Trust::weak:
-      return card || (!soft && run.IsWhole());
+      return card || (!soft && number.IsWhole());
     case Trust::context:
-      return card || (!soft && context.hint.empty() && run.IsWhole());
+      return card || (!soft && context.hint.empty() && number.IsWhole());
   }
   return false;
 }
 
 }  // namespace
 
-BareVerdict JudgeBareRun(std::string_view text, const Region& region, const Context& context,
-                         HintClass hint) {
-  const BareRun run(text, region);
+BareVerdict JudgeBareNumber(std::string_view text, const Region& region, const Context& context,
+                            HintClass hint) {
+  const BareNumber number(text, region);
   BareVerdict verdict;
-  if (!run.IsOne() || !run.IsQuietAround() || run.GoesOn()) return verdict;
+  const bool run = number.IsRun();
+  if ((!run && !number.IsGrouped()) || number.IsSummand() || !number.IsQuietAround())
+    return verdict;
   uint8_t d[20];
-  const int n = run.Digits(d);
+  const int n = number.Digits(d);
   const auto match = LookUpIin(d, n);
   const bool same = std::ranges::all_of(d, d + n, [&](uint8_t v) { return v == d[0]; });
   const bool card = hint == HintClass::card || hint == HintClass::track || context.card_object;
-  verdict.card = match && !same && LuhnOk(d, n) && Accepts(run, *match, context, hint, card) &&
+  verdict.card = match && !same && LuhnOk(d, n) && Accepts(number, *match, context, hint, card) &&
                  !InsideOtherToken(text, region.begin, region.end);
-  verdict.decided = verdict.card || !run.MayBeRecord();
+  verdict.decided = verdict.card ? !number.GoesOn() : run && !number.MayBeRecord();
   if (verdict.card) {
     verdict.match = *match;
-    verdict.evidence = kContiguous | kLuhn | kIin | (card ? kContext : 0u);
+    verdict.evidence = (run ? kContiguous : kGrouped) | kLuhn | kIin | (card ? kContext : 0u);
   }
   return verdict;
 }
