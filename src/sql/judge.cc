@@ -12,14 +12,6 @@ namespace {
 
 using Place = Mention::Place;
 
-/// Statements that bring code into the database, which may then read anything, or that copy tables
-/// elsewhere as they are.
-constexpr auto kCode = std::to_array<std::string_view>(
-    {"AlterPublicationStmt", "CreateCastStmt", "CreateEventTrigStmt", "CreateForeignTableStmt",
-     "CreateFunctionStmt", "CreatePLangStmt", "CreatePublicationStmt", "CreateSubscriptionStmt",
-     "CreateTransformStmt", "CreateTrigStmt", "DoStmt", "ImportForeignSchemaStmt", "LoadStmt",
-     "RuleStmt"});
-
 /// Statements that name relations without reading or showing their values.
 constexpr auto kNaming = std::to_array<std::string_view>(
     {"AlterOwnerStmt", "ClusterStmt", "CommentStmt", "CreateStmt", "DropStmt", "GrantStmt",
@@ -143,11 +135,6 @@ Verdict Judge(std::string_view node, json::Value body, const Reading& reading,
     refused.classified = true;
     return refused;
   };
-  if (Among(kCode, node)) {
-    return refuse({Errc::sql_not_maskable,
-                   "code that is sent to the database may read classified columns in ways that "
-                   "cannot be followed"});
-  }
   if (reading.refusal) return refuse(*reading.refusal);
   if (objects && !ObjectAllowed(node, body)) {
     return refuse({Errc::sql_not_maskable,
@@ -160,7 +147,10 @@ Verdict Judge(std::string_view node, json::Value body, const Reading& reading,
     verdict.route = source_only ? Route::as_is : Route::by_origin;
     return verdict;
   }
-  if (!reading.mentions.empty() && !reading.risky_call.empty()) {
+  bool computed = std::ranges::any_of(reading.mentions, [](const Mention& m) {
+    return m.place != Place::output && m.place != Place::returning;
+  });
+  if (computed && !reading.risky_call.empty()) {
     return refuse(
         {Errc::sql_not_maskable, "the function " + std::string(reading.risky_call) +
                                      " does more than compute, next to classified columns"});

@@ -13,6 +13,17 @@ constexpr auto kOthers = std::to_array<std::string_view>({
 #include "sql/builtin_functions.inc"
 });
 static_assert(std::ranges::is_sorted(kOthers));
+constexpr auto kRelations = std::to_array<std::string_view>({
+#include "sql/builtin_relations.inc"
+});
+static_assert(std::ranges::is_sorted(kRelations));
+
+constexpr auto kCode = std::to_array<std::string_view>(
+    {"AlterPublicationStmt", "AlterSubscriptionStmt", "CreateAmStmt", "CreateCastStmt",
+     "CreateConversionStmt", "CreateEventTrigStmt", "CreateForeignTableStmt", "CreateFunctionStmt",
+     "CreateOpClassStmt", "CreatePLangStmt", "CreatePublicationStmt", "CreateSubscriptionStmt",
+     "CreateTransformStmt", "CreateTrigStmt", "DoStmt", "ImportForeignSchemaStmt", "LoadStmt",
+     "RuleStmt"});
 
 /// By the beginning of the name. Extensions that come with PostgreSQL are listed too.
 constexpr std::string_view kReaching[] = {
@@ -199,6 +210,12 @@ bool IsBuiltin(std::string_view function) {
 bool IsBuiltinOperator(std::string_view symbol) {
   return std::ranges::binary_search(kOperators, symbol);
 }
+
+bool IsBuiltinRelation(std::string_view relation) {
+  return std::ranges::binary_search(kRelations, relation);
+}
+
+bool BringsCode(std::string_view node) { return std::ranges::binary_search(kCode, node); }
 
 RawValues RawColumn(std::string_view schema, std::string_view relation, std::string_view column) {
   bool own =

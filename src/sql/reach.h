@@ -19,6 +19,13 @@ bool IsBuiltin(std::string_view function);
 /// Whether `symbol` is an operator of PostgreSQL 15.
 bool IsBuiltinOperator(std::string_view symbol);
 
+/// Whether `relation` is a table or view of pg_catalog.
+bool IsBuiltinRelation(std::string_view relation);
+
+/// Statements, by their nodes in the parse tree, that bring code into the database, which may then
+/// read anything, or that copy tables elsewhere as they are.
+bool BringsCode(std::string_view node);
+
 /// What a column of PostgreSQL's own catalog may hold of other relations' values.
 enum class RawValues : uint8_t {
   none,

@@ -46,6 +46,7 @@ void Reader::Expr(json::Value value, Level& level, Spot spot) {
   if (value.is(json::Kind::array)) {
     for (auto v = value.first(); v; v = v.next()) Expr(v, level, spot);
   } else if (value.is(json::Kind::object)) {
+    if (auto key = value.first().key(); key == "A_Const" || key == "ParamRef") return;
     if (value["limitOption"]) {
       out_.plain = false;
       Select(value, level, false);
@@ -72,6 +73,12 @@ void Reader::Members(json::Value object, Level& level, Spot spot,
     } else if (key == "A_Expr") {
       Operator(v["name"]);
       Members(v, level, spot, {"name"});
+    } else if (key == "A_Indirection") {
+      // `(row).f` may call a function f of the row.
+      for (auto part = v["indirection"].first(); part; part = part.next()) {
+        if (auto name = NameOf(part); !name.empty()) Called({}, name);
+      }
+      Members(v, level, spot);
     } else if (key == "operName" || key == "useOp") {
       Operator(v);
     } else if (key == "SubLink") {

@@ -81,6 +81,8 @@ class Reader {
   Rows Returning(json::Value list, Level& level, bool top);
   void Copy(json::Value body, const Level& outer);
   void Other(std::string_view node, json::Value body);
+  void Definition(std::string_view node, json::Value body);
+  void Created(json::Value range_var, json::Value statement);
   uint32_t Target(json::Value range_var, Level& level);
   void Written(json::Value list, uint32_t use, bool existing, Level& level);
 

@@ -78,11 +78,18 @@ const CatalogRelation* Reader::Resolve(json::Value range_var, bool fresh) {
   auto name = TextOf(range_var["relname"]);
   auto schema = TextOf(range_var["schemaname"]);
   const auto& catalog = context_.catalog;
-  const auto* found =
-      schema.empty() ? catalog.Resolve(name, context_.search_path) : catalog.Find(schema, name);
+  const auto& path = context_.search_path;
+  if (schema == "pg_temp") {
+    auto at = std::ranges::find_if(path, [](const auto& s) { return s.starts_with("pg_temp_"); });
+    if (at != path.end()) schema = *at;
+  }
+  // PostgreSQL's own relations come first, unless the path says otherwise.
+  bool first = path.empty() || path[0] == "pg_catalog" ||
+               std::ranges::find(path, "pg_catalog") == path.end();
+  if (schema.empty() && first && IsBuiltinRelation(name)) schema = "pg_catalog";
+  const auto* found = schema.empty() ? catalog.Resolve(name, path) : catalog.Find(schema, name);
   if (found || fresh) return found;
-  bool own = schema == "pg_catalog" || schema == "information_schema" || schema == "pg_toast" ||
-             (schema.empty() && name.starts_with("pg_"));
+  bool own = schema == "pg_catalog" || schema == "information_schema" || schema == "pg_toast";
   if (schema == "pg_toast" && catalog.classifies_anything()) {
     Refuse(Errc::sql_not_maskable, "a TOAST relation holds parts of values of other relations");
   }
@@ -137,10 +144,9 @@ void Reader::FromRelation(json::Value range_var, Level& level, bool sampled) {
   item.relation = out_.uses[use].relation;
   if (!item.relation) {
     auto schema = TextOf(range_var["schemaname"]);
-    if (schema.empty() || schema == "pg_catalog" || schema == "information_schema" ||
-        relname == "pg_stat_statements") {
-      item.catalog_name = relname;
-    }
+    bool builtin = schema.empty() ? IsBuiltinRelation(relname)
+                                  : schema == "pg_catalog" || schema == "information_schema";
+    if (builtin || relname == "pg_stat_statements") item.catalog_name = relname;
   }
   for (auto name = alias["colnames"].first(); name; name = name.next()) {
     item.renames.push_back(NameOf(name));

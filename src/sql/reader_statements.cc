@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "sql/reach.h"
 #include "sql/reader.h"
@@ -42,32 +43,68 @@ Rows Reader::Query(std::string_view node, json::Value body, const Level& outer, 
     out_.writes = true;
     auto query = body["query"].first();
     if (query) Query(query.key(), query, outer, false);
-    auto relation = body["into"]["rel"];
-    context_.created.insert(std::string(TextOf(relation["relname"])));
+    Created(body["into"]["rel"], body);
     return {};
+  }
+  if (node == "ExecuteStmt" && !top && context_.catalog.classifies_anything()) {
+    Refuse(Errc::sql_not_maskable,
+           "EXECUTE inside another statement: what it gives away cannot be masked there");
   }
   Other(node, body);
   return {.open = true};
 }
 
+/// Definitions whose names or code would make the catalog's snapshot say something wrong.
+void Reader::Definition(std::string_view node, json::Value body) {
+  if (!context_.catalog.classifies_anything()) return;
+  bool code = BringsCode(node);
+  if (node == "DefineStmt") {
+    auto kind = TextOf(body["kind"]);
+    code = kind == "OBJECT_AGGREGATE" || kind == "OBJECT_OPERATOR" || kind == "OBJECT_TYPE";
+  }
+  if (code) {
+    Refuse(Errc::sql_not_maskable,
+           "code that is sent to the database may read classified columns in ways that cannot be "
+           "followed");
+  }
+  bool moves = node == "AlterObjectSchemaStmt";
+  if (node != "RenameStmt" && !moves) return;
+  static constexpr auto kHere = std::to_array<std::string_view>(
+      {"OBJECT_TABLE", "OBJECT_COLUMN", "OBJECT_VIEW", "OBJECT_INDEX", "OBJECT_SEQUENCE",
+       "OBJECT_MATVIEW", "OBJECT_TABCONSTRAINT", "OBJECT_ATTRIBUTE", "OBJECT_TYPE", "OBJECT_POLICY",
+       "OBJECT_TRIGGER"});
+  auto kind = TextOf(body[moves ? "objectType" : "renameType"]);
+  if (std::ranges::find(kHere, kind) == kHere.end()) {
+    Refuse(Errc::sql_not_maskable,
+           "a name that is known to show nothing classified could come to mean something else");
+  }
+}
+
+void Reader::Created(json::Value range_var, json::Value statement) {
+  // IF NOT EXISTS may find something that is not known here.
+  if (statement["if_not_exists"]) return;
+  context_.created.insert(std::string(TextOf(range_var["relname"])));
+}
+
 void Reader::Other(std::string_view node, json::Value body) {
   Level level;
   out_.literal_sensitive = true;
+  Definition(node, body);
   if (node == "ViewStmt") {
     out_.writes = true;
-    context_.created.insert(std::string(TextOf(body["view"]["relname"])));
+    Created(body["view"], body);
     auto query = body["query"].first();
     if (query) Query(query.key(), query, level, false);
     return;
   }
   if (node == "CreateStmt" || node == "CreateForeignTableStmt") {
     auto made = node == "CreateStmt" ? body : body["base"];
-    context_.created.insert(std::string(TextOf(made["relation"]["relname"])));
+    Created(made["relation"], made);
     Members(made, level, {}, {"relation"});
     return;
   }
   if (node == "CreateSeqStmt") {
-    context_.created.insert(std::string(TextOf(body["sequence"]["relname"])));
+    Created(body["sequence"], body);
     return;
   }
   if (node == "CompositeTypeStmt") return;
@@ -94,7 +131,7 @@ Rows Reader::Select(json::Value body, const Level& outer, bool top) {
   if (auto into = body["intoClause"]) {
     out_.writes = true;
     out_.plain = false;
-    context_.created.insert(std::string(TextOf(into["rel"]["relname"])));
+    Created(into["rel"], {});
   }
   if (body["larg"]) {
     out_.plain = false;

@@ -33,11 +33,12 @@ Judged Unreadable(std::string detail) {
 /// Reads the statements of one text in order.
 class TextJudge {
  public:
-  TextJudge(const Catalog& catalog, const SessionNames& names, const Analyzer::Options& options)
-      : catalog_(catalog), names_(names), options_(options) {}
+  TextJudge(const Catalog& catalog, const SessionNames& names, const Analyzer::Options& options,
+            bool alone)
+      : catalog_(catalog), names_(names), options_(options), alone_(alone) {}
 
   /// False: it cannot be read.
-  bool Add(json::Value raw, bool alone);
+  bool Add(json::Value raw);
   Judged Finish(std::string_view text);
 
  private:
@@ -66,6 +67,7 @@ class TextJudge {
   std::deque<Reading> readings_;  // of the statements that are rewritten
   Judged result_{.literal_sensitive = false};
   bool started_ = false;
+  bool alone_;  // the text has no other statement
 };
 
 void TextJudge::Merge(Verdict verdict) {
@@ -73,7 +75,7 @@ void TextJudge::Merge(Verdict verdict) {
   if (verdict.route == Route::refused) return Refuse(std::move(verdict.refusal));
   if (out_->route == Route::refused) return;
   out_->route = std::max(out_->route, verdict.route);
-  if (verdict.route == Route::by_origin) out_->outputs = std::move(verdict.outputs);
+  if (!verdict.outputs.empty()) out_->outputs = std::move(verdict.outputs);
 }
 
 void TextJudge::Describe(std::string_view node, json::Value body,
@@ -132,9 +134,14 @@ void TextJudge::Behind(std::string_view name, NameEffect::What what, bool shows)
   out_->classified |= inner->classified;
   out_->changes_catalog |= inner->changes_catalog;
   if (!inner->text.known.complete) out_->text.known = inner->text.known;
-  if (inner->route == Route::by_origin) {
-    Merge({.route = Route::by_origin, .outputs = inner->outputs});
+  if (inner->route != Route::by_origin) return;
+  if (!alone_ && !inner->outputs.empty()) {
+    return Refuse(
+        {Errc::sql_not_maskable,
+         "the result of " + std::string(name) +
+             " is masked on its way, which needs it to be the only statement of the text"});
   }
+  Merge({.route = Route::by_origin, .outputs = inner->outputs});
 }
 
 /// Statements about names of the session. True: `statement` is not judged by its own kind.
@@ -172,7 +179,7 @@ bool TextJudge::Named(std::string_view node, json::Value body, op::SqlStatement&
   return false;
 }
 
-bool TextJudge::Add(json::Value raw, bool alone) {
+bool TextJudge::Add(json::Value raw) {
   auto node = raw["stmt"];
   auto body = node.first();
   auto kind = body.key();
@@ -193,7 +200,7 @@ bool TextJudge::Add(json::Value raw, bool alone) {
   result_.literal_sensitive |= reading.literal_sensitive;
   ResolveNames(*statement, reading, catalog_, names_.search_path);
   Describe(kind, body, *statement);
-  auto verdict = Judge(kind, body, reading, catalog_, options_.source_only, alone);
+  auto verdict = Judge(kind, body, reading, catalog_, options_.source_only, alone_);
   out_->catalog_stale |= reading.unknown_names;
   if (kind == "VariableSetStmt") {
     if (auto error = RefusedSetting(body, catalog_); !error.detail.empty())
@@ -281,12 +288,11 @@ Judged JudgeText(std::string_view text, const Catalog& catalog, const SessionNam
             ? "the text is not SQL that PostgreSQL's grammar reads, or is nested too deeply"
             : "the text is not UTF-8, or holds a zero byte");
   }
-  TextJudge judge(catalog, names, options);
   auto statements = tree->statements();
   if (statements.size() > kMaxStatements) return Unreadable("the text has too many statements");
-  bool alone = statements.size() == 1;
+  TextJudge judge(catalog, names, options, statements.size() == 1);
   for (auto raw = statements.first(); raw; raw = raw.next()) {
-    if (!judge.Add(raw, alone)) return Unreadable("a statement names too many things to be judged");
+    if (!judge.Add(raw)) return Unreadable("a statement names too many things to be judged");
   }
   return judge.Finish(text);
 }

@@ -36,6 +36,7 @@ void Walker::Any(json::Value value, const Scope& scope) {
     return;
   }
   if (!value.is(json::Kind::object)) return;
+  if (value.first().key() == "A_Const") return;
   if (value["limitOption"]) {
     rows_ |= Select(value, scope);
   } else if (IsRelation(value)) {
