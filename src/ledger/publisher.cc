@@ -1,5 +1,6 @@
 #include "ledger/publisher.h"
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -8,6 +9,9 @@
 namespace sallyport::ledger {
 
 namespace {
+
+/// So many files of the write-ahead log may wait for the disk before publishing waits for them.
+constexpr size_t kMostClosed = 8;
 
 void FailWaiters(Commit& commit) {
   for (Waiter& waiter : commit.waiters) {
@@ -75,8 +79,10 @@ void Publisher::Run() {
     if (!commits.empty()) result = Work(commits);
     if (!result) return Fail(result.error().detail, std::move(commits));
     if (result && stop) {
-      result = tiles_.SyncAll(true);
+      result = Retired();
+      if (result) result = tiles_.SyncAll();
       if (result) result = Retire();
+      if (result) result = Retired();
       if (retired_) {
         std::error_code ignored;  // a start deletes it
         std::filesystem::remove(retired_->path(), ignored);
@@ -116,34 +122,63 @@ Result<> Publisher::Work(std::vector<Commit>& commits) {
   return Retire();
 }
 
+/// Begins to retire what can be; has little to do itself unless retiring is far behind.
 Result<> Publisher::Retire() {
-  if (closed_.empty() || closed_.front().end > published_ / kTileWidth * kTileWidth) return {};
-  SALLYPORT_CHECK(tiles_.SyncAll(false));
-  while (!closed_.empty() && closed_.front().end <= tiles_.full_synced()) {
-    const std::filesystem::path path = std::move(closed_.front().path);
-    closed_.erase(closed_.begin());
-    SALLYPORT_CHECK(Discard(path));
+  const bool behind = closed_.size() >= kMostClosed;
+  if (retiring_.valid()) {
+    if (!behind && retiring_.wait_for(std::chrono::seconds(0)) != std::future_status::ready)
+      return {};
+    SALLYPORT_CHECK(Retired());
   }
+  const uint64_t full = published_ / kTileWidth * kTileWidth;
+  const auto end = std::ranges::find_if(closed_, [&](const auto& c) { return c.end > full; });
+  if (end == closed_.begin()) return {};
+  std::vector<WalWriter::Closed> closed(closed_.begin(), end);
+  closed_.erase(closed_.begin(), end);
+  retiring_ =
+      std::async(std::launch::async, [unsynced = tiles_.TakeUnsynced(), closed = std::move(closed),
+                                      reusable_bytes = retired_ ? 0 : segment_bytes_] {
+        return RetireNow(unsynced, closed, reusable_bytes);
+      });
   return {};
 }
 
-/// One is kept to become the next spare one. It leaves its name first: with a name that recovery
-/// reads, a file has to be whole.
-Result<> Publisher::Discard(const std::filesystem::path& path) {
-  const std::filesystem::path directory = path.parent_path();
-  std::error_code error;
-  if (!retired_ && std::filesystem::file_size(path, error) == segment_bytes_) {
-    const std::filesystem::path retired = directory / kRetiredName;
-    if (::rename(path.c_str(), retired.c_str()) != 0)
-      return std::unexpected(SystemError("rename", retired));
-    SALLYPORT_CHECK(SyncPath(directory));
-    SALLYPORT_TRY(retired_, Segment::Recycle(retired, segment_bytes_));
-    return {};
+/// Waits for the retirement that runs.
+Result<> Publisher::Retired() {
+  if (!retiring_.valid()) return {};
+  Retirement done = retiring_.get();
+  if (done.reusable) retired_ = std::move(done.reusable);
+  return done.result;
+}
+
+/// Deletes the segments, but one that has `reusable_bytes` is kept to become the next spare one.
+/// That leaves its name first: with a name that recovery reads, a file has to be whole.
+Publisher::Retirement Publisher::RetireNow(const TileWriter::Unsynced& unsynced,
+                                           const std::vector<WalWriter::Closed>& closed,
+                                           size_t reusable_bytes) {
+  Retirement out;
+  const auto discard = [&](const std::filesystem::path& path) -> Result<> {
+    const std::filesystem::path directory = path.parent_path();
+    std::error_code error;
+    if (!out.reusable && reusable_bytes > 0 &&
+        std::filesystem::file_size(path, error) == reusable_bytes) {
+      const std::filesystem::path retired = directory / kRetiredName;
+      if (::rename(path.c_str(), retired.c_str()) != 0)
+        return std::unexpected(SystemError("rename", retired));
+      SALLYPORT_CHECK(SyncPath(directory));
+      SALLYPORT_TRY(out.reusable, Segment::Recycle(retired, reusable_bytes));
+      return {};
+    }
+    if (!std::filesystem::remove(path, error) && error) {
+      return ::sallyport::Fail(Errc::io_failed, "remove " + path.string() + ": " + error.message());
+    }
+    return SyncPath(directory);
+  };
+  out.result = unsynced.Sync();
+  for (const WalWriter::Closed& c : closed) {
+    if (out.result) out.result = discard(c.path);
   }
-  if (!std::filesystem::remove(path, error) && error) {
-    return ::sallyport::Fail(Errc::io_failed, "remove " + path.string() + ": " + error.message());
-  }
-  return SyncPath(directory);
+  return out;
 }
 
 Result<> Publisher::MakeSpare() {

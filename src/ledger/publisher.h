@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -54,18 +55,28 @@ class Publisher {
   bool Stop();
 
  private:
+  /// What a thread of its own has done while publishing went on: syncing the many files of a
+  /// segment takes seconds on a busy disk.
+  struct Retirement {
+    Result<> result;
+    std::shared_ptr<Segment> reusable;
+  };
+  static Retirement RetireNow(const TileWriter::Unsynced& unsynced,
+                              const std::vector<WalWriter::Closed>& closed, size_t reusable_bytes);
+
   void Run();
   Result<> Work(std::vector<Commit>& commits);
   void Fail(const std::string& reason, std::vector<Commit> commits);
   Result<> Retire();
+  Result<> Retired();
   Result<> MakeSpare();
-  Result<> Discard(const std::filesystem::path& path);
 
   TileWriter tiles_;
   const std::chrono::milliseconds spacing_;
   const size_t segment_bytes_;
   Hooks hooks_;
   std::vector<WalWriter::Closed> closed_;
+  std::future<Retirement> retiring_;
   std::shared_ptr<Segment> retired_;  // the next spare one, with zeros again
   uint64_t published_ = 0;
 

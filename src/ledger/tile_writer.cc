@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <system_error>
+#include <utility>
 
 #include "base/bytes.h"
 #include "ledger/file.h"
@@ -28,7 +29,7 @@ std::string_view Prefix(const TileName& name, std::string_view bytes) {
 
 TileWriter::TileWriter(std::filesystem::path log_dir, uint64_t base,
                        std::vector<std::vector<Hash>> partials)
-    : log_dir_(std::move(log_dir)), bundle_number_(base / kTileWidth), full_synced_(base) {
+    : log_dir_(std::move(log_dir)), bundle_number_(base / kTileWidth) {
   levels_.resize(kTileLevels);
   for (unsigned level = 0; level < kTileLevels; ++level) {
     levels_[level].number = HashesAt(level, base) / kTileWidth;
@@ -122,22 +123,27 @@ Result<> TileWriter::RepairPartialsOf(const TileName& full, std::string_view byt
   return {};
 }
 
-Result<> TileWriter::SyncAll(bool partials) {
-  for (const auto& path : unsynced_) SALLYPORT_CHECK(SyncPath(path));
-  if (partials) {
-    for (const auto& path : last_partials_) {
-      if (std::filesystem::exists(path)) SALLYPORT_CHECK(SyncPath(path));
-    }
+TileWriter::Unsynced TileWriter::TakeUnsynced() {
+  return {log_dir_, std::exchange(unsynced_, {}), std::exchange(unsynced_directories_, {}),
+          bundle_number_ * kTileWidth};
+}
+
+Result<> TileWriter::Unsynced::Sync() const {
+  for (const auto& path : files) SALLYPORT_CHECK(SyncPath(path));
+  for (const auto& path : directories) {
+    // One of partial files goes away when its tile is full.
+    const Result<> synced = SyncPath(path);
+    if (!synced && synced.error().code != Errc::not_found) return synced;
   }
-  for (const auto& path : unsynced_directories_) {
+  SALLYPORT_CHECK(SyncPath(log_dir / "checkpoint"));
+  return SyncPath(log_dir);
+}
+
+Result<> TileWriter::SyncAll() {
+  for (const auto& path : last_partials_) {
     if (std::filesystem::exists(path)) SALLYPORT_CHECK(SyncPath(path));
   }
-  SALLYPORT_CHECK(SyncPath(log_dir_ / "checkpoint"));
-  SALLYPORT_CHECK(SyncPath(log_dir_));
-  unsynced_.clear();
-  unsynced_directories_.clear();
-  full_synced_ = bundle_number_ * kTileWidth;
-  return {};
+  return TakeUnsynced().Sync();
 }
 
 Result<> TileWriter::WriteTile(const std::filesystem::path& path, std::string_view bytes) {

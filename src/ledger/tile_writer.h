@@ -40,11 +40,20 @@ class TileWriter {
   /// `checkpoint`.
   Result<> Publish(std::string_view note);
 
-  /// fsync of all full files since the last call, of `checkpoint` and their directories; with
-  /// `partials` of the partial files too. Afterwards entries below full_synced() need no
+  /// Files that were written and not synced. Once they are, entries below `full` need no
   /// write-ahead log.
-  Result<> SyncAll(bool partials);
-  uint64_t full_synced() const { return full_synced_; }
+  struct Unsynced {
+    std::filesystem::path log_dir;
+    std::vector<std::filesystem::path> files;
+    std::set<std::filesystem::path> directories;
+    uint64_t full = 0;
+    /// fsync of all of them and of `checkpoint`. On any thread: it waits for the disk long.
+    Result<> Sync() const;
+  };
+  /// All full files since the last call, with the directories of partial ones.
+  Unsynced TakeUnsynced();
+  /// Syncs what TakeUnsynced would give and the partial files.
+  Result<> SyncAll();
 
  private:
   struct Level {
@@ -66,7 +75,6 @@ class TileWriter {
   uint64_t bundle_number_;
   bool bundle_changed_ = false;
   bool keep_equal_ = false;
-  uint64_t full_synced_;
   std::set<std::filesystem::path> known_directories_;
   std::vector<std::filesystem::path> unsynced_;
   std::set<std::filesystem::path> unsynced_directories_;

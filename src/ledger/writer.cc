@@ -98,7 +98,7 @@ Result<> Ledger::Impl::Restart(Recovered recovered) {
                 signer.Sign(CheckpointText({signer.name(), tree_.size(), tree_.Root()})));
   SALLYPORT_CHECK(tiles.Publish(note));
   tiles.set_keep_equal(false);
-  SALLYPORT_CHECK(tiles.SyncAll(true));
+  SALLYPORT_CHECK(tiles.SyncAll());
   SALLYPORT_CHECK(SyncPath(options.data_dir));
 
   SALLYPORT_TRY(std::shared_ptr<Segment> first, FirstSegment(recovered, note));
