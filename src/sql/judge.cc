@@ -194,7 +194,9 @@ Error RefusedSetting(json::Value body, const Catalog& catalog) {
   bool fixed = Among(kFixed, name) || name.starts_with("debug_") || name.starts_with("log_") ||
                name.starts_with("trace_") || name == "auto_explain" ||
                name.starts_with("auto_explain.");
-  if (fixed && !(name == "search_path" && !sets)) {
+  // An empty path finds less than what is assumed here, never something else.
+  bool empties = name == "search_path" && (!sets || (first["sval"] && value.empty()));
+  if (fixed && !empties) {
     return {Errc::sql_state_refused,
             "the parameter " + name +
                 " decides what later statements mean or show, and stays as it is"};

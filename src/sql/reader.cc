@@ -72,6 +72,12 @@ void Reader::Members(json::Value object, Level& level, Spot spot,
       continue;
     } else if (key == "A_Expr") {
       Operator(v["name"]);
+      bool equal = v["name"].size() == 1 && NameOf(v["name"].first()) == "=";
+      if (equal && v["lexpr"]["FuncCall"] && IsPlainWord(v["rexpr"])) {
+        // Whether a definition is just such a word shows nothing that it quotes.
+        Function(v["lexpr"]["FuncCall"], level, spot, true);
+        continue;
+      }
       Members(v, level, spot, {"name"});
     } else if (key == "A_Indirection") {
       // `(row).f` may call a function f of the row.
@@ -102,21 +108,60 @@ void Reader::Members(json::Value object, Level& level, Spot spot,
   }
 }
 
+/// A constant string in which no part of a number can be asked for.
+bool Reader::IsPlainWord(json::Value value) {
+  auto text = value["A_Const"]["sval"]["sval"].string();
+  if (!text) return false;
+  out_.literal_sensitive = true;
+  return std::ranges::none_of(*text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+/// An expression that gives the values in it on as they are, or put together with others: what may
+/// be quoted in them is still there to be found in the answer.
+void Reader::Carry(json::Value value, Level& level, Spot spot) {
+  auto all = [&](json::Value list) {
+    for (auto v = list.first(); v; v = v.next()) Carry(v, level, spot);
+  };
+  if (auto column = value["ColumnRef"]) {
+    Column(column, level, spot, true);
+  } else if (auto coalesce = value["CoalesceExpr"]) {
+    all(coalesce["args"]);
+  } else if (auto choice = value["CaseExpr"]) {
+    Expr(choice["arg"], level, spot);
+    for (auto arm = choice["args"].first(); arm; arm = arm.next()) {
+      Expr(arm["CaseWhen"]["expr"], level, spot);
+      Carry(arm["CaseWhen"]["result"], level, spot);
+    }
+    Carry(choice["defresult"], level, spot);
+  } else if (auto joined = value["A_Expr"];
+             joined && joined["name"].size() == 1 && NameOf(joined["name"].first()) == "||") {
+    Carry(joined["lexpr"], level, spot);
+    Carry(joined["rexpr"], level, spot);
+  } else if (auto link = value["SubLink"]; link && !link["testexpr"]) {
+    out_.plain = false;
+    Select(link["subselect"]["SelectStmt"], level, false);
+  } else if (auto call = value["FuncCall"]) {
+    auto name = NameOf(call["funcname"].at(call["funcname"].size() - 1));
+    bool trims = (name == "btrim" || name == "rtrim") && IsPlainWord(call["args"].at(1));
+    bool joins = name == "array_to_string" && IsPlainWord(call["args"].at(1));
+    Function(call, level, spot, true, trims || joins);
+  } else {
+    Expr(value, level, spot);
+  }
+}
+
 Lineage Reader::Value(json::Value value, Level& level, Spot spot) {
   auto around = std::exchange(flow_, {});
   Spot inside{.place = spot.place == Place::returning ? Place::computed : Place::expression};
   Lineage result;
   if (auto column = value["ColumnRef"]) {
     result = Column(column, level, spot, true);
-  } else if (auto call = value["FuncCall"]) {
-    Function(call, level, inside, true);
-    result = flow_.Computed();
   } else if (auto link = value["SubLink"]; link && TextOf(link["subLinkType"]) == "EXPR_SUBLINK") {
     out_.plain = false;
     auto rows = Select(link["subselect"]["SelectStmt"], level, false);
     result = rows.columns.size() == 1 && !rows.open ? rows.columns[0].from : flow_.Computed();
   } else {
-    Expr(value, level, inside);
+    Carry(value, level, inside);
     result = flow_.Computed();
   }
   flow_ = around;
@@ -395,99 +440,6 @@ Lineage Reader::Column(json::Value reference, Level& level, Spot spot, bool bare
   }
   flow_.Merge(bare ? from : from.Computed());
   return from;
-}
-
-void Reader::Called(std::string_view schema, std::string_view name) {
-  const auto& catalog = context_.catalog;
-  const auto* function = schema.empty() ? catalog.ResolveFunction(name, context_.search_path)
-                                        : catalog.FindFunction(schema, name);
-  if (!catalog.classifies_anything()) return;
-  if (ReachesPastArguments(name)) {
-    Refuse(Errc::sql_not_maskable,
-           "the function " + std::string(name) + " reads what its arguments only name");
-  } else if (function && function->touches_classified) {
-    Refuse(Errc::sql_not_maskable,
-           "the function " + std::string(name) + " may read classified columns");
-  } else if (!function && !schema.empty() && schema != "pg_catalog" &&
-             schema != "information_schema") {
-    out_.unknown_names = true;
-    Refuse(Errc::sql_not_maskable, "the function " + std::string(schema) + "." + std::string(name) +
-                                       " is not known, so nobody can say what it reads");
-  }
-}
-
-void Reader::Function(json::Value call, Level& level, Spot spot, bool bare) {
-  std::string_view names[3];
-  size_t count = 0;
-  for (auto part = call["funcname"].first(); part && count < 3; part = part.next())
-    names[count++] = NameOf(part);
-  std::string_view name = count == 0 ? std::string_view() : names[count - 1];
-  std::string_view schema = count < 2 ? std::string_view() : names[count - 2];
-  bool builtin = schema.empty() || schema == "pg_catalog";
-  Called(schema, name);
-  if (call["over"] || call["agg_within_group"]) out_.plain = false;
-  if (builtin && QuotesDefinitions(name)) {
-    if (!bare && call["args"].size() < 3) RefuseRaw();
-    flow_.raw = true;
-  }
-  const auto& catalog = context_.catalog;
-  const auto* user = builtin ? catalog.ResolveFunction(name, context_.search_path) : nullptr;
-  if (builtin && !user && RiskOfFunction(name).risky) {
-    if (out_.risky_call.empty()) out_.risky_call = name;
-    bool projection = call["args"].size() == 1 && IsColumnSomewhere(name, level);
-    if (schema.empty() && catalog.classifies_anything() && !projection && !IsBuiltin(name) &&
-        !catalog.FindFunction("pg_catalog", name)) {
-      out_.unknown_names = true;
-      Refuse(Errc::sql_not_maskable, "the function " + std::string(name) +
-                                         " is not known, so nobody can say what it reads");
-    }
-  }
-  if (builtin && name == "set_config") SetConfig(call["args"]);
-  if (out_.risky_call.empty() && !builtin && !catalog.FindFunction(schema, name))
-    out_.risky_call = name;
-  bool quiet = std::exchange(quiet_, quiet_ || (builtin && QuotesDefinitions(name)));
-  Members(call, level, spot, {"funcname"});
-  quiet_ = quiet;
-}
-
-bool Reader::IsColumnSomewhere(std::string_view name, const Level& level) const {
-  for (const Level* at = &level; at != nullptr; at = at->outer) {
-    for (const auto& item : at->items) {
-      int32_t column;
-      if (Find(item, name, column) == Match::yes) return true;
-    }
-  }
-  return false;
-}
-
-void Reader::Operator(json::Value names) {
-  if (!names || !context_.catalog.classifies_anything()) return;
-  std::string_view last;
-  size_t count = 0;
-  std::string_view schema;
-  for (auto part = names.first(); part; part = part.next(), ++count) {
-    if (count == 0) schema = NameOf(part);
-    last = NameOf(part);
-  }
-  if (count == 0) return;
-  if (IsBuiltinOperator(last) && (count == 1 || schema == "pg_catalog")) return;
-  const auto& functions = context_.catalog.content().functions;
-  // Nobody says which function stands behind it.
-  if (std::ranges::any_of(functions, &CatalogFunction::touches_classified)) {
-    Refuse(Errc::sql_not_maskable, "the operator " + std::string(last) +
-                                       " is not PostgreSQL's own: what it reads is not known");
-  }
-}
-
-void Reader::SetConfig(json::Value arguments) {
-  out_.literal_sensitive = true;
-  if (!context_.catalog.classifies_anything()) return;
-  auto name = arguments.at(0)["A_Const"]["sval"]["sval"].string();
-  if (!name || !IsHarmlessParameter(*name) || *name == "client_min_messages") {
-    Refuse(Errc::sql_state_refused,
-           "set_config is understood for parameters that only change how answers look, named as "
-           "literals");
-  }
 }
 
 }  // namespace sallyport::sql

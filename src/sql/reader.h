@@ -65,6 +65,7 @@ class Reader {
   };
   /// Values that the server's own definitions quote may be used here: nothing of them is shown.
   bool quiet_ = false;
+  std::string_view pinned_setting_;
   enum class Match : uint8_t { no, maybe, yes };
 
   // reader_statements.cc
@@ -114,11 +115,14 @@ class Reader {
                 bool bare);
   void WholeRow(const Item& item, const Level& level, Spot spot, size_t location);
   void AddColumn(const CatalogRelation& relation, std::string_view column);
-  void Function(json::Value call, Level& level, Spot spot, bool bare);
+  void Carry(json::Value value, Level& level, Spot spot);
+  bool IsPlainWord(json::Value value);
+  void Function(json::Value call, Level& level, Spot spot, bool bare, bool carries = false);
   void Called(std::string_view schema, std::string_view name);
   bool IsColumnSomewhere(std::string_view name, const Level& level) const;
   void Operator(json::Value names);
   void SetConfig(json::Value arguments);
+  std::string_view PinnedSetting(json::Value select) const;
   void Refuse(Errc code, std::string detail);
   void RefuseRaw();
   bool IsGenerated(size_t location) const;

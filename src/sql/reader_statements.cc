@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "sql/reach.h"
 #include "sql/reader.h"
@@ -146,7 +147,9 @@ Rows Reader::Select(json::Value body, const Level& outer, bool top) {
     if (item.use >= 0 && body["groupClause"])
       out_.uses[static_cast<size_t>(item.use)].grouped = true;
   }
+  auto pinned = std::exchange(pinned_setting_, PinnedSetting(body));
   Targets(body["targetList"], level, top, rows);
+  pinned_setting_ = pinned;
   for (auto list = body["valuesLists"].first(); list; list = list.next()) {
     size_t i = 0;
     for (auto v = list["List"]["items"].first(); v; v = v.next(), ++i) {
