@@ -192,16 +192,16 @@ SALLYPORT_INLINE EvenGroups Even(const Masks& all, const Masks& middle) {
   constexpr int kMost = 9;
   constexpr int kPairs[] = {0, 0, 9, 9, 8, 7, 6, 6, 6, 5, 5};
   Counts some, many;
-  Masks between_a = a >> 1, between_b = b >> 1;  // only neighbours make a pair
+  Masks between_a = a >> 1, between_b = b >> 1;  // of twelve only neighbours make a pair
   for (int stride = 2; stride <= 10; stride++) {
     const Masks next_a = a >> stride, next_b = b >> stride;
-    const Counts count = (a & next_a & ~between_a).Count();
-    some = some.Max(count);
-    many = many.Max(count.Max((b & next_b & ~between_b).Count()).Plus(kMost - kPairs[stride]));
+    some = some.Max((a & next_a).Count());
+    many = many.Max((a & next_a & ~between_a).Count().Plus(kMost - kPairs[stride]));
+    many = many.Max((b & next_b & ~between_b).Count().Plus(kMost - kPairs[stride]));
     between_a = between_a | next_a;
     between_b = between_b | next_b;
   }
-  return {.some = some.AtLeast(5), .many = many.AtLeast(kMost)};
+  return {.some = some.AtLeast(5) | a.Count().AtLeast(10), .many = many.AtLeast(kMost)};
 }
 
 /// Sifts the 8 blocks from k on.
