@@ -68,7 +68,7 @@ class Reader {
   std::string_view pinned_setting_;
   enum class Match : uint8_t { no, maybe, yes };
 
-  // reader_statements.cc
+  // reader_statements.cc, reader_changes.cc
   Rows Query(std::string_view node, json::Value body, const Level& outer, bool top);
   Rows Select(json::Value body, const Level& outer, bool top);
   Rows Arms(json::Value body, Level& level);
@@ -98,7 +98,7 @@ class Reader {
   const Rows* Keep(Rows rows);
   std::vector<std::string_view> NamesOf(const Item& item) const;
 
-  // reader.cc
+  // reader.cc, reader_names.cc, reader_functions.cc
   void Expr(json::Value value, Level& level, Spot spot = {});
   void Members(json::Value object, Level& level, Spot spot,
                std::initializer_list<std::string_view> except = {});
@@ -138,6 +138,12 @@ class Reader {
 /// Names out of a parse tree.
 inline std::string_view TextOf(json::Value value) { return value.string().value_or(""); }
 inline std::string_view NameOf(json::Value node) { return TextOf(node["String"]["sval"]); }
+/// The name of an output column that has no AS, as far as it is simple; empty: not known here.
+inline std::string_view FigureName(json::Value value) {
+  if (auto fields = value["ColumnRef"]["fields"]) return NameOf(fields.at(fields.size() - 1));
+  if (auto name = value["FuncCall"]["funcname"]) return NameOf(name.at(name.size() - 1));
+  return {};
+}
 inline size_t LocationOf(json::Value node) {
   auto at = node["location"].integer().value_or(0);
   return at < 0 ? 0 : static_cast<size_t>(at);
