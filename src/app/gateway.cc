@@ -1,9 +1,11 @@
 #include "app/gateway.h"
 
+#include <algorithm>
 #include <atomic>
 #include <sys/resource.h>
 #include <thread>
 
+#include "app/databases.h"
 #include "app/keys.h"
 #include "app/ops.h"
 #include "app/read_spool.h"
@@ -62,6 +64,8 @@ struct Gateway::Impl {
   std::unique_ptr<net::Shards> shards;
   std::unique_ptr<identity::TokenVerifier> verifier;
   std::unique_ptr<mcp::Frontend> frontend;
+  std::vector<std::shared_ptr<pg::Credentials>> database_credentials;
+  std::unique_ptr<pg::Frontend> databases;  // null: no listener for PostgreSQL
   std::shared_ptr<net::TlsServer> tls;
   std::vector<std::unique_ptr<net::HttpServer>> listeners;
   std::unique_ptr<net::HttpServer> ops;
@@ -71,11 +75,15 @@ struct Gateway::Impl {
   Result<> BuildPath();
   Result<> BuildIdentity();
   Result<> BuildFrontend();
+  Result<> BuildDatabases();
   Result<> Listen();
   Result<> RecordStart();
   void DeclareMetrics();
+  void DeclareDatabaseMetrics();
   std::vector<ReadyCheck> Checks() const;
   Result<> Apply(config::Root fresh);
+  void SweepRoles();
+  void WaitForRoles() const;
 };
 
 Result<> Gateway::Impl::OpenLedger() {
@@ -160,6 +168,47 @@ Result<> Gateway::Impl::BuildFrontend() {
   return {};
 }
 
+Result<> Gateway::Impl::BuildDatabases() {
+  if (root.server.postgres.empty()) return {};
+  SALLYPORT_TRY(auto connections, MakeDatabases(root));
+  for (const pg::FrontendConnection& connection : connections)
+    database_credentials.push_back(connection.credentials);
+  const std::string issuer = root.providers.empty() ? "" : root.providers.front().issuer;
+  pg::FrontendOptions options{
+      .gate = *gate,
+      .shards = *shards,
+      .verifier = *verifier,
+      .clock = SystemClock(),
+      .address = root.server.postgres,
+      .tls = tls,
+      .public_url = root.server.public_url,
+      .issuer_metadata = issuer.empty() ? "" : issuer + "/.well-known/openid-configuration",
+      .masker = masker,
+      .record_bytes = root.evidence.payload_bytes,
+      .connections = std::move(connections),
+      .limits = DatabaseLimits(root),
+      .sees_all = SeesAll(root),
+      .version = SALLYPORT_VERSION};
+  SALLYPORT_TRY(databases, pg::Frontend::Make(std::move(options)));
+  return {};
+}
+
+/// Roles that an earlier process left behind.
+void Gateway::Impl::SweepRoles() {
+  for (const auto& credentials : database_credentials)
+    net::Spawn(shards->executor(0), credentials->Sweep());
+}
+
+/// The roles of sessions that have just ended are still being dropped.
+void Gateway::Impl::WaitForRoles() const {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  const auto left = [this] {
+    return std::ranges::any_of(database_credentials, [](const auto& c) { return c->leases() > 0; });
+  };
+  while (left() && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(milliseconds(10));
+}
+
 Result<> Gateway::Impl::Listen() {
   const auto handler = [f = frontend.get()](net::HttpExchange& exchange) {
     return f->Handle(exchange);
@@ -227,6 +276,18 @@ std::vector<ReadyCheck> Gateway::Impl::Checks() const {
   return checks;
 }
 
+void Gateway::Impl::DeclareDatabaseMetrics() {
+  obs::Registry& m = obs::Metrics();
+  m.Observe("sallyport_postgres_sessions", "Sessions of PostgreSQL clients",
+            [this] { return double(databases->active()); });
+  m.Observe("sallyport_postgres_roles", "Roles that exist for sessions, or are being dropped",
+            [this] {
+              size_t n = 0;
+              for (const auto& credentials : database_credentials) n += credentials->leases();
+              return double(n);
+            });
+}
+
 void Gateway::Impl::DeclareMetrics() {
   obs::Registry& m = obs::Metrics();
   m.Observe("sallyport_ledger_entries", "Entries in the evidence log",
@@ -254,6 +315,7 @@ void Gateway::Impl::DeclareMetrics() {
             [this] { return double(frontend->stats().sessions); });
   m.Observe("sallyport_mcp_parked", "Calls that wait for an answer of their client",
             [this] { return double(frontend->stats().parked); });
+  if (databases) DeclareDatabaseMetrics();
   m.Observe("sallyport_policy_rules", "Rules in force",
             [this] { return double(gate->rules()->size()); });
   m.Observe("sallyport_log_lines_dropped_total", "Operational log lines that could not be written",
@@ -274,10 +336,12 @@ Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
   SALLYPORT_CHECK(impl->RecordStart());
   SALLYPORT_CHECK(impl->BuildIdentity());
   SALLYPORT_CHECK(impl->BuildFrontend());
+  SALLYPORT_CHECK(impl->BuildDatabases());
   SALLYPORT_CHECK(impl->Listen());
   impl->DeclareMetrics();
   impl->verifier->Start();
   impl->shards->Start();
+  impl->SweepRoles();
   for (const std::string& note : impl->root.notes)
     obs::Log(obs::Level::warn, "config.note", {{"note", note}});
   obs::Log(obs::Level::info, "gateway.started",
@@ -294,14 +358,15 @@ Gateway::~Gateway() { Stop(milliseconds(0)); }
 void Gateway::Tick() {
   TakeReadings(impl_->root.server.data_dir, *impl_->masker, *impl_->gate);
   impl_->frontend->Tick();
+  if (impl_->databases) impl_->databases->Tick();
 }
 
 Result<> Gateway::Impl::Apply(config::Root fresh) {
   const auto& a = root.server;
   const auto& b = fresh.server;
   if (a.https != b.https || a.http != b.http || a.ops != b.ops || a.data_dir != b.data_dir ||
-      a.shards != b.shards || root.evidence.origin != fresh.evidence.origin ||
-      a.public_url != b.public_url) {
+      a.postgres != b.postgres || a.shards != b.shards ||
+      root.evidence.origin != fresh.evidence.origin || a.public_url != b.public_url) {
     return Fail(Errc::config_invalid,
                 "listeners, public_url, data_dir, shards and origin change at a restart only");
   }
@@ -314,6 +379,7 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
   if (tls) SALLYPORT_CHECK(tls->Reload());
   SALLYPORT_CHECK(gate->Replace(std::move(rules)));
   frontend->Reload(SettingsOf(fresh, fresh_masker));
+  if (databases) databases->Reload(fresh_masker, DatabaseLimits(fresh));
   masker = std::move(fresh_masker);
   MaskLogLines(masker);
   for (const auto& listener : listeners) listener->SetLimits(fresh.server.limits.http);
@@ -345,17 +411,20 @@ void Gateway::Stop(milliseconds grace) {
   if (impl_->stopped) return;
   impl_->stopped = true;
   for (const auto& listener : impl_->listeners) listener->Drain();
+  if (impl_->databases) impl_->databases->Drain();
   impl_->frontend->EndStreams();  // they would hold the drain until its end
   const auto end = std::chrono::steady_clock::now() + grace;
   const auto busy = [this] {
     for (const auto& listener : impl_->listeners) {
       if (listener->active() > 0) return true;
     }
-    return false;
+    return impl_->databases && impl_->databases->active() > 0;
   };
   while (busy() && std::chrono::steady_clock::now() < end)
     std::this_thread::sleep_for(milliseconds(10));
   impl_->frontend->CloseAll();
+  if (impl_->databases) impl_->databases->CloseAll();
+  impl_->WaitForRoles();
   impl_->verifier->Stop();
   TakeReadings(impl_->root.server.data_dir, *impl_->masker, *impl_->gate);
   op::Evidence evidence;

@@ -149,6 +149,45 @@ void AddPins(CLI::App& root, Chosen& chosen) {
   c->callback([&chosen] { chosen = [] { return RunPins(pins); }; });
 }
 
+void AddDb(CLI::App& root, Chosen& chosen) {
+  CLI::App* db = Command(root, "db", "PostgreSQL through the gate",
+                         "sallyport db connect orders-db --config sallyport.yaml");
+  db->require_subcommand(1);
+  static DbOptions options;
+  const auto common = [](CLI::App* c) {
+    c->add_option("connection", options.connection, "connection")->required();
+    c->add_option("--config", options.config, "configuration file")->required();
+    c->add_option("--ca", options.ca, "authority of the gate's certificate, PEM");
+  };
+  CLI::App* c = Command(*db, "env", "The variables with which any libpq client reaches it",
+                        "eval \"$(sallyport db env orders-db --config sallyport.yaml)\"");
+  common(c);
+  c->add_flag("--json", options.json, "as JSON");
+  c->callback([&chosen] { chosen = [] { return RunDbEnv(options); }; });
+  c = Command(*db, "connect", "Starts psql there, with the person's token as its password",
+              "SALLYPORT_TOKEN=$(get-token) sallyport db connect orders-db --config "
+              "sallyport.yaml -- -c 'select 1'");
+  common(c);
+  c->add_option("--token-file", options.token_file,
+                "file with the token (default: the variable SALLYPORT_TOKEN)");
+  c->add_option("--client", options.client, "the client to start")->capture_default_str();
+  c->add_option("arguments", options.arguments, "arguments of the client, behind --");
+  c->callback([&chosen] { chosen = [] { return RunDbConnect(options); }; });
+}
+
+void AddDoctor(CLI::App& root, Chosen& chosen) {
+  CLI::App* doctor = Command(root, "doctor", "Finds what is wrong with a set-up and says the fix",
+                             "sallyport doctor postgres --config sallyport.yaml");
+  doctor->require_subcommand(1);
+  static DoctorOptions options;
+  CLI::App* c = Command(*doctor, "postgres", "Reaches each database as the gate would",
+                        "sallyport doctor postgres --config sallyport.yaml");
+  c->add_option("--config", options.config, "configuration file")->required();
+  c->add_option("--connection", options.connection, "only this one");
+  c->add_flag("--json", options.json, "one JSON object a line");
+  c->callback([&chosen] { chosen = [] { return RunDoctorPostgres(options); }; });
+}
+
 }  // namespace
 }  // namespace sallyport::app
 
@@ -163,6 +202,8 @@ int main(int argc, char** argv) {
   AddMask(root, chosen);
   AddAudit(root, chosen);
   AddPins(root, chosen);
+  AddDb(root, chosen);
+  AddDoctor(root, chosen);
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -85,6 +85,21 @@ struct PinsOptions {
 };
 int RunPins(const PinsOptions& options);
 
+/// db env and db connect: how a PostgreSQL client reaches a connection through the gate.
+struct DbOptions {
+  std::string config, connection, ca, token_file, client = "psql";
+  std::vector<std::string> arguments;  // of the client
+  bool json = false;
+};
+int RunDbEnv(const DbOptions& options);
+int RunDbConnect(const DbOptions& options);
+
+struct DoctorOptions {
+  std::string config, connection;
+  bool json = false;
+};
+int RunDoctorPostgres(const DoctorOptions& options);
+
 /// The data directory a command works on: the one given, else that of `config`, else the
 /// environment's SALLYPORT_DATA_DIR, else the default of the service.
 std::string DataDirOrDefault(const std::string& given);

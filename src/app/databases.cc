@@ -1,0 +1,156 @@
+#include "app/databases.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "net/tls.h"
+#include "secrets/source.h"
+
+namespace sallyport::app {
+namespace {
+
+using SslMode = pg::ServerAddress::SslMode;
+
+SslMode ModeOf(const std::string& word) {
+  return word == "disable"     ? SslMode::disable
+         : word == "require"   ? SslMode::require
+         : word == "verify-ca" ? SslMode::verify_ca
+                               : SslMode::verify_full;
+}
+
+/// The path of a key that OpenSSL reads itself.
+Result<std::string> KeyPath(const secrets::Ref& ref) {
+  if (ref.kind == secrets::Ref::Kind::file) return ref.name;
+  if (const char* directory = std::getenv("CREDENTIALS_DIRECTORY");
+      ref.kind == secrets::Ref::Kind::credential && directory != nullptr)
+    return std::string(directory) + "/" + ref.name;
+  return Fail(Errc::config_invalid, "client_key has to be a file or a credential");
+}
+
+Result<Secret> PasswordOf(const std::optional<secrets::Ref>& ref) {
+  return ref ? secrets::Resolve(*ref) : Secret();
+}
+
+sql::SourceMask MaskOf(const mask::DetectorSpec& detector) {
+  if (detector.kind == mask::DetectorKind::sad) return sql::SourceMask::null;
+  if (detector.kind == mask::DetectorKind::regex) return sql::SourceMask::full;
+  switch (detector.render) {
+    case mask::Render::last4:
+      return sql::SourceMask::last4;
+    case mask::Render::first6_last4:
+      return sql::SourceMask::first6_last4;
+    case mask::Render::full:
+    case mask::Render::token:
+      return sql::SourceMask::full;
+  }
+  return sql::SourceMask::null;
+}
+
+Result<pg::FrontendConnection> MakeDatabase(const config::Root& root,
+                                            const config::Connection& connection) {
+  const config::Postgres& postgres = *connection.postgres;
+  pg::FrontendConnection made;
+  made.name = connection.name;
+  made.labels = connection.labels;
+  SALLYPORT_TRY(made.address, MakeServerAddress(postgres));
+  SALLYPORT_TRY(made.credentials, MakeCredentials(postgres, made.address, root.evidence.origin));
+  made.classified = ClassifiedColumns(root.masking, connection.name);
+  made.source_only = postgres.source_only;
+  made.catalog_refresh = postgres.catalog_refresh;
+  return made;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const pg::ServerAddress>> MakeServerAddress(
+    const config::Postgres& postgres) {
+  auto address = std::make_shared<pg::ServerAddress>();
+  address->host = postgres.host;
+  address->port = postgres.port;
+  address->database = postgres.database;
+  address->sslmode = ModeOf(postgres.sslmode);
+  address->connect_timeout = postgres.connect_timeout;
+  if (address->sslmode != SslMode::disable) {
+    net::ClientTls tls{.ca_file = postgres.ca.string(),
+                       .certificate_file = postgres.client_cert.string(),
+                       .key_file = {}};
+    if (postgres.client_key) {
+      SALLYPORT_TRY(tls.key_file, KeyPath(*postgres.client_key));
+    }
+    SALLYPORT_TRY(address->tls, net::MakeClientContext(tls));
+  }
+  return address;
+}
+
+Result<std::shared_ptr<pg::Credentials>> MakeCredentials(
+    const config::Postgres& postgres, std::shared_ptr<const pg::ServerAddress> address,
+    const std::string& gateway) {
+  if (!postgres.jit_role) {
+    SALLYPORT_TRY(Secret password, PasswordOf(postgres.password));
+    return pg::MakeStaticCredentials(postgres.user, std::move(password));
+  }
+  pg::JitRoleOptions options;
+  options.admin_user = postgres.admin_user;
+  SALLYPORT_TRY(options.admin_password, PasswordOf(postgres.admin_password));
+  options.ttl = std::chrono::duration_cast<std::chrono::seconds>(postgres.jit_ttl);
+  options.gateway = gateway;
+  return pg::MakeJitRoleCredentials(std::move(address), std::move(options));
+}
+
+std::vector<pg::ClassifiedColumn> ClassifiedColumns(const config::Masking& masking,
+                                                    const std::string& connection) {
+  std::vector<pg::ClassifiedColumn> columns;
+  for (const config::ClassifiedColumn& column : masking.columns) {
+    if (column.connection != connection) continue;
+    const auto detector =
+        std::ranges::find(masking.detectors, column.detector, &mask::DetectorSpec::name);
+    columns.push_back(
+        {.pattern = column.column,
+         .detector = column.detector,
+         .mask = detector == masking.detectors.end() ? sql::SourceMask::null : MaskOf(*detector)});
+  }
+  return columns;
+}
+
+pg::FrontendLimits DatabaseLimits(const config::Root& root) {
+  const config::PostgresLimits& limits = root.server.limits.postgres;
+  return {.connections = limits.connections,
+          .sessions_per_caller = limits.sessions_per_caller,
+          .login_deadline = limits.login_deadline,
+          .session_max = root.session_max,
+          .session_idle = root.session_idle,
+          .statement_bytes = limits.statement_bytes,
+          .message_bytes = limits.message_bytes};
+}
+
+std::function<bool(const op::Principal&)> SeesAll(const config::Root& root) {
+  std::vector<std::string> who;
+  for (const char* role : {"admin", "auditor"}) {
+    if (const auto found = root.roles.find(role); found != root.roles.end())
+      who.insert(who.end(), found->second.begin(), found->second.end());
+  }
+  return [who = std::move(who)](const op::Principal& principal) {
+    return std::ranges::any_of(who, [&](const std::string& one) {
+      if (one.starts_with("group:"))
+        return std::ranges::find(principal.groups, one.substr(6)) != principal.groups.end();
+      if (one.starts_with("agent:"))
+        return !principal.agent.empty() && one.substr(6) == principal.agent;
+      return one == "user:" + principal.name;
+    });
+  };
+}
+
+Result<std::vector<pg::FrontendConnection>> MakeDatabases(const config::Root& root) {
+  std::vector<pg::FrontendConnection> databases;
+  for (const config::Connection& connection : root.connections) {
+    if (!connection.postgres) continue;
+    auto made = MakeDatabase(root, connection);
+    if (!made) {
+      return Fail(made.error().code, "connection " + connection.name + ": " + made.error().detail);
+    }
+    databases.push_back(std::move(*made));
+  }
+  return databases;
+}
+
+}  // namespace sallyport::app

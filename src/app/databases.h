@@ -1,0 +1,39 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "config/schema.h"
+#include "op/session.h"
+#include "pg/credentials.h"
+#include "pg/frontend.h"
+
+namespace sallyport::app {
+
+/// The PostgreSQL connections of a configuration, ready for pg::Frontend. Certificates are loaded
+/// and passwords resolved once, now, so that what is missing stops the start; a changed one needs a
+/// restart. Errors name the connection.
+Result<std::vector<pg::FrontendConnection>> MakeDatabases(const config::Root& root);
+
+/// How the server of one connection is reached, and with which credential: for MakeDatabases, and
+/// for commands that look at a server without serving.
+Result<std::shared_ptr<const pg::ServerAddress>> MakeServerAddress(
+    const config::Postgres& postgres);
+Result<std::shared_ptr<pg::Credentials>> MakeCredentials(
+    const config::Postgres& postgres, std::shared_ptr<const pg::ServerAddress> address,
+    const std::string& gateway);
+
+/// masking.columns of one connection. What the database puts in place of a value follows from the
+/// detector: the digits that its render leaves, all hidden for a token (a database has no key) and
+/// for a pattern, NULL for sensitive authentication data.
+std::vector<pg::ClassifiedColumn> ClassifiedColumns(const config::Masking& masking,
+                                                    const std::string& connection);
+
+pg::FrontendLimits DatabaseLimits(const config::Root& root);
+
+/// Who sees everybody's sessions: administrators and auditors of the gate (identity.roles).
+std::function<bool(const op::Principal&)> SeesAll(const config::Root& root);
+
+}  // namespace sallyport::app
