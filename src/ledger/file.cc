@@ -7,37 +7,9 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/descriptor.h"
+
 namespace sallyport::ledger {
-namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-Result<> WriteAll(int fd, std::string_view bytes, const std::filesystem::path& path) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      return std::unexpected(SystemError("write", path));
-    }
-    bytes.remove_prefix(size_t(n));
-  }
-  return {};
-}
-
-}  // namespace
-
 Error SystemError(std::string_view doing, const std::filesystem::path& path) {
   const int code = errno;
   return Error(
@@ -47,31 +19,24 @@ Error SystemError(std::string_view doing, const std::filesystem::path& path) {
 
 Result<std::string> ReadFile(const std::filesystem::path& path, size_t limit) {
   const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd.get() < 0) return std::unexpected(SystemError("open", path));
+  if (!fd) return std::unexpected(SystemError("open", path));
   struct stat st{};
   if (::fstat(fd.get(), &st) != 0) return std::unexpected(SystemError("stat", path));
   if (!S_ISREG(st.st_mode)) return Fail(Errc::io_failed, path.string() + " is not a regular file");
   if (size_t(st.st_size) > limit) return Fail(Errc::io_failed, path.string() + " is too large");
   std::string bytes(size_t(st.st_size), '\0');
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t n = ::pread(fd.get(), bytes.data() + done, bytes.size() - done, off_t(done));
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      return std::unexpected(SystemError("read", path));
-    }
-    if (n == 0) break;  // it was cut while being read
-    done += size_t(n);
-  }
-  bytes.resize(done);
+  const auto read = ReadUpTo(fd, bytes);
+  if (!read) return std::unexpected(SystemError("read", path));
+  bytes.resize(*read);  // less: it was cut while being read
   return bytes;
 }
 
 Result<> WriteFile(const std::filesystem::path& path, std::string_view bytes) {
   const Descriptor fd(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (fd.get() < 0) return std::unexpected(SystemError("create", path));
-  return WriteAll(fd.get(), bytes, path);
+  if (!fd) return std::unexpected(SystemError("create", path));
+  if (!WriteAll(fd, bytes)) return std::unexpected(SystemError("write", path));
+  return {};
 }
 
 Result<> ReplaceFile(const std::filesystem::path& path, std::string_view bytes, bool sync) {
@@ -80,8 +45,8 @@ Result<> ReplaceFile(const std::filesystem::path& path, std::string_view bytes, 
   {
     const Descriptor fd(
         ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (fd.get() < 0) return std::unexpected(SystemError("create", temporary));
-    SALLYPORT_CHECK(WriteAll(fd.get(), bytes, temporary));
+    if (!fd) return std::unexpected(SystemError("create", temporary));
+    if (!WriteAll(fd, bytes)) return std::unexpected(SystemError("write", temporary));
     if (sync && ::fdatasync(fd.get()) != 0) return std::unexpected(SystemError("sync", temporary));
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0)
@@ -107,7 +72,7 @@ Result<> MakeDirectories(const std::filesystem::path& path) {
 
 Result<> SyncPath(const std::filesystem::path& path) {
   const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd.get() < 0) return std::unexpected(SystemError("open", path));
+  if (!fd) return std::unexpected(SystemError("open", path));
   if (::fsync(fd.get()) != 0) return std::unexpected(SystemError("sync", path));
   return {};
 }

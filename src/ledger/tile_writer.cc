@@ -172,7 +172,14 @@ Result<> TileWriter::WriteFull(const TileName& name, std::string_view bytes) {
 
 Result<> TileWriter::WritePartial(const TileName& name, std::string_view bytes) {
   const std::filesystem::path path = log_dir_ / TilePath(name);
-  SALLYPORT_CHECK(WriteTile(path, bytes));
+  if (keep_equal_) {  // a replay: the published checkpoint may need this very file
+    SALLYPORT_CHECK(WriteTile(path, bytes));
+  } else {
+    // Under its name at once: nobody looks at this width before the checkpoint that comes next, and
+    // what a kill leaves unfinished is written again by RepairPartials.
+    SALLYPORT_CHECK(EnsureDirectory(path));
+    SALLYPORT_CHECK(WriteFile(path, bytes));
+  }
   if (last_partials_.size() > 64)
     last_partials_.erase(last_partials_.begin(), last_partials_.begin() + 32);
   last_partials_.push_back(path);

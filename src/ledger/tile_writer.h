@@ -15,8 +15,8 @@ namespace sallyport::ledger {
 
 /// Writes the files of a log. Not thread-safe.
 ///
-/// Files appear under their names whole (written as `tile.tmp`, then renamed). Full tiles and
-/// bundles are written as soon as they are full and never change; partial ones are written by
+/// Full tiles and bundles appear under their names whole (written as `tile.tmp`, then renamed), as
+/// soon as they are full, and never change; partial ones, which nobody needs before, are written by
 /// Publish, which then puts the checkpoint into place: at every moment the published checkpoint's
 /// files are complete. Nothing is synced before SyncAll; until then the write-ahead log has to keep
 /// the entries.
