@@ -7,6 +7,7 @@
 #include "mask/evidence_words.h"
 #include "mask/join.h"
 #include "mask/json_scan.h"
+#include "mask/json_tree.h"
 #include "mask/number_text.h"
 #include "mask/render.h"
 #include "mask/scan.h"
@@ -32,15 +33,14 @@ class JsonFinder {
         direct_(direct || !impl.regexes.empty()) {}
 
   Result<void> Run() {
-    if (!ScanJson(json_, options_.max_depth, nodes_)) {
+    if (!tree_.Scan(json_, options_.max_depth)) {
       return Fail(Errc::mask_failed, "not a JSON text, or nested too deep");
     }
-    kept_.assign(nodes_.size(), false);
     card_.assign(nodes_.size(), false);
-    for (const std::string& pattern : options_.keep) MarkKept(0, pattern);
+    for (const std::string& pattern : options_.keep) tree_.Keep(pattern);
     for (uint32_t i = 0; i < nodes_.size(); i++) Leaf(i);
     for (uint32_t i = 0; i < nodes_.size(); i++) {
-      if (kept_[i] || nodes_[i].next - i < 3) continue;
+      if (tree_.kept(i) || nodes_[i].next - i < 3) continue;
       if (nodes_[i].type == JsonType::array) JoinArray(i);
       if (nodes_[i].type == JsonType::object) JoinObject(i);
     }
@@ -50,73 +50,11 @@ class JsonFinder {
   }
 
  private:
-  std::string_view Token(uint32_t i) const {
-    return json_.substr(nodes_[i].begin, nodes_[i].end - nodes_[i].begin);
-  }
-  std::string KeyOf(uint32_t i) const {
-    const JsonNode& n = nodes_[i];
-    if (n.has_key())
-      return DecodeJsonString(json_.substr(n.key_begin, n.key_end - n.key_begin)).text;
-    if (n.parent >= 0) return KeyOfParent(uint32_t(n.parent));
-    return {};
-  }
-  std::string KeyOfParent(uint32_t i) const {  // an element is named by its array
-    while (!nodes_[i].has_key() && nodes_[i].parent >= 0 && nodes_[i].type == JsonType::array)
-      i = uint32_t(nodes_[i].parent);
-    const JsonNode& n = nodes_[i];
-    return n.has_key() && n.type == JsonType::array
-               ? DecodeJsonString(json_.substr(n.key_begin, n.key_end - n.key_begin)).text
-               : std::string();
-  }
-
-  // ---- pointers
-
-  std::string Segment(uint32_t i) const {
-    const JsonNode& n = nodes_[i];
-    if (!n.has_key()) return std::to_string(n.index);
-    if (masked_keys_.contains(i)) return "*";
-    std::string out;
-    for (char c : DecodeJsonString(json_.substr(n.key_begin, n.key_end - n.key_begin)).text) {
-      out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-    }
-    return out;
-  }
-  std::string Pointer(uint32_t i) const {
-    std::vector<uint32_t> path;
-    for (int32_t k = int32_t(i); nodes_[size_t(k)].parent >= 0; k = nodes_[size_t(k)].parent)
-      path.push_back(uint32_t(k));
-    std::string out;
-    for (auto k = path.rbegin(); k != path.rend(); ++k) out += "/" + Segment(*k);
-    return out;
-  }
-  static bool Matches(std::string_view pattern, std::string_view pointer) {
-    while (!pattern.empty() && !pointer.empty()) {
-      const size_t a = std::min(pattern.find('/', 1), pattern.size()),
-                   b = std::min(pointer.find('/', 1), pointer.size());
-      if (pattern.substr(0, a) != "/*" && pattern.substr(0, a) != pointer.substr(0, b))
-        return false;
-      pattern.remove_prefix(a);
-      pointer.remove_prefix(b);
-    }
-    return pattern.empty() && pointer.empty();
-  }
-  void MarkKept(uint32_t i, std::string_view pattern) {
-    if (pattern.empty()) {
-      std::fill(kept_.begin() + i, kept_.begin() + nodes_[i].next, true);
-      return;
-    }
-    if (pattern[0] != '/' || nodes_[i].type == JsonType::string) return;
-    const size_t a = std::min(pattern.find('/', 1), pattern.size());
-    const std::string_view want = pattern.substr(1, a - 1);
-    for (uint32_t k = i + 1; k < nodes_[i].next; k = nodes_[k].next) {
-      if (want == "*" || Segment(k) == want) MarkKept(k, pattern.substr(a));
-    }
-  }
   NumberPolicy PolicyOf(uint32_t i) const {
     if (options_.number_rules.empty()) return options_.numbers;
-    const std::string pointer = Pointer(i);
+    const std::string pointer = tree_.Pointer(i);
     for (const auto& [pattern, policy] : options_.number_rules) {
-      if (Matches(pattern, pointer)) return policy;
+      if (PointerMatches(pattern, pointer)) return policy;
     }
     return options_.numbers;
   }
@@ -124,7 +62,7 @@ class JsonFinder {
   // ---- edits
 
   void Count(uint32_t node, const Found& found) {
-    if (tally_) AddToTally(found, Pointer(node), *tally_);
+    if (tally_) AddToTally(found, tree_.Pointer(node), *tally_);
     found_.blocked |= found.blocked;
     for (const Finding& f : found.findings) MarkCard(node, f.kind);
   }
@@ -174,8 +112,8 @@ class JsonFinder {
 
   void Leaf(uint32_t i) {
     const JsonNode& n = nodes_[i];
-    if (n.has_key() && !kept_[i]) Key(i);
-    if (kept_[i]) return;
+    if (n.has_key() && !tree_.kept(i)) Key(i);
+    if (tree_.kept(i)) return;
     if (n.type == JsonType::string) String(i);
     if (n.type == JsonType::number) Number(i);
   }
@@ -189,8 +127,8 @@ class JsonFinder {
     Found inner;
     FindAll(impl_, key.text, Context{}, depth_, inner);
     if (inner.Empty()) return;
-    masked_keys_.insert(i);
-    if (tally_) AddToTally(inner, Pointer(i), *tally_);
+    tree_.HideKey(i);
+    if (tally_) AddToTally(inner, tree_.Pointer(i), *tally_);
     found_.blocked |= inner.blocked;
     // Two members must not end up with one name.
     NormalizeEdits(inner.edits);
@@ -207,9 +145,9 @@ class JsonFinder {
 
   void String(uint32_t i) {
     const JsonNode& n = nodes_[i];
-    if (n.end - n.begin < 5 || !Worth(Token(i))) return;
-    const JsonString s = DecodeJsonString(Token(i));
-    const std::string key = KeyOf(i);
+    if (n.end - n.begin < 5 || !Worth(tree_.Token(i))) return;
+    const JsonString s = DecodeJsonString(tree_.Token(i));
+    const std::string key = tree_.KeyOf(i);
     const HintClass hint = ClassifyHint(key);
     if (hint == HintClass::card_code && (s.text.size() == 3 || s.text.size() == 4) &&
         AllDigits(s.text)) {
@@ -264,14 +202,14 @@ class JsonFinder {
   }
 
   void Number(uint32_t i) {
-    const std::string_view token = Token(i);
+    const std::string_view token = tree_.Token(i);
     if (!direct_) return;
     if ((token.size() == 3 || token.size() == 4) && AllDigits(token) &&
-        ClassifyHint(KeyOf(i)) == HintClass::card_code) {
+        ClassifyHint(tree_.KeyOf(i)) == HintClass::card_code) {
       return RemoveSad(i, kCardCode);
     }
     if (token.size() < 12) return;
-    const std::string key = KeyOf(i);
+    const std::string key = tree_.KeyOf(i);
     const std::string digits = IntegerDigits(token);
     if (digits.size() < 12 || digits.size() > 40) return;
     Context context;
@@ -304,8 +242,8 @@ class JsonFinder {
   }
   /// The digits of a value that is digits only.
   std::string Piece(uint32_t i) const {
-    if (kept_[i]) return {};
-    const std::string_view t = Token(i);
+    if (tree_.kept(i)) return {};
+    const std::string_view t = tree_.Token(i);
     if (nodes_[i].type == JsonType::number && AllDigits(t) && t.size() <= 15) return std::string(t);
     if (nodes_[i].type != JsonType::string || t.size() > 120) return {};
     std::string text = DecodeJsonString(t).text;
@@ -346,7 +284,7 @@ class JsonFinder {
         if (pieces.back().empty()) break;
       }
       if (pieces.size() == at.size() && !pieces.back().empty()) {
-        const HintClass hint = ClassifyHint(KeyOf(at[0]));
+        const HintClass hint = ClassifyHint(tree_.KeyOf(at[0]));
         const bool card = hint == HintClass::card;
         if (hint != HintClass::other_number && hint != HintClass::identifier) {
           if (const auto match = JoinedNumber(pieces, card)) return TakeJoined(at, pieces, *match);
@@ -376,7 +314,7 @@ class JsonFinder {
       for (size_t j = i; j < at.size() && j < i + 19; j++) {
         std::string piece = Piece(at[j]);
         if (piece.empty()) break;
-        const std::string k = KeyOf(at[j]);
+        const std::string k = tree_.KeyOf(at[j]);
         if (j > i && !RelatedKeys(key, k)) break;
         key = k;
         card |= ClassifyHint(k) == HintClass::card;
@@ -396,20 +334,20 @@ class JsonFinder {
   void JoinTexts(const std::vector<uint32_t>& elements) {
     std::map<std::string, std::vector<uint32_t>> columns;
     for (uint32_t e : elements) {
-      if (kept_[e]) continue;
+      if (tree_.kept(e)) continue;
       if (nodes_[e].type == JsonType::string && TouchesAnEdge(e)) columns[""].push_back(e);
       if (nodes_[e].type != JsonType::object) continue;
       for (uint32_t k = e + 1; k < nodes_[e].next; k++) {
-        if (nodes_[k].type == JsonType::string && nodes_[k].has_key() && !kept_[k] &&
+        if (nodes_[k].type == JsonType::string && nodes_[k].has_key() && !tree_.kept(k) &&
             TouchesAnEdge(k)) {
-          columns[KeyOf(k)].push_back(k);
+          columns[tree_.KeyOf(k)].push_back(k);
         }
       }
     }
     for (auto& [key, leaves] : columns) {
       if (leaves.size() < 2 || key == "type") continue;
       std::vector<JsonString> strings;
-      for (uint32_t leaf : leaves) strings.push_back(DecodeJsonString(Token(leaf)));
+      for (uint32_t leaf : leaves) strings.push_back(DecodeJsonString(tree_.Token(leaf)));
       for (size_t i = 0; i < leaves.size();) {
         size_t j = i;
         while (j + 1 < leaves.size() && Touches(strings[j].text, strings[j + 1].text)) j++;
@@ -420,7 +358,7 @@ class JsonFinder {
   }
   /// A digit near the beginning or the end of the raw token.
   bool TouchesAnEdge(uint32_t i) const {
-    const std::string_view t = Token(i);
+    const std::string_view t = tree_.Token(i);
     const auto digit = [](std::string_view s) { return std::ranges::any_of(s, IsDigit); };
     return t.size() > 2 &&
            (digit(t.substr(1, 9)) || digit(t.substr(t.size() - std::min<size_t>(t.size(), 10))));
@@ -467,14 +405,14 @@ class JsonFinder {
   void WeakCodes() {
     for (uint32_t i = 0; i < nodes_.size(); i++) {
       const JsonNode& n = nodes_[i];
-      if (kept_[i] || !n.has_key() || n.parent < 0) continue;
-      const std::string_view t = Token(i);
+      if (tree_.kept(i) || !n.has_key() || n.parent < 0) continue;
+      const std::string_view t = tree_.Token(i);
       if (t.size() < 3 || t.size() > 8 ||
           (n.type != JsonType::string && n.type != JsonType::number))
         continue;
       const std::string_view body = n.type == JsonType::string ? t.substr(1, t.size() - 2) : t;
       if (!AllDigits(body) || body.size() < 3 || body.size() > 6) continue;
-      const std::string key = KeyOf(i);
+      const std::string key = tree_.KeyOf(i);
       if (ClassifyHint(key) != HintClass::weak_code) continue;
       const bool pin = key.find("in") != std::string::npos || key.find("IN") != std::string::npos;
       if (pin ? body.size() < 4 : body.size() > 4) continue;
@@ -497,9 +435,10 @@ class JsonFinder {
   Found& found_;
   Tally* tally_;
   bool direct_;
-  std::vector<JsonNode> nodes_;
-  std::vector<bool> kept_, card_;
-  std::set<uint32_t> masked_keys_, removed_;
+  JsonTree tree_;
+  const std::vector<JsonNode>& nodes_ = tree_.nodes();
+  std::vector<bool> card_;
+  std::set<uint32_t> removed_;
   std::map<int32_t, std::set<std::string>> key_names_;
 };
 

@@ -10,6 +10,7 @@
 #include "mask/join.h"
 #include "mask/json_mask.h"
 #include "mask/number_text.h"
+#include "mask/pg_type.h"
 #include "mask/render.h"
 #include "mask/sensitive.h"
 
@@ -18,119 +19,14 @@ namespace {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-enum class Family {
-  skip,
-  integer,
-  numeric,
-  float8,
-  money,
-  range,
-  json,
-  jsonb,
-  bytea,
-  record,
-  hstore,
-  text,
-  array
-};
-
-std::string_view BaseName(std::string_view name) {  // "numeric(20,2)" -> "numeric"
-  return name.substr(0, std::min(name.find('('), name.size()));
-}
-
-Family FamilyOf(std::string_view type) {
-  if (type.ends_with("[]") || type == "anyarray" || type.starts_with("_")) return Family::array;
-  const std::string_view t = BaseName(type);
-  const auto is = [&](std::initializer_list<std::string_view> names) {
-    return std::ranges::find(names, t) != names.end();
-  };
-  if (is({"int8", "bigint", "int4", "integer", "int2", "smallint"})) return Family::integer;
-  if (is({"numeric", "decimal"})) return Family::numeric;
-  if (is({"float8", "float4", "double precision", "real"})) return Family::float8;
-  if (t == "money") return Family::money;
-  if (t.ends_with("range")) return Family::range;
-  if (t == "json") return Family::json;
-  if (t == "jsonb") return Family::jsonb;
-  if (t == "bytea") return Family::bytea;
-  if (t == "record") return Family::record;
-  if (t == "hstore") return Family::hstore;
-  if (is({"uuid",   "timestamptz",   "timestamp",   "date",     "time",    "timetz", "interval",
-          "inet",   "cidr",          "macaddr",     "macaddr8", "bit",     "varbit", "bit varying",
-          "pg_lsn", "txid_snapshot", "pg_snapshot", "point",    "box",     "line",   "lseg",
-          "path",   "polygon",       "circle",      "bool",     "boolean", "oid",    "xid",
-          "xid8",   "tid",           "void"}) ||
-      t.starts_with("timestamp") || t.starts_with("time ")) {
-    return Family::skip;
-  }
-  return Family::text;
-}
-std::string_view TypeOfOid(uint32_t oid) {
-  switch (oid) {
-    case 20:
-      return "int8";
-    case 21:
-      return "int2";
-    case 23:
-      return "int4";
-    case 700:
-      return "float4";
-    case 701:
-      return "float8";
-    case 1700:
-      return "numeric";
-    case 17:
-      return "bytea";
-    case 114:
-      return "json";
-    case 3802:
-      return "jsonb";
-    case 2249:
-      return "record";
-    case 2950:
-      return "uuid";
-    case 1114:
-    case 1184:
-      return "timestamptz";
-    case 1082:
-      return "date";
-    case 16:
-      return "bool";
-    case 26:
-      return "oid";
-    case 1016:
-      return "int8[]";
-    case 1007:
-      return "int4[]";
-    case 1009:
-    case 1015:
-      return "text[]";
-    case 1231:
-      return "numeric[]";
-    default:
-      return "text";
-  }
-}
-
-uint32_t Be32(std::string_view s, size_t i) {
-  uint32_t v = 0;
-  for (size_t k = i; k < i + 4; k++) v = v << 8 | uint8_t(s[k]);
-  return v;
-}
-uint32_t Be16(std::string_view s, size_t i) {
-  return uint32_t(uint8_t(s[i])) << 8 | uint8_t(s[i + 1]);
-}
-void PutBe(std::string& s, uint64_t v, int bytes) {
-  for (int k = bytes - 1; k >= 0; k--) s += char(v >> (8 * k));
-}
-
 class Value {
  public:
   Value(const Masker::Impl& impl, const Context& context) : impl_(impl), context_(context) {}
 
   std::optional<PgMasked> Look(const PgType& type, std::string_view v, int depth = 0) {
     if (depth > 4) return std::nullopt;
-    const Family family = FamilyOf(type.name);
-    if (family == Family::skip) return std::nullopt;
+    const PgFamily family = PgFamilyOf(type.name);
+    if (family == PgFamily::skip) return std::nullopt;
     if (auto code = CardCode(family, type, v)) return code;
     return type.binary ? Binary(family, type, v, depth) : Text(family, type, v);
   }
@@ -179,10 +75,10 @@ class Value {
     into.blocked |= from.blocked;
   }
 
-  std::optional<PgMasked> CardCode(Family family, const PgType& type, std::string_view v) const {
+  std::optional<PgMasked> CardCode(PgFamily family, const PgType& type, std::string_view v) const {
     if (!impl_.sad || ClassifyHint(context_.hint) != HintClass::card_code) return std::nullopt;
     std::string text(v);
-    if (type.binary && family == Family::integer && v.size() <= 8) {
+    if (type.binary && family == PgFamily::integer && v.size() <= 8) {
       uint64_t n = 0;
       for (char c : v) n = n << 8 | uint8_t(c);
       text = std::to_string(n);
@@ -190,7 +86,7 @@ class Value {
     if (text.size() < 3 || text.size() > 4 || !std::ranges::all_of(text, IsDigit))
       return std::nullopt;
     PgMasked m;
-    if (family == Family::text) m.bytes = std::string(kSadRemoved);
+    if (family == PgFamily::text) m.bytes = std::string(kSadRemoved);
     m.found.findings.push_back({0, v.size(), impl_.sad->name, DetectorKind::sad, "", kCardCode});
     m.found.blocked = impl_.sad->action == Action::block;
     return m;
@@ -230,12 +126,12 @@ class Value {
     return digits;
   }
 
-  std::optional<PgMasked> Text(Family family, const PgType& type, std::string_view v) {
+  std::optional<PgMasked> Text(PgFamily family, const PgType& type, std::string_view v) {
     PgMasked m;
     switch (family) {
-      case Family::integer:
-      case Family::numeric:
-      case Family::float8: {
+      case PgFamily::integer:
+      case PgFamily::numeric:
+      case PgFamily::float8: {
         const std::string digits = CardDigits(IntegerDigits(v), m.found);
         if (digits.empty()) return std::nullopt;
         m.bytes = NumericSurrogate(impl_, digits);
@@ -245,23 +141,23 @@ class Value {
         }
         return m;
       }
-      case Family::money: {
+      case PgFamily::money: {
         std::string plain;
         for (char c : v.substr(0, std::min(v.rfind('.'), v.size()))) {
           if (IsDigit(c)) plain += c;
         }
         return CardDigits(plain, m.found).empty() ? std::nullopt : std::optional(m);
       }
-      case Family::range: {
+      case PgFamily::range: {
         m.found = InText(v);
         return m.found.Empty() ? std::nullopt : std::optional(m);
       }
-      case Family::array:
+      case PgFamily::array:
         return ArrayText(type, v);
-      case Family::json:
-      case Family::jsonb:
+      case PgFamily::json:
+      case PgFamily::jsonb:
         return AsJson(v);
-      case Family::bytea:
+      case PgFamily::bytea:
         return ByteaText(v);
       default:
         return AsText(v, InText(v));
@@ -272,7 +168,7 @@ class Value {
     if (v.size() < 2 || v.front() != '{' || v.back() != '}') return AsText(v, InText(v));
     const std::string_view element =
         type.name.ends_with("[]") ? type.name.substr(0, type.name.size() - 2) : "text";
-    const Family family = FamilyOf(element);
+    const PgFamily family = PgFamilyOf(element);
     std::vector<std::string> pieces;
     size_t at = 1;
     bool simple = true;
@@ -283,7 +179,7 @@ class Value {
       at = i + 1;
     }
     const bool number =
-        family == Family::integer || family == Family::numeric || family == Family::float8;
+        family == PgFamily::integer || family == PgFamily::numeric || family == PgFamily::float8;
     if (simple && impl_.pan) {
       const bool digits = std::ranges::all_of(pieces, [](const std::string& p) {
         return !p.empty() && p.size() <= 15 && std::ranges::all_of(p, IsDigit);
@@ -375,23 +271,24 @@ class Value {
     return m;
   }
 
-  std::optional<PgMasked> Binary(Family family, const PgType& type, std::string_view v, int depth) {
+  std::optional<PgMasked> Binary(PgFamily family, const PgType& type, std::string_view v,
+                                 int depth) {
     switch (family) {
-      case Family::integer:
+      case PgFamily::integer:
         return Int8(v);
-      case Family::numeric:
+      case PgFamily::numeric:
         return Numeric(v);
-      case Family::float8:
+      case PgFamily::float8:
         return Float8(v);
-      case Family::array:
+      case PgFamily::array:
         return Array(v, depth);
-      case Family::bytea:
+      case PgFamily::bytea:
         return Bytes(v);
-      case Family::hstore:
+      case PgFamily::hstore:
         return Hstore(v);
-      case Family::json:
+      case PgFamily::json:
         return AsJson(v);
-      case Family::jsonb: {
+      case PgFamily::jsonb: {
         if (v.empty() || v[0] != 1) return std::nullopt;
         auto m = AsJson(v.substr(1));
         if (!m) return m;
@@ -399,15 +296,15 @@ class Value {
         m->in_place = false;
         return m;
       }
-      case Family::record: {
+      case PgFamily::record: {
         if (v.size() < 4) return std::nullopt;
         auto m = Fields(
             v, 4, Be32(v, 0), true, std::string(v.substr(0, 4)),
-            [](uint32_t oid, std::string_view) { return TypeOfOid(oid); }, nullptr, depth);
+            [](uint32_t oid, std::string_view) { return PgTypeOfOid(oid); }, nullptr, depth);
         return m && !m->found.Empty() ? m : std::nullopt;
       }
-      case Family::money:
-      case Family::range:
+      case PgFamily::money:
+      case PgFamily::range:
         return std::nullopt;
       default:
         if (!IsText(v)) return std::nullopt;
@@ -472,7 +369,7 @@ class Value {
     for (uint32_t k = 0; k < dims; k++) count *= Be32(v, 12 + 8 * size_t(k));
     if (count > v.size() / 4) return std::nullopt;
     const size_t at = 12 + 8 * size_t(dims);
-    const std::string_view element = TypeOfOid(Be32(v, 8));
+    const std::string_view element = PgTypeOfOid(Be32(v, 8));
     auto m = Fields(
         v, at, uint32_t(count), false, std::string(v.substr(0, at)),
         [&](uint32_t, std::string_view) { return element; }, nullptr, depth);
