@@ -301,7 +301,9 @@ TEST(Failure, APartOfATurnKeepsItsIndexes) {
           boost::asio::detached);
     }
     context.run();
-    _exit(refused == 20 && !(*ledger)->healthy() ? 0 : 2);
+    const bool failed = refused == 20 && !(*ledger)->healthy();
+    (void)(*ledger)->Close();
+    _exit(failed ? 0 : 2);
   }
   int status = 0;
   ::waitpid(child, &status, 0);
