@@ -224,9 +224,16 @@ Step<std::string_view> Door::AuthMessage() {
 }
 
 Task<identity::VerifiedPtr> Door::Verify(std::string_view token, const std::string& database) {
+  const std::string resource = options_.resource.empty() ? "" : options_.resource + database;
+  if (auto known = options_.verifier->Known(token, resource)) co_return known;
+  if (options_.may_read) {
+    if (Result<> may = options_.may_read(address_, database); !may) {
+      reported_ = true;
+      co_return std::unexpected(std::move(may.error()));
+    }
+  }
   const TimePoint limit = std::min(until_, std::chrono::steady_clock::now() + kVerifyLimit);
-  co_return co_await options_.verifier->Authenticate(
-      std::string(token), limit, options_.resource.empty() ? "" : options_.resource + database);
+  co_return co_await options_.verifier->Authenticate(std::string(token), limit, resource);
 }
 
 Step<identity::VerifiedPtr> Door::AskPassword(const StartupRequest& request) {

@@ -33,6 +33,9 @@ struct ArrivalOptions {
   std::string issuer_metadata;  // OAUTHBEARER discovery: <issuer>/.well-known/openid-configuration
   std::string scope;            // of OAUTHBEARER discovery
   std::string resource;         // RFC 8707 resource of a connection: prefix + database name
+  /// Asked before a credential is read that is not known to be good; an error turns the client away
+  /// and is not reported (rate_limited: too many bad ones came from this address, gate::Refusals).
+  std::function<Result<>(const std::string& address, const std::string& database)> may_read;
   /// A refused credential or malformed start, so that it can be recorded; before the client is
   /// told. Not called for peers that leave, or stay silent, before they have said anything that can
   /// be refused: a port scan or a client that asks its user for a password is not an event.

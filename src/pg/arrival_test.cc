@@ -80,6 +80,22 @@ TEST_F(ArrivalTest, TheAudienceIsJudgedByTheConnection) {
   TearDown();  // before the verifier goes
 }
 
+TEST_F(ArrivalTest, AfterTooManyBadTokensOnlyKnownOnesAreRead) {
+  int asked = 0;
+  options_.may_read = [&](const std::string& address, const std::string& database) -> Result<> {
+    EXPECT_EQ(address + " " + database, "127.0.0.1 db");
+    return ++asked < 2 ? Result<>() : Fail(Errc::rate_limited);
+  };
+  const std::string good = Token();
+  EXPECT_THAT(Text(LogIn(*this, good)), StartsWith("alice db"));
+  const std::string turned = LogIn(*this, "secret");
+  EXPECT_EQ(Field(turned, 'C'), "53300");
+  EXPECT_THAT(Field(turned, 'D'), HasSubstr("rate-limited"));
+  EXPECT_THAT(Text(LogIn(*this, good)), StartsWith("alice db"));
+  EXPECT_EQ(asked, 2);
+  EXPECT_THAT(refused(), IsEmpty());
+}
+
 TEST_F(ArrivalTest, NoCredentialInClearText) {
   WireClient client(port());
   client.Send(StartupPacket(kAlice));

@@ -32,6 +32,8 @@ std::string_view Hint(Errc code) {
       return "Send an access token, not an ID token or a refresh token.";
     case Errc::token_issuer_unknown:
       return "Get the token from the issuer that this gateway trusts.";
+    case Errc::rate_limited:
+      return "Wait some seconds, then connect with a good token.";
     case Errc::identity_provider_down:
       return "Try again in a moment; tell the operator if it stays.";
     default:
@@ -86,6 +88,10 @@ Refusal RefuseToken(Error error, LoginMethod method) {
   if (error.code == Errc::identity_provider_down) {
     refusal.sqlstate = "57P03";
     refusal.message = "the identity provider cannot be reached";
+  }
+  if (error.code == Errc::rate_limited) {
+    refusal.sqlstate = "53300";
+    refusal.message = "too many refused credentials from this address";
   }
   refusal.detail = "Reason: " + std::string(ReasonCode(error.code));
   if (!error.detail.empty()) refusal.detail += ": " + error.detail;
