@@ -75,7 +75,9 @@ void Reader::Members(json::Value object, Level& level, Spot spot,
     } else if (key == "A_Const" || key == "ParamRef" || key == "String") {
       continue;
     } else if (key == "A_Expr") {
-      Operator(v["name"]);
+      // BETWEEN stands for comparisons.
+      bool between = TextOf(v["kind"]).find("BETWEEN") != std::string_view::npos;
+      if (!between) Operator(v["name"]);
       bool equal = v["name"].size() == 1 && NameOf(v["name"].first()) == "=";
       if (equal && v["lexpr"]["FuncCall"] && IsPlainWord(v["rexpr"])) {
         // Whether a definition is just such a word shows nothing that it quotes.
