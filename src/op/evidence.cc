@@ -22,6 +22,7 @@ std::string_view EventName(EventType type) {
     case EventType::call_abandoned: return "call.abandoned";
     case EventType::tool_pinned: return "tool.pinned";
     case EventType::tool_changed: return "tool.changed";
+    case EventType::column_found: return "column.found";
     case EventType::evidence_read: return "evidence.read";
   }
   return "unknown";

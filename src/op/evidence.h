@@ -33,6 +33,7 @@ enum class EventType : uint8_t {
   call_abandoned,  // a permit was dropped: client gone, or an internal failure
   tool_pinned,
   tool_changed,    // a pinned definition differs, or a tool was renamed
+  column_found,    // card numbers in a column that is not classified; `resource` schema.table.column, `count` values
   evidence_read,   // somebody read, searched, exported, replayed or verified the log
 };
 

@@ -55,6 +55,7 @@ struct Pattern {
 Result<std::vector<Pattern>> ReadPatterns(const std::vector<ClassifiedColumn>& classified) {
   std::vector<Pattern> patterns;
   for (const ClassifiedColumn& entry : classified) {
+    if (entry.relation != 0) continue;
     const std::string_view text = entry.pattern;
     const size_t first = text.find('.'), last = text.rfind('.');
     if (first == std::string_view::npos || first == last || text.find('.', first + 1) != last)
@@ -79,8 +80,9 @@ bool Mark(CatalogColumn& column, SourceMask mask, const std::string& detector, b
 
 class Classifier {
  public:
-  Classifier(DatabaseCatalog& database, std::vector<Pattern> patterns)
-      : database_(database), patterns_(std::move(patterns)) {}
+  Classifier(DatabaseCatalog& database, std::vector<Pattern> patterns,
+             const std::vector<ClassifiedColumn>& classified)
+      : database_(database), patterns_(std::move(patterns)), classified_(classified) {}
 
   sql::Catalog::Content Run();
 
@@ -97,6 +99,8 @@ class Classifier {
   }
   bool MarkAll(CatalogRelation& relation);
 
+  bool MarkTyped(CatalogColumn& column, SourceMask mask, const std::string& detector);
+
   bool ByConfiguration();
   bool ByHeirs();
   bool ByForeignNames();
@@ -112,6 +116,7 @@ class Classifier {
 
   DatabaseCatalog& database_;
   const std::vector<Pattern> patterns_;
+  const std::vector<ClassifiedColumn>& classified_;
   std::vector<sql::CatalogFunction> merged_;  // one per name
   std::set<std::string> schemas_;
   std::set<std::string> ambiguous_;  // names of relations that stand in several schemas
@@ -120,8 +125,14 @@ class Classifier {
 bool Classifier::MarkAll(CatalogRelation& relation) {
   bool changed = false;
   for (CatalogColumn& column : relation.columns)
-    changed |= Mark(column, SourceMask::null, patterns_.front().detector, true);
+    changed |= Mark(column, SourceMask::null, classified_.front().detector, true);
   return changed;
+}
+
+/// What is no text has no masked form.
+bool Classifier::MarkTyped(CatalogColumn& column, SourceMask mask, const std::string& detector) {
+  const bool text = database_.text_types.contains(column.type);
+  return Mark(column, text ? mask : SourceMask::null, detector, false);
 }
 
 bool Classifier::ByConfiguration() {
@@ -149,10 +160,14 @@ bool Classifier::ByConfiguration() {
           named = name != remote.end() && pattern.column.Matches(name->second);
         }
         if (!named) continue;
-        const bool text = database_.text_types.contains(column.type);
-        any |= Mark(column, text ? pattern.mask : SourceMask::null, pattern.detector, false);
+        any |= MarkTyped(column, pattern.mask, pattern.detector);
       }
     }
+  }
+  for (const ClassifiedColumn& found : classified_) {
+    if (found.relation == 0) continue;
+    if (CatalogColumn* column = Find(ColumnOf{found.relation, found.column}))
+      any |= MarkTyped(*column, found.mask, found.detector);
   }
   return any;
 }
@@ -207,7 +222,7 @@ bool Classifier::ByGenerated() {
     CatalogColumn* column = Find(generated.column);
     if (column == nullptr || column->mask == SourceMask::null) continue;
     bool reads = false;
-    std::string detector = patterns_.front().detector;
+    std::string detector = classified_.front().detector;
     if (generated.function != 0) {
       for (const auto& function : database_.functions)
         reads |= function.oid == generated.function && function.function.touches_classified;
@@ -365,7 +380,7 @@ sql::Catalog::Content Classifier::Run() {
 Result<sql::Catalog::Content> ClassifyDatabase(DatabaseCatalog database,
                                                const std::vector<ClassifiedColumn>& classified) {
   SALLYPORT_TRY(auto patterns, ReadPatterns(classified));
-  return Classifier(database, std::move(patterns)).Run();
+  return Classifier(database, std::move(patterns), classified).Run();
 }
 
 }  // namespace sallyport::pg

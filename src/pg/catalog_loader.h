@@ -10,11 +10,14 @@
 
 namespace sallyport::pg {
 
-/// A column that the configuration classifies: globs over schema, table and column.
+/// A column that the configuration classifies: globs over schema, table and column. Or one that was
+/// found to hold card numbers (PanMap), by its numbers.
 struct ClassifiedColumn {
   std::string pattern;  // "public.payments.card_number", "public.*.cvv"
   std::string detector;
   sql::SourceMask mask = sql::SourceMask::full;
+  uint32_t relation = 0;  // in place of a pattern: table OID and attribute number
+  int16_t column = 0;
 };
 
 /// Reads pg_class, pg_attribute, pg_inherits, pg_rewrite and pg_proc through `server` (an

@@ -128,6 +128,21 @@ TEST_F(CatalogLoaderTest, ConfiguredColumnsAndTheirTypes) {
   EXPECT_EQ(two->Find("shop", "notes")->Find("body")->detector, "a");
 }
 
+TEST_F(CatalogLoaderTest, AFoundColumnByItsNumbers) {
+  const auto before = Load({}).value();
+  const auto* notes = before->Find("shop", "notes");
+  const auto catalog = Load({{.pattern = {},
+                              .detector = "pan",
+                              .mask = SourceMask::last4,
+                              .relation = notes->oid,
+                              .column = notes->Find("body")->number},
+                             {.pattern = {}, .detector = "pan", .relation = 1, .column = 1}})
+                           .value();
+  EXPECT_EQ(Marks(*catalog, "shop", "notes"), "body:last4");
+  EXPECT_EQ(Marks(*catalog, "shop", "v_notes"), "body:last4");
+  EXPECT_EQ(Marks(*catalog, "shop", "payments"), "");
+}
+
 TEST_F(CatalogLoaderTest, HeirsBothWays) {
   const auto catalog = Load().value();
   EXPECT_EQ(Marks(*catalog, "shop", "payments_2024"), "card_number:last4 cvv:null tail:null!");
