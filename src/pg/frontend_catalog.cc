@@ -66,6 +66,13 @@ Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::Newer(uint64_t since) {
   co_return last_.load();
 }
 
+Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::Fresh() {
+  constexpr std::chrono::nanoseconds kFresh = std::chrono::milliseconds(500);
+  if (Ns(std::chrono::steady_clock::now()) - loaded_at_.load() < kFresh.count())
+    co_return last_.load();
+  co_return co_await Newer(begun_.load());
+}
+
 bool CatalogKeeper::Due(std::chrono::steady_clock::time_point now) {
   const int64_t at = loaded_at_.load();
   if (at == 0 || loading_.load()) return false;

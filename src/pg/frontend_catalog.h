@@ -29,6 +29,9 @@ class CatalogKeeper {
   Task<std::shared_ptr<const sql::Catalog>> Newer(uint64_t since);
   /// Changes whenever a load begins.
   uint64_t version() const { return begun_.load(); }
+  /// A snapshot not much older than now, for a name that the last one does not have: who mistypes
+  /// names does not make the database read its catalog each time.
+  Task<std::shared_ptr<const sql::Catalog>> Fresh();
   /// True once per refresh interval: the caller loads in the background.
   bool Due(std::chrono::steady_clock::time_point now);
 

@@ -42,6 +42,13 @@ Task<JudgedPtr> Session::Judge(std::string_view text) {
     catalog_old_ = false;
   }
   sql::AnalysisPtr analysis = analyzer_.Analyze(text, catalog, names_);
+  if (analysis->catalog_stale) {
+    SALLYPORT_CO_TRY(auto fresh, co_await place_.catalog.Fresh());
+    if (fresh != catalog) {
+      catalog = std::move(fresh);
+      analysis = analyzer_.Analyze(text, catalog, names_);
+    }
+  }
   if (sql_names_ + earlier_statements_ + earlier_portals_ + here_statements_ > 0 &&
       UsesNames(*analysis)) {
     if (!co_await NamesKnown(true)) co_return Fail(Errc::cancelled);
