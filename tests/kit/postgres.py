@@ -13,7 +13,9 @@ BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 
 
 class Postgres:
-    def __init__(self):
+    """`scram`: everybody but the superuser has to show a password. `settings` go to the server's command line."""
+
+    def __init__(self, scram: bool = False, **settings):
         self.port = free_port()
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="sallyport-pg-"))
         self._as_root = os.geteuid() == 0
@@ -22,8 +24,13 @@ class Postgres:
             os.chown(self.directory, user.pw_uid, user.pw_gid)
         data = self.directory / "data"
         self._run("initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C")
+        if scram:
+            (data / "pg_hba.conf").write_text("local all all trust\nhost all postgres 127.0.0.1/32 trust\n"
+                                              "host all all 127.0.0.1/32 scram-sha-256\n")
+        more = "".join(f" -c {name}={value}" for name, value in settings.items())
         self._run("pg_ctl", "-D", data, "-w", "-l", self.directory / "log", "-o",
-                  f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.directory} -c fsync=off", "start")
+                  f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.directory} -c fsync=off{more}",
+                  "start")
         self.dsn = f"postgres://postgres@127.0.0.1:{self.port}/postgres?sslmode=disable"
 
     def _run(self, tool, *argv):
