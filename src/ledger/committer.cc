@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <future>
+#include <pthread.h>
 
 #include "base/bytes.h"
 #include "ledger/entry.h"
@@ -125,6 +126,7 @@ void Ledger::Impl::PoisonLocked(const std::string& reason) {
 }
 
 void Ledger::Impl::RunCommitter() {
+  ::pthread_setname_np(::pthread_self(), "ledger-commit");
   const auto interval = std::max(options.checkpoint_interval / 2, std::chrono::milliseconds(1));
   for (bool last = false; !last;) {
     std::unique_lock lock(mutex_);

@@ -1,6 +1,7 @@
 #include "ledger/publisher.h"
 
 #include <algorithm>
+#include <pthread.h>
 #include <system_error>
 #include <utility>
 
@@ -62,6 +63,7 @@ bool Publisher::Stop() {
 }
 
 void Publisher::Run() {
+  ::pthread_setname_np(::pthread_self(), "ledger-publish");
   auto next_time = std::chrono::steady_clock::now();
   Result<> result = MakeSpare();
   while (result) {
@@ -156,6 +158,7 @@ Result<> Publisher::Retired() {
 Publisher::Retirement Publisher::RetireNow(const TileWriter::Unsynced& unsynced,
                                            const std::vector<WalWriter::Closed>& closed,
                                            size_t reusable_bytes) {
+  ::pthread_setname_np(::pthread_self(), "ledger-retire");
   Retirement out;
   const auto discard = [&](const std::filesystem::path& path) -> Result<> {
     const std::filesystem::path directory = path.parent_path();
