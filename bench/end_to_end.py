@@ -6,7 +6,9 @@
 
 The upstream is a native responder (bench/responder.cc), faster than anything measured. Everything is on:
 identity, policy, masking, recording. Each way is measured in turn, `--rounds` times, and the median is shown.
-Binaries are taken from build/bench (`./dev bench` builds them). Results also go to build/bench/results.
+"cpu" is the processor time of the way itself, all its processes and threads, in microseconds per call: it varies
+far less on a busy machine than the rate does. Binaries are taken from build/bench (`./dev bench` builds them), or from
+the directory that SALLYPORT_BENCH_BUILD names. Results also go to its folder `results`.
 """
 import argparse
 import http.client
@@ -22,7 +24,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build" / "bench"
+BUILD = pathlib.Path(os.environ.get("SALLYPORT_BENCH_BUILD", ROOT / "build" / "bench"))
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
 
 
@@ -39,6 +41,18 @@ def call_body(tool):
     size = len(json.dumps(body))
     body["params"]["arguments"]["message"] = (pad * 30)[: 1024 - size]
     return json.dumps(body)
+
+
+def cpu_seconds(pid):
+    """Processor time of a process and its children, in all their threads."""
+    total = 0.0
+    try:
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            total += int((task / "schedstat").read_text().split()[0]) / 1e9
+            total += sum(cpu_seconds(int(child)) for child in (task / "children").read_text().split())
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # it ended meanwhile
+    return total
 
 
 class Bed:
@@ -83,7 +97,7 @@ http {{
     location / {{ proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}
 }}""")
         nginx = "/usr/sbin/nginx"
-        self.spawn(nginx, "-c", conf, "-p", self.dir, stderr=subprocess.DEVNULL)
+        self.nginx_process = self.spawn(nginx, "-c", conf, "-p", self.dir, stderr=subprocess.DEVNULL)
 
     def start_gate(self):
         url, issuer = f"http://127.0.0.1:{self.gate}", "https://issuer.bench.example"
@@ -131,6 +145,7 @@ evidence: {{ origin: bench.example/log, durability: {self.durability} }}
         sys.exit("the gate did not get ready:\n" + (self.dir / "gate.log").read_text())
 
     def load(self, port, path, connections, seconds, tool, gate=False):
+        """One run; "cpu_us" includes the second of warming up, on both sides of the division."""
         body = self.dir / "body.json"
         body.write_text(call_body(tool))
         argv = [BUILD / "bench" / "load", "--port", port, "--path", path, "--connections", connections,
@@ -140,10 +155,15 @@ evidence: {{ origin: bench.example/log, durability: {self.durability} }}
                 "--header", f"Mcp-Name: {tool}"]
         if gate:
             argv += ["--header", f"Authorization: Bearer {self.token}"]
+        process = {self.nginx: self.nginx_process, self.gate: self.process}.get(port)
+        before = cpu_seconds(process.pid) if process else 0.0
         done = subprocess.run([str(a) for a in argv], capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"load failed: {done.stdout} {done.stderr}")
-        return json.loads(done.stdout)
+        result = json.loads(done.stdout)
+        used = cpu_seconds(process.pid) - before if process else 0.0
+        result["cpu_us"] = 1e6 * used / max(1.0, result["rps"] * (seconds + 1))
+        return result
 
 
 def bench_call(args):
@@ -162,12 +182,12 @@ def bench_call(args):
                           if isinstance(runs[name][0][k], (int, float))}
                 results.append({"connections": connections, "way": name, **middle})
     print(f"\n1 KB tools/call, median of {args.rounds} rounds of {args.seconds} s")
-    print(f"{'connections':>11}  {'way':<26} {'p50 us':>8} {'p99 us':>8} {'calls/s':>9} {'added p50':>10} {'of nginx':>9}")
+    print(f"{'connections':>11}  {'way':<26} {'p50 us':>8} {'p99 us':>8} {'calls/s':>9} {'added p50':>10} {'of nginx':>9} {'cpu us':>7}")
     for r in results:
         base = next(x for x in results if x["connections"] == r["connections"] and x["way"] == "direct")
         nginx = next(x for x in results if x["connections"] == r["connections"] and x["way"] == "nginx")
         print(f"{r['connections']:>11}  {r['way']:<26} {r['p50_us']:>8.0f} {r['p99_us']:>8.0f} {r['rps']:>9.0f} "
-              f"{r['p50_us'] - base['p50_us']:>10.0f} {r['rps'] / nginx['rps']:>9.2f}")
+              f"{r['p50_us'] - base['p50_us']:>10.0f} {r['rps'] / nginx['rps']:>9.2f} {r['cpu_us']:>7.1f}")
     return results
 
 
