@@ -7,6 +7,7 @@
 #include "mask/corpus_format.h"
 #include "mask/masker.h"
 #include "mask/scan.h"
+#include "mask/text_stream.h"
 
 #ifdef SALLYPORT_BENCH_HYPERSCAN
 #include <hs/hs.h>
@@ -171,6 +172,22 @@ void FindHot(benchmark::State& state) {
   Rate(state, set.size());
 }
 BENCHMARK(FindHot)->Arg(0)->Arg(1);
+
+/// The same through the stream, in pieces of 1,448 bytes (a TCP segment) and 16 KiB.
+void Stream(benchmark::State& state) {
+  const std::string_view set = std::string_view(Set(state.range(0))).substr(1 << 20, 60 << 10);
+  const auto piece = size_t(state.range(1));
+  std::string out;
+  for (auto _ : state) {
+    out.clear();
+    TextStream stream(TestMasker(), {});
+    for (size_t at = 0; at < set.size(); at += piece) stream.Feed(set.substr(at, piece), out);
+    stream.Finish(out);
+    benchmark::DoNotOptimize(out.data());
+  }
+  Rate(state, set.size());
+}
+BENCHMARK(Stream)->ArgsProduct({{0, 1}, {1448, 16 << 10}});
 
 /// One message: nothing in it, or one card.
 void Message(benchmark::State& state) {

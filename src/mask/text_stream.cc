@@ -24,18 +24,34 @@ bool IsInteresting(char c) {
 }
 
 /// Words whose value may follow, and digits spelled as words or look-alikes, must not be cut off.
-bool EndsInHook(std::string_view tail) {
-  std::string low(tail);
-  for (char& c : low) c = c >= 'A' && c <= 'Z' ? char(c | 0x20) : c;
-  static constexpr std::string_view kHooks[] = {
-      "cv",    "pin",   "csc",   "cid",  "code",  "block", "value", "ziffer", "segur",
-      "digo",  "zero",  "one",   "two",  "three", "four",  "five",  "six",    "seven",
-      "eight", "nine",  "oh ",   "null", "eins",  "zwei",  "zwo",   "drei",   "vier",
-      "nf ",   "fuenf", "sechs", "sieb", "acht",  "neun",  "cero",  "uno",    "dos",
-      "tres",  "cuatr", "cinco", "seis", "siete", "ocho",  "nueve", "un ",    "deux",
-      "troi",  "quatr", "cinq",  "sept", "huit",  "neuf",  "doub",  "tripl",  "doppel"};
-  return std::ranges::any_of(kHooks,
-                             [&](std::string_view h) { return low.find(h) != std::string::npos; });
+constexpr std::string_view kHooks[] = {
+    "cv",   "pin",  "csc",   "cid",  "code",  "block", "value", "ziffer", "segur", "digo",  "zero",
+    "one",  "two",  "three", "four", "five",  "six",   "seven", "eight",  "nine",  "oh ",   "null",
+    "eins", "zwei", "zwo",   "drei", "vier",  "nf ",   "fuenf", "sechs",  "sieb",  "acht",  "neun",
+    "cero", "uno",  "dos",   "tres", "cuatr", "cinco", "seis",  "siete",  "ocho",  "nueve", "un ",
+    "deux", "troi", "quatr", "cinq", "sept",  "huit",  "neuf",  "doub",   "tripl", "doppel"};
+/// One bit per second letter, by the first.
+constexpr auto kHookBegins = [] {
+  std::array<uint32_t, 32> t{};
+  for (std::string_view h : kHooks) t[h[0] & 31] |= uint32_t(1) << (h[1] & 31);
+  return t;
+}();
+bool StartsWithLower(std::string_view text, std::string_view lower) {
+  if (text.size() < lower.size()) return false;
+  for (size_t i = 0; i < lower.size(); i++) {
+    const char c = text[i] >= 'A' && text[i] <= 'Z' ? char(text[i] | 0x20) : text[i];
+    if (c != lower[i]) return false;
+  }
+  return true;
+}
+bool HasHook(std::string_view tail) {
+  for (size_t i = 0; i + 1 < tail.size(); i++) {
+    if (!(kHookBegins[tail[i] & 31] >> (tail[i + 1] & 31) & 1)) continue;
+    const std::string_view at = tail.substr(i);
+    if (std::ranges::any_of(kHooks, [&](std::string_view h) { return StartsWithLower(at, h); }))
+      return true;
+  }
+  return false;
 }
 
 /// A word made of letters that look like digits ("lll", "OO").
@@ -89,7 +105,7 @@ bool TextStream::QuietTail(std::string& out) {
   const size_t from = start_ > kQuiet ? start_ - kQuiet : 0;
   const std::string_view view(buffer_);
   if (std::ranges::any_of(view.substr(from), IsInteresting)) return false;
-  if (EndsInHook(view.substr(from))) return false;
+  if (HasHook(view.substr(from))) return false;
   size_t word = from;
   for (size_t i = from; i <= view.size(); i++) {
     if (i < view.size() && !IsBlank(view[i])) continue;
@@ -125,6 +141,8 @@ size_t TextStream::CutBefore(size_t limit, const Found& found) const {
   cover.Build();
   const std::string_view view(buffer_);
   const bool lines = !masker_->impl().regexes.empty();
+  constexpr std::string_view kOverride = "\xe2\x80\xae", kPop = "\xe2\x80\xac";
+  const bool overrides = view.find(kOverride, start_) != view.npos;
   for (size_t p = limit; p > start_; p--) {
     const char before = view[p - 1];
     if (!(before == '\n' || (before == ' ' && !lines))) continue;
@@ -141,16 +159,17 @@ size_t TextStream::CutBefore(size_t limit, const Found& found) const {
     const std::string_view tail = view.substr(back, p - back);
     const size_t open = tail.rfind('<');
     if (open != std::string_view::npos && tail.find('>', open) == std::string_view::npos) continue;
-    if (EndsInHook(tail.substr(tail.size() - std::min<size_t>(tail.size(), 48)))) continue;
+    if (HasHook(tail.substr(tail.size() - std::min<size_t>(tail.size(), 48)))) continue;
     const size_t word = view.find_last_of(" \n\t", p > 1 ? p - 2 : 0);
     const size_t word_begin = word == std::string_view::npos ? 0 : word + 1;
     if (p - 1 > word_begin && IsOddWord(view.substr(word_begin, p - 1 - word_begin))) continue;
     const size_t next_end = std::min(view.find_first_of(" \n\t", p), view.size());
     if (IsOddWord(view.substr(p, next_end - p))) continue;
-    const std::string_view left = view.substr(start_, p - start_);
-    const size_t rtl = left.rfind("\xe2\x80\xae");  // an open right-to-left override
-    if (rtl != std::string_view::npos && left.find("\xe2\x80\xac", rtl) == std::string_view::npos)
-      continue;
+    if (overrides) {  // an open right-to-left override
+      const std::string_view left = view.substr(start_, p - start_);
+      const size_t rtl = left.rfind(kOverride);
+      if (rtl != left.npos && left.find(kPop, rtl) == left.npos) continue;
+    }
     if (cover.Crosses(p)) continue;
     return p;
   }
