@@ -1,7 +1,11 @@
 #include "pg/frontend_catalog.h"
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "net/event.h"
 #include "obs/log.h"
+#include "policy/glob.h"
 
 namespace sallyport::pg {
 namespace {
@@ -11,6 +15,76 @@ constexpr std::chrono::seconds kPatience{30};
 
 int64_t Ns(std::chrono::steady_clock::time_point t) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count();
+}
+
+/// Plain tables as the asking session sees them, its temporary ones with them. What inherits is
+/// left out, and so are views: their classification would have to be followed, so that a name of
+/// one that is not committed yet stays unknown and refused.
+constexpr std::string_view kOwnTables =
+    "SELECT c.oid, n.nspname, c.relname, a.attname, a.attnum, a.atttypid,"
+    " pg_catalog.format_type(a.atttypid, a.atttypmod)"
+    " FROM pg_catalog.pg_class c"
+    " JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
+    " JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.oid"
+    " WHERE c.relkind OPERATOR(pg_catalog.=) 'r' AND a.attnum OPERATOR(pg_catalog.>) 0"
+    " AND NOT a.attisdropped AND c.oid OPERATOR(pg_catalog.>=) 16384"
+    " AND (c.relpersistence OPERATOR(pg_catalog.<>) 't'"
+    " OR n.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())"
+    " AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i"
+    " WHERE i.inhrelid OPERATOR(pg_catalog.=) c.oid)"
+    " ORDER BY c.oid, a.attnum";
+constexpr std::chrono::seconds kQuestion{10};
+
+/// Whether the configuration classifies a column of that name; a table of the session's own has no
+/// other way to be classified, as what is written into it is judged.
+const ClassifiedColumn* ClassifiedAs(const std::vector<ClassifiedColumn>& classified,
+                                     const std::string& name) {
+  for (const ClassifiedColumn& c : classified) {
+    if (c.pattern.empty()) continue;
+    const auto glob = policy::Glob::Make(c.pattern);
+    if (!glob || glob->Matches(name)) return &c;
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const sql::Catalog> MergeOwn(const sql::Catalog& last,
+                                             const std::vector<ClassifiedColumn>& classified,
+                                             const std::vector<Row>& rows, uint64_t epoch) {
+  sql::Catalog::Content content = last.content();
+  content.epoch = epoch;
+  std::vector<sql::CatalogRelation> own;
+  for (const Row& row : rows) {
+    if (row.size() != 7 || !row[0] || !row[1] || !row[2] || !row[3] || !row[4] || !row[5]) continue;
+    const auto oid = static_cast<uint32_t>(std::strtoul(row[0]->c_str(), nullptr, 10));
+    const sql::CatalogRelation* known = last.FindOid(oid);
+    if (known != nullptr && (known->classified || known->kind != 'r')) continue;
+    if (own.empty() || own.back().oid != oid) {
+      sql::CatalogRelation relation;
+      relation.oid = oid;
+      relation.schema = *row[1];
+      relation.name = *row[2];
+      own.push_back(std::move(relation));
+    }
+    sql::CatalogColumn column;
+    column.name = *row[3];
+    column.number = static_cast<int16_t>(std::atoi(row[4]->c_str()));
+    column.type = static_cast<uint32_t>(std::strtoul(row[5]->c_str(), nullptr, 10));
+    column.type_name = row[6].value_or("");
+    const std::string name = own.back().schema + "." + own.back().name + "." + column.name;
+    if (const ClassifiedColumn* as = ClassifiedAs(classified, name)) {
+      column.mask = as->mask;
+      column.detector = as->detector;
+      own.back().classified = true;
+    }
+    own.back().columns.push_back(std::move(column));
+  }
+  std::erase_if(content.relations, [&](const sql::CatalogRelation& relation) {
+    return std::ranges::any_of(own, [&](const sql::CatalogRelation& o) {
+      return o.oid == relation.oid || (o.schema == relation.schema && o.name == relation.name);
+    });
+  });
+  std::ranges::move(own, std::back_inserter(content.relations));
+  return std::make_shared<const sql::Catalog>(std::move(content));
 }
 
 /// Lets the next one load, however this load ends.
@@ -49,6 +123,15 @@ Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::Load() {
   done_.store(begun);
   loaded_at_.store(Ns(std::chrono::steady_clock::now()));
   co_return *loaded;
+}
+
+Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::LoadThrough(Server& server) {
+  const uint64_t epoch = begun_.fetch_add(1) + 1;  // of its own: caches tell snapshots apart by it
+  SALLYPORT_CO_TRY(const std::vector<Row> rows,
+                   co_await Query(server, std::string(kOwnTables), kQuestion));
+  const std::shared_ptr<const sql::Catalog> last = last_.load();
+  if (!last) co_return Fail(Errc::upstream_protocol, "there is no catalog yet");
+  co_return MergeOwn(*last, classified_, rows, epoch);
 }
 
 Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::Newer(uint64_t since) {

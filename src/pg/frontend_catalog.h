@@ -27,6 +27,9 @@ class CatalogKeeper {
   /// A snapshot that began to be read after `version()` was `since`: what DDL changed before is in
   /// it. Loads if nobody else does. upstream_* when it cannot be read.
   Task<std::shared_ptr<const sql::Catalog>> Newer(uint64_t since);
+  /// The snapshot that a session sees of uncommitted changes, read through its own backend; nobody
+  /// else gets it.
+  Task<std::shared_ptr<const sql::Catalog>> LoadThrough(Server& server);
   /// Changes whenever a load begins.
   uint64_t version() const { return begun_.load(); }
   /// A snapshot not much older than now, for a name that the last one does not have: who mistypes

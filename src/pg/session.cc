@@ -25,6 +25,7 @@ Session::Session(boost::asio::any_io_executor executor, Parts parts)
       answered_(executor),
       cancelled_(executor),
       server_done_(executor),
+      work_(executor),
       idle_(net::Loop::Of(executor),
             [this] { Stop(Error(Errc::session_ended, "the session was idle for too long")); }),
       life_(
@@ -77,6 +78,7 @@ void Session::Stop(Error why) {
   stop_ = std::move(why);
   if (!pending_.empty()) StartCancel();
   server_.stream->Close();
+  work_.Set();
   last_words_.SetAfter(kLastWords);
 }
 
@@ -109,6 +111,7 @@ void Session::ClientGone() {
   net::Pieces bye(kTerminate);
   (void)server_.stream->Start(bye);
   server_.stream->Close();
+  work_.Set();
 }
 
 AskedAt Session::At(const Settings& settings) const {

@@ -32,6 +32,7 @@ namespace sallyport::pg {
 ///   session.cc          life, ends, cancelling
 ///   session_client.cc   the client half: messages
 ///   session_judge.cc    the client half: analysis, gate, refusals
+///   session_catalog.cc  the client half: which catalog a text is judged against
 ///   session_server.cc   the server half: what each answer belongs to
 ///   session_result.cc   the server half: rows, outcomes
 class Session : public std::enable_shared_from_this<Session> {
@@ -98,6 +99,11 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // ---- session_judge.cc
   Task<JudgedPtr> Judge(std::string_view text);
+  using CatalogPtr = std::shared_ptr<const sql::Catalog>;
+  Task<CatalogPtr> CatalogNow();
+  Task<CatalogPtr> CatalogWith(CatalogPtr last);
+  Task<CatalogPtr> OwnCatalog();
+  Await WaitForWork(size_t had);
   JudgedPtr Remember(std::string_view text, sql::AnalysisPtr analysis,
                      std::shared_ptr<const sql::Catalog> catalog);
   /// Judges it again if the catalog is another one. sql_not_maskable: it would have to be sent
@@ -178,7 +184,10 @@ class Session : public std::enable_shared_from_this<Session> {
   bool draining_ = false, client_gone_ = false, terminated_ = false;
   uint32_t cancelling_ = 0;
   net::Event answered_, cancelled_, server_done_;
-  bool waiting_ = false;  // somebody waits for `answered_`
+  net::Event work_;        // for a server half that waits without reading
+  bool did_ddl_ = false;   // from then on it does, when nothing is to be answered
+  bool borrowed_ = false;  // the client half asks the server questions of its own
+  bool waiting_ = false;   // somebody waits for `answered_`
   net::Deadline idle_, life_, last_words_;
   std::chrono::steady_clock::time_point until_;
   bool token_ends_it_;
@@ -194,6 +203,9 @@ class Session : public std::enable_shared_from_this<Session> {
   size_t sql_names_ = 0;  // texts that do, of any group
   uint64_t catalog_since_ = 0;
   bool catalog_old_ = false;
+  /// What only this session can see: DDL that is not committed. Until the transaction ends.
+  std::shared_ptr<const sql::Catalog> own_catalog_;
+  bool group_begun_ = false;  // something of this group was put into the batch
   std::vector<JudgedPtr> recent_;
   size_t recent_at_ = 0;
 

@@ -313,6 +313,8 @@ void Session::Uncount(const Pending& pending) {
 }
 
 Pending& Session::Add(Pending pending, std::string_view message) {
+  group_begun_ = pending.kind != Kind::sync && pending.kind != Kind::query &&
+                 pending.kind != Kind::copy_end;
   pending.group = group_;
   pending.offset = to_server_.size();
   Count(pending);
@@ -329,6 +331,7 @@ Session::Await Session::Flush() {
   batch_.clear();
   uncovered_ = 0;
   figures_->running.store(true, std::memory_order_relaxed);
+  if (did_ddl_) work_.Set();
   net::Pieces pieces(to_server_);
   const auto sent = server_.stream->Start(pieces);
   bool whole = sent == net::Stream::Sent::all;

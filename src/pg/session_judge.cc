@@ -36,18 +36,13 @@ WireError Unsure(std::string_view name) {
 }  // namespace
 
 Task<JudgedPtr> Session::Judge(std::string_view text) {
-  std::shared_ptr<const sql::Catalog> catalog = catalog_old_ ? nullptr : place_.catalog.last();
-  if (!catalog) {
-    SALLYPORT_CO_TRY(catalog, co_await place_.catalog.Newer(catalog_since_));
-    catalog_old_ = false;
-  }
+  SALLYPORT_CO_TRY(CatalogPtr catalog, co_await CatalogNow());
   sql::AnalysisPtr analysis = analyzer_.Analyze(text, catalog, names_);
   if (analysis->catalog_stale) {
-    SALLYPORT_CO_TRY(auto fresh, co_await place_.catalog.Fresh());
-    if (fresh != catalog) {
-      catalog = std::move(fresh);
-      analysis = analyzer_.Analyze(text, catalog, names_);
-    }
+    const CatalogPtr before = catalog;
+    const std::string copy(text);  // a wait may move what the view points into
+    SALLYPORT_CO_TRY(catalog, co_await CatalogWith(std::move(catalog)));
+    if (catalog != before) analysis = analyzer_.Analyze(copy, catalog, names_);
   }
   if (sql_names_ + earlier_statements_ + earlier_portals_ + here_statements_ > 0 &&
       UsesNames(*analysis)) {

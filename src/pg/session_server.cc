@@ -24,6 +24,11 @@ boost::asio::awaitable<void> Session::ServeServer() {
   const auto far = std::chrono::steady_clock::time_point::max();
   for (;;) {
     if (!co_await ServeServerBuffer() || stop_) co_return;
+    if (did_ddl_ && pending_.empty()) {
+      const size_t had = server_.stream->data().size();
+      if (!co_await WaitForWork(had)) co_return;
+      if (server_.stream->data().size() != had) continue;
+    }
     if (co_await server_.stream->More(far) != net::Stream::Got::data) co_return;
   }
 }
@@ -245,7 +250,7 @@ Session::Await Session::OnComplete(char type, std::string_view message, size_t a
                     ++result_.completed >= std::max<size_t>(analysis->statements, 1);
   if (analysis != nullptr && type == 'C' && last) {
     if (!analysis->names.empty()) names_.Apply(front.judged);
-    if (analysis->changes_catalog) ddl_transaction_ = true;
+    if (analysis->changes_catalog) ddl_transaction_ = did_ddl_ = true;
     if (analysis->classified) classified_transaction_ = true;
   }
   if (result_.condemned) {
@@ -302,13 +307,11 @@ Session::Await Session::OnReady(std::string_view message, size_t at) {
   if (status_ == 'I') {
     names_.TransactionEnded();
     classified_transaction_ = false;
+    own_catalog_ = nullptr;
     if (std::exchange(ddl_transaction_, false)) {
       catalog_old_ = true;
       catalog_since_ = place_.catalog.version();
     }
-  } else if (ddl_transaction_) {
-    catalog_old_ = true;
-    catalog_since_ = place_.catalog.version();
   }
   if (pending_.empty()) {
     figures_->running.store(false, std::memory_order_relaxed);
