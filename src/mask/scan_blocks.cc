@@ -156,9 +156,8 @@ SALLYPORT_INLINE Masks MayHavePairs(const Masks& m) {
 
 /// Two groups within four bytes of each other, of sizes that follow each other in a number as it is
 /// printed (the shapes of GroupWalker), or two halves of at least twelve digits with a plain
-/// character behind the first.
-/// A pair is shorter than half a block: groups that touch an edge of this one are looked at with
-/// another middle.
+/// character behind the first. A pair is shorter than half a block: groups that touch an edge of
+/// this one are looked at with another middle.
 SALLYPORT_INLINE Masks Pairs(const Masks& all, const Masks& plain) {
   const Masks m = all.DropFirstRun(), begin = m & ~(m << 1), end = ~m & m << 1;
   // from[n], to[n]: groups of n digits and more begin here, ended right before here
@@ -180,9 +179,9 @@ SALLYPORT_INLINE Masks Pairs(const Masks& all, const Masks& plain) {
   return found;
 }
 
-/// Groups of digits that begin at an even distance: `some` at six of them in this block; `many` as
-/// many as one window in `all` or `middle` has of twelve (digits written one by one, or as
-/// escapes).
+/// Groups of digits that begin at an even distance. `some`: six of them in this block, or ten in
+/// any order (escapes of several kinds). `many`: as many as one window, `all` or `middle`, is sure
+/// to have of twelve (digits written one by one, or as escapes).
 struct EvenGroups {
   uint64_t some = 0, many = 0;
 };
