@@ -7,7 +7,8 @@
 namespace sallyport::pg {
 namespace {
 
-constexpr size_t kCellBytes = 512;  // recorded of one cell
+constexpr size_t kCellBytes = 512;   // recorded of one cell
+constexpr size_t kNameBytes = 4096;  // of all column names
 
 }  // namespace
 
@@ -72,7 +73,8 @@ std::string_view ResultRecord::Finish(std::string_view tag, uint64_t rows, uint6
   if (any_) {
     if (shape_ != nullptr && !shape_->columns.empty()) {
       json_.append(",\"columns\":[");
-      for (size_t i = 0; i < shape_->columns.size() && json_.size() < limit_; ++i) {
+      const size_t from = json_.size();
+      for (size_t i = 0; i < shape_->columns.size() && json_.size() - from < kNameBytes; ++i) {
         if (i > 0) json_ += ',';
         AppendValue(json_, shape_->columns[i].name, false, 0, 64);
       }
