@@ -113,11 +113,13 @@ Parking::~Parking() {
 }
 
 asio::awaitable<Parking::Wake> Parking::Wait(std::chrono::milliseconds limit) {
+  Evict();  // before the deadline is set, which goes with whoever waited so far
   deadline_.SetAfter(limit);
   co_return co_await Wait();
 }
 
 asio::awaitable<Parking::Wake> Parking::Wait(TimePoint until) {
+  Evict();
   deadline_.Set(until);
   return Wait();
 }
@@ -127,6 +129,7 @@ asio::awaitable<Parking::Wake> Parking::Wait() {
       [this](Handler handler) {
         if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected())
           slot.assign([this](asio::cancellation_type) { Signal(Wake::gone); });
+        Evict();
         handler_.emplace(std::move(handler));
         InsertBefore(loop_.parked_);
       },

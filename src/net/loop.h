@@ -97,7 +97,7 @@ class Loop final : public boost::asio::execution_context::service {
 
 /// A place where one coroutine waits for a wake-up with a deadline. It must outlive the wait, or
 /// rather: when it dies first, the coroutine goes on with `gone`, as it does when its wait is
-/// cancelled the Asio way.
+/// cancelled the Asio way, and when another one comes to wait in its place.
 class Parking : private Link {
  public:
   enum class Wake { signalled, timeout, gone };
@@ -118,6 +118,7 @@ class Parking : private Link {
 
  private:
   friend class Loop;
+  void Evict() { Signal(Wake::gone); }
   using Handler =
       boost::asio::async_result<boost::asio::use_awaitable_t<boost::asio::any_io_executor>,
                                 void(Wake)>::handler_type;

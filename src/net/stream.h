@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/ip/tcp.hpp>
 #include <chrono>
@@ -68,11 +69,12 @@ class Stream : public std::enable_shared_from_this<Stream> {
 
   /// What was read and not consumed; valid until the next Consume, Watch or wait.
   std::string_view data() const { return {buffer_.get() + begin_, end_ - begin_}; }
-  void Consume(size_t n) { begin_ += n; }
+  void Consume(size_t n) { begin_ += std::min(n, end_ - begin_); }
   /// Makes sure that a read is pending, if there is room for more than what data() holds.
   void Watch();
-  /// Waits until data() grows. A connection that `may_doze` gives back its buffer when nothing
-  /// comes soon.
+  /// Waits until data() grows. One coroutine waits at a time: if another one comes, as with
+  /// Linger(), the first gets `ended`. A connection that `may_doze` gives back its buffer when
+  /// nothing comes soon.
   boost::asio::awaitable<Got> More(TimePoint until, bool may_doze = false);
   /// Room for data() of at least `n` bytes from now on (the bound of a head).
   void SetRoom(size_t n) { room_ = n; }

@@ -184,6 +184,30 @@ TEST_F(TcpTest, AnEndThatComesWithTheLastBytesIsNoticedAtOnce) {
   EXPECT_EQ(seen.get_future().get(), "last cleanly");
 }
 
+TEST_F(TcpTest, WhoeverSaysGoodbyeTakesTheReadFromTheOneThatWaits) {
+  std::promise<std::string> seen;
+  Serve([&](std::shared_ptr<Stream> stream, auto) -> asio::awaitable<void> {
+    Spawn(shards_.executor(shards_.current()),
+          [](std::shared_ptr<Stream> s) -> asio::awaitable<void> {
+            (void)co_await Sleep(50ms);
+            (void)co_await Say(s, "bye");
+            co_await s->Linger(200ms);
+          }(stream));
+    const auto got = co_await stream->More(Soon());
+    const bool open = !stream->closed();
+    // The other one has what comes now.
+    (void)co_await Sleep(50ms);
+    stream->Consume(100);
+    seen.set_value(std::string(got == Stream::Got::ended ? "ended" : "data") +
+                   (open ? " open" : " closed") + std::to_string(stream->data().size()));
+    (void)co_await Sleep(300ms);
+  });
+  RawClient a(listener_->port());
+  EXPECT_EQ(a.ReadUntil("bye", 2s), "bye");
+  a.Send("late words");
+  EXPECT_EQ(seen.get_future().get(), "ended open0");
+}
+
 TEST_F(TcpTest, DrainStopsAcceptingOnly) {
   Serve(EchoFour);
   RawClient a(listener_->port());
