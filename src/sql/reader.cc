@@ -32,6 +32,14 @@ void Reader::Refuse(Errc code, std::string detail) {
   if (!out_.refusal) out_.refusal = Error(code, std::move(detail));
 }
 
+/// Stars over stars, and joins by all names, grow faster than the text: there is an end to that.
+bool Reader::Exhausted() {
+  static constexpr size_t kMaxWork = 200'000;
+  if (work_ < kMaxWork) return false;
+  out_.refusal = Error(Errc::sql_not_maskable, "the statement names too many columns to be judged");
+  return true;
+}
+
 void Reader::RefuseRaw() {
   if (quiet_ || !context_.catalog.classifies_anything()) return;
   Refuse(Errc::sql_not_maskable,
@@ -47,6 +55,7 @@ void Reader::AddColumn(const CatalogRelation& relation, std::string_view column)
 }
 
 void Reader::Expr(json::Value value, Level& level, Spot spot) {
+  if (Exhausted()) return;
   if (value.is(json::Kind::array)) {
     for (auto v = value.first(); v; v = v.next()) Expr(v, level, spot);
   } else if (value.is(json::Kind::object)) {

@@ -89,6 +89,7 @@ class Reader {
 
   // reader_from.cc
   void With(json::Value clause, Level& level);
+  Rows Recursive(json::Value body, Level& level, std::string_view name, json::Value aliases);
   void From(json::Value item, Level& level);
   void FromRelation(json::Value range_var, Level& level, bool sampled);
   void FromJoin(json::Value join, Level& level);
@@ -123,6 +124,7 @@ class Reader {
   void Operator(json::Value names);
   void SetConfig(json::Value arguments);
   std::string_view PinnedSetting(json::Value select) const;
+  bool Exhausted();
   void Refuse(Errc code, std::string detail);
   void RefuseRaw();
   bool IsGenerated(size_t location) const;
@@ -131,6 +133,7 @@ class Reader {
   const ReaderContext& context_;
   Reading& out_;
   Lineage flow_;  // of what was read since somebody reset it
+  size_t work_ = 0;
   std::deque<Rows> rows_;
   std::deque<CteNode> ctes_;
 };

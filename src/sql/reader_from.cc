@@ -54,15 +54,11 @@ void Reader::With(json::Value clause, Level& level) {
     Rows rows{.open = true};
     auto aliases = cte["aliascolnames"];
     if (query && recursive && query.key() == "SelectStmt" && query["larg"]) {
-      // The part that does not refer to itself says what the columns are.
       auto before = level.ctes;
-      Level first{.outer = &level, .ctes = level.ctes};
-      With(query["withClause"], first);
-      Rows seed = Select(query["larg"], first, false);
-      Rename(seed, aliases);
-      seed.open = true;  // SEARCH and CYCLE add columns
-      declare(name, Keep(std::move(seed)));
-      rows = Query(query.key(), query, level, false);
+      Level inner{.outer = &level, .ctes = level.ctes};
+      With(query["withClause"], inner);
+      out_.plain = false;
+      rows = Recursive(query, inner, name, aliases);
       level.ctes = before;
     } else if (query) {
       rows = Query(query.key(), query, level, false);
@@ -72,6 +68,34 @@ void Reader::With(json::Value clause, Level& level) {
     // A name that is not recursive is not visible in its own query: there it is the relation.
     declare(name, Keep(std::move(rows)));
   }
+}
+
+/// A query that may refer to itself: what does not says what the columns are.
+Rows Reader::Recursive(json::Value body, Level& level, std::string_view name, json::Value aliases) {
+  Rows left = Select(body["larg"], level, false);
+  Rename(left, aliases);
+  Rows seed = left;
+  seed.open = true;  // SEARCH and CYCLE add columns
+  ctes_.push_back({name, Keep(std::move(seed)), level.ctes});
+  level.ctes = &ctes_.back();
+  Rows right = Select(body["rarg"], level, false);
+  bool moved = left.columns.size() != right.columns.size() || right.open;
+  Lineage any;
+  for (size_t i = 0; i < left.columns.size(); ++i) {
+    auto before = left.columns[i].from;
+    if (i < right.columns.size()) left.columns[i].from.Merge(right.columns[i].from);
+    const auto& after = left.columns[i].from;
+    moved |= before.mask != after.mask || before.derived != after.derived;
+    any.Merge(after.Computed());
+  }
+  // A value that moves from one column to another may reach each of them in some round.
+  for (auto& column : left.columns) {
+    if (moved) column.from.Merge(any);
+  }
+  left.open |= right.open;
+  Members(body, level, {},
+          {"withClause", "intoClause", "larg", "rarg", "sortClause", "lockingClause"});
+  return left;
 }
 
 const CatalogRelation* Reader::Resolve(json::Value range_var, bool fresh) {
@@ -167,6 +191,7 @@ void Reader::FromJoin(json::Value join, Level& level) {
   size_t end = level.items.size();
   auto merge = [&](std::string_view name) {
     level.merges = true;
+    if (Exhausted()) return;
     for (size_t i = first; i < end; ++i) {
       int32_t column;
       if (Find(level.items[i], name, column) == Match::no) continue;
@@ -279,7 +304,7 @@ void Reader::From(json::Value item, Level& level) {
     for (auto v = item.first(); v; v = v.next()) From(v, level);
     return;
   }
-  if (!item) return;
+  if (!item || Exhausted()) return;
   if (item["relname"] && item["relpersistence"]) {
     FromRelation(item, level, false);
   } else if (auto relation = item["RangeVar"]) {

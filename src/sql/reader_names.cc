@@ -48,6 +48,8 @@ Reader::Match Reader::Find(const Item& item, std::string_view name, int32_t& col
 Lineage Reader::Touch(const Item& item, int32_t column, std::string_view name, Spot spot,
                       size_t location, bool bare) {
   Lineage from;
+  ++work_;
+  if (Exhausted()) return from;
   if (item.relation) {
     if (column == kSystemColumn) {
       out_.uses[static_cast<size_t>(item.use)].system = true;
@@ -96,6 +98,7 @@ void Reader::RefuseValues(std::string_view relation) {
 Lineage Reader::Unqualified(std::string_view name, const Level& level, Spot spot, size_t location,
                             bool bare) {
   Lineage from;
+  if (Exhausted()) return from;
   bool found = false, maybe = false;
   size_t before = out_.mentions.size(), matches = 0;
   for (const Level* at = &level; at != nullptr && !found; at = at->outer) {
@@ -176,8 +179,9 @@ bool Reader::StarOf(const Item& item, const Level& level, Spot& spot, size_t loc
   if (item.join) return true;  // its members stand in the level themselves
   (void)level;
   auto add = [&](std::string_view name, const Lineage& from) {
+    ++work_;
     flow_.Merge(from.Computed());
-    if (rows) rows->columns.push_back({name, from});
+    if (rows && !Exhausted()) rows->columns.push_back({name, from});
     ++spot.index;
   };
   if (item.relation) {

@@ -117,7 +117,7 @@ void Reader::Other(std::string_view node, json::Value body) {
 
 Rows Reader::Select(json::Value body, const Level& outer, bool top) {
   Rows rows;
-  if (!body) return {.open = true};
+  if (!body || Exhausted()) return {.open = true};
   Level level{.outer = &outer, .ctes = outer.ctes};
   With(body["withClause"], level);
   if (auto into = body["intoClause"]) {

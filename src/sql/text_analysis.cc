@@ -19,6 +19,7 @@ namespace {
 using op::Effect;
 
 constexpr size_t kMaxStatements = 1000;
+constexpr size_t kMaxAdded = 256 << 10;  // bytes that a rewriting may add
 
 Judged Unreadable(std::string detail) {
   auto analysis = std::make_shared<Analysis>();
@@ -252,6 +253,12 @@ Result<> TextJudge::Rewrite(std::string_view text) {
   std::vector<const Reading*> readings;
   for (const auto& reading : readings_) readings.push_back(&reading);
   SALLYPORT_TRY(auto splices, PlanSplices(text, readings));
+  size_t added = 0;
+  for (const auto& splice : splices) added += splice.text.size();
+  if (added > kMaxAdded) {
+    return Fail(Errc::sql_not_maskable,
+                "the text uses classified columns in too many places: send it in parts");
+  }
   std::vector<Span> generated;
   auto sql = ApplySplices(text, splices, generated);
   SALLYPORT_CHECK(Check(sql, generated, catalog_, names_, options_.limits, out_->statements));
