@@ -29,6 +29,7 @@ def pytest_configure(config):
         for old in base.iterdir():  # one run's remains are enough
             shutil.rmtree(old, ignore_errors=True)
         os.environ[RUN_ENV] = tempfile.mkdtemp(prefix="run-", dir=base)
+        os.chmod(os.environ[RUN_ENV], 0o711)  # the user postgres has to get through to its own directories
     capture.use(run_dir() / "capture")
     (run_dir() / "done").mkdir(exist_ok=True)
 
