@@ -164,12 +164,14 @@ struct ArgIndex::Tests {
     Change(open, is_null ? absent_allows : absent_all, 1);
     Change(open, is_null ? present_holds : present_all, -1);
     switch (value.kind()) {
-      case json::Kind::string:
-        Meet(open, text, *value.string());
-        patterns.Visit(*value.string(), open);
+      case json::Kind::string: {
+        const std::string_view given = value.string().value_or("");
+        Meet(open, text, given);
+        patterns.Visit(given, open);
         break;
+      }
       case json::Kind::boolean:
-        Change(open, *value.boolean() ? yes : no, -1);
+        Change(open, value.boolean().value_or(false) ? yes : no, -1);
         break;
       case json::Kind::null:
         Change(open, null, -1);

@@ -98,10 +98,10 @@ Result<ArgConditions::Literal> ArgConditions::MakeLiteral(const std::string& jso
   Literal literal{.kind = value.kind()};
   switch (value.kind()) {
     case json::Kind::string:
-      literal.text = std::string(*value.string());
+      literal.text = std::string(value.string().value_or(""));
       break;
     case json::Kind::boolean:
-      literal.truth = *value.boolean();
+      literal.truth = value.boolean().value_or(false);
       break;
     case json::Kind::null:
       break;
