@@ -9,6 +9,10 @@
 namespace sallyport::config {
 namespace {
 
+void AddUnread(std::vector<op::SqlText>& out) {
+  out.push_back({.known = {.complete = false, .reason = "sql-unparsable"}});
+}
+
 void ReadAt(json::Value value, std::span<const std::string> path, std::vector<op::SqlText>& out) {
   if (!value) return;
   if (path.empty()) {
@@ -17,16 +21,20 @@ void ReadAt(json::Value value, std::span<const std::string> path, std::vector<op
     } else if (auto text = value.string()) {
       out.push_back(sql::Classify(*text));
     } else {
-      out.push_back({.known = {.complete = false, .reason = "sql-unparsable"}});
+      AddUnread(out);
     }
     return;
   }
-  if (!value.is(json::Kind::array)) {
-    ReadAt(value[path.front()], path.subspan(1), out);
-  } else if (path.front() == "*") {
+  const std::string& step = path.front();
+  const auto index = ParseCount(step);
+  if (value.is(json::Kind::object) && step != "*" && (!index || value[step])) {
+    ReadAt(value[step], path.subspan(1), out);
+  } else if (value.is(json::Kind::array) && step == "*") {
     for (auto v = value.first(); v; v = v.next()) ReadAt(v, path.subspan(1), out);
-  } else if (auto index = ParseCount(path.front())) {
+  } else if (value.is(json::Kind::array) && index) {
     ReadAt(value.at(*index), path.subspan(1), out);
+  } else if (!value.is(json::Kind::null)) {
+    AddUnread(out);  // of another shape than the path: nobody knows what the tool makes of it
   }
 }
 

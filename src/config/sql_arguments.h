@@ -14,7 +14,8 @@ namespace sallyport::config {
 /// element. nullopt: another part of JSONPath, which names no one place.
 std::optional<std::vector<std::string>> SplitSqlPath(std::string_view path);
 
-/// Classifies every SQL text at `path` in `arguments`. What stands there and is not text is an
+/// Classifies every SQL text at `path` in `arguments`. What stands there and is not text, and what
+/// stands on the way and is of another shape than the path ({"q": "…"} for $.q.sql), is an
 /// incomplete reading (sql-unparsable); what is not there adds nothing.
 void ReadSqlAt(json::Value arguments, const std::vector<std::string>& path,
                std::vector<op::SqlText>& out);

@@ -194,6 +194,24 @@ TEST(SqlArguments, WhatIsNoTextIsNotRead) {
   EXPECT_TRUE(list[0].known.complete);
   EXPECT_FALSE(list[1].known.complete);
   EXPECT_EQ(read("$.list[1].sql").size(), 1u);
+  EXPECT_EQ(read("$.list[7].sql").size(), 0u);
+  EXPECT_EQ(read("$.list[0].none").size(), 0u);
+}
+
+TEST(SqlArguments, AnotherShapeThanThePathIsNotTakenForNothing) {
+  std::string text = R"({"text":"drop table t","list":["drop table t"],
+                         "object":{"sql":"drop table t"},"null":null})";
+  auto document = json::Document::Parse(text).value();
+  for (auto path : {"$.text.sql", "$.list.sql", "$.object[0].sql", "$.object[*].sql", "$.text[0]",
+                    "$.list[0].sql"}) {
+    std::vector<op::SqlText> out;
+    ReadSqlAt(document.root(), *SplitSqlPath(path), out);
+    ASSERT_EQ(out.size(), 1u) << path;
+    EXPECT_FALSE(out[0].known.complete) << path;
+  }
+  std::vector<op::SqlText> out;
+  ReadSqlAt(document.root(), *SplitSqlPath("$.null.sql"), out);
+  EXPECT_TRUE(out.empty());
 }
 
 }  // namespace

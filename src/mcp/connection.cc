@@ -2,35 +2,9 @@
 
 #include <algorithm>
 
+#include "config/sql_arguments.h"
+
 namespace sallyport::mcp {
-namespace {
-
-/// "$.a.b" as {"a","b"}; array elements by number or `*`.
-Result<std::vector<std::string>> PathSegments(std::string_view path) {
-  if (!path.starts_with("$."))
-    return Fail(Errc::config_invalid, "sql_arguments: a path begins with \"$.\"");
-  path.remove_prefix(2);
-  std::vector<std::string> segments;
-  while (true) {
-    const size_t end = path.find('.');
-    std::string segment(path.substr(0, end));
-    const size_t bracket = segment.find('[');
-    if (bracket != std::string::npos) {
-      if (!segment.ends_with(']'))
-        return Fail(Errc::config_invalid, "sql_arguments: an open bracket in a path");
-      if (bracket > 0) segments.push_back(segment.substr(0, bracket));
-      segment = segment.substr(bracket + 1, segment.size() - bracket - 2);
-    }
-    if (segment.empty())
-      return Fail(Errc::config_invalid, "sql_arguments: an empty segment in a path");
-    segments.push_back(std::move(segment));
-    if (end == std::string_view::npos) return segments;
-    path.remove_prefix(end + 1);
-  }
-}
-
-}  // namespace
-
 Connection::Connection(const config::Connection& config, const std::filesystem::path& state_dir)
     : name(config.name), labels(config.labels), catalog(config, state_dir) {
   if (config.mcp) settings = *config.mcp;
@@ -47,8 +21,9 @@ Result<std::unique_ptr<Connection>> Connection::Make(const config::Connection& c
   }
   for (const config::SqlArgument& argument : connection->settings.sql_arguments) {
     SALLYPORT_TRY(policy::Glob glob, policy::Glob::Make(argument.tool));
-    SALLYPORT_TRY(auto path, PathSegments(argument.path));
-    connection->sql.push_back({std::move(glob), std::move(path)});
+    auto path = config::SplitSqlPath(argument.path);
+    if (!path) return Fail(Errc::config_invalid, "sql_arguments: a path that cannot be read");
+    connection->sql.push_back({std::move(glob), std::move(*path)});
   }
   return connection;
 }

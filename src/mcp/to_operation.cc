@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "sql/classify.h"
+#include "config/sql_arguments.h"
 
 namespace sallyport::mcp {
 namespace {
@@ -52,32 +52,6 @@ std::string_view ResourceOf(const ClientMessage& m) {
     return ref["name"] ? Text(ref["name"]) : Text(ref["uri"]);
   }
   return {};
-}
-
-/// Every SQL text at the path; a value of another type there cannot be judged.
-void ReadSql(json::Value value, std::span<const std::string> path, op::Operation& operation) {
-  if (!value) return;
-  if (path.empty()) {
-    if (value.is(json::Kind::array)) {
-      for (json::Value v = value.first(); v; v = v.next()) ReadSql(v, path, operation);
-      return;
-    }
-    if (const auto text = value.string())
-      operation.sql.push_back(sql::Classify(*text));
-    else
-      operation.sql.emplace_back().known = {false, "sql-unparsable"};
-    return;
-  }
-  if (value.is(json::Kind::array)) {
-    if (path.front() == "*") {
-      for (json::Value v = value.first(); v; v = v.next()) ReadSql(v, path.subspan(1), operation);
-    } else if (path.front().find_first_not_of("0123456789") == std::string::npos &&
-               path.front().size() < 6) {
-      ReadSql(value.at(std::stoul(path.front())), path.subspan(1), operation);
-    }
-    return;
-  }
-  ReadSql(value[path.front()], path.subspan(1), operation);
 }
 
 op::Effect EffectOfTool(const Connection& connection, const op::Operation& operation,
@@ -161,7 +135,8 @@ Result<op::Operation> ToOperation(const Connection& connection, const ClientMess
   operation.arguments = message.params[verb == Verb::completion ? "argument" : "arguments"];
   if (verb == Verb::tool_call) {
     for (const Connection::SqlRule& rule : connection.sql) {
-      if (rule.tool.Matches(operation.resource)) ReadSql(operation.arguments, rule.path, operation);
+      if (rule.tool.Matches(operation.resource))
+        config::ReadSqlAt(operation.arguments, rule.path, operation.sql);
     }
   }
   operation.effect = EffectOf(connection, operation, definition);
