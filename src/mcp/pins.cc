@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/descriptor.h"
 #include "json/document.h"
 
 namespace sallyport::mcp {
@@ -20,17 +21,13 @@ Result<> ReplaceFile(const std::filesystem::path& file, std::string_view text) {
   std::error_code ignored;
   std::filesystem::create_directories(file.parent_path(), ignored);
   const std::string beside = file.string() + ".new";
-  const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) return Fail(Errc::io_failed, "cannot write " + beside);
-  bool good = true;
-  for (size_t at = 0; good && at < text.size();) {
-    const ssize_t n = ::write(fd, text.data() + at, text.size() - at);
-    good = n > 0;
-    if (good) at += static_cast<size_t>(n);
+  {
+    const Descriptor out(
+        ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!out || !WriteAll(out, text) || ::fsync(out.get()) != 0)
+      return Fail(Errc::io_failed, "cannot write " + beside);
   }
-  good = good && ::fsync(fd) == 0;
-  good = ::close(fd) == 0 && good;
-  if (!good || ::rename(beside.c_str(), file.c_str()) != 0)
+  if (::rename(beside.c_str(), file.c_str()) != 0)
     return Fail(Errc::io_failed, "cannot write " + file.string());
   return {};
 }

@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/descriptor.h"
+
 namespace sallyport::secrets {
 namespace {
 
@@ -23,20 +25,6 @@ constexpr std::array<std::pair<Ref::Kind, std::string_view>, 5> kKinds{{
     {Ref::Kind::vault, "vault"},
     {Ref::Kind::aws_secret, "aws_secret"},
 }};
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 std::unexpected<Error> SystemError(const std::string& what, int error) {
   Errc code = error == ENOENT || error == ENOTDIR ? Errc::not_found : Errc::io_failed;
@@ -53,7 +41,7 @@ Result<Secret> ReadFile(const std::string& path, std::vector<std::string>* warni
   const std::string what = "secret file " + path;
   // Non-blocking so that a named pipe cannot hold up the start; its kind is checked next.
   Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) return SystemError(what, errno);
+  if (!file) return SystemError(what, errno);
   struct stat st{};
   if (::fstat(file.get(), &st) != 0) return SystemError(what, errno);
   if (!S_ISREG(st.st_mode)) return Fail(Errc::config_invalid, what + " is not a regular file");
@@ -62,14 +50,9 @@ Result<Secret> ReadFile(const std::string& path, std::vector<std::string>* warni
   }
 
   auto scratch = std::make_unique<Scratch>();
-  size_t size = 0;
-  while (size < scratch->bytes.size()) {
-    ssize_t n = ::read(file.get(), scratch->bytes.data() + size, scratch->bytes.size() - size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return SystemError(what, errno);
-    if (n == 0) break;
-    size += size_t(n);
-  }
+  const auto read = ReadUpTo(file, scratch->bytes);
+  if (!read) return SystemError(what, errno);
+  const size_t size = *read;
   if (size > kMaxBytes) return Fail(Errc::config_invalid, what + " is larger than 64 KiB");
   std::string_view text(scratch->bytes.data(), size);
   if (text.ends_with('\n')) text.remove_suffix(text.ends_with("\r\n") ? 2 : 1);
