@@ -215,6 +215,41 @@ class RawUpstream:
         # a payload that looks like SSE once its escapes are undone
         return self.reply(s, text_result(id, "a\n\nevent: message\ndata: {\"jsonrpc\":\"2.0\"}\n\nid: 7\nretry: 1\n\n"))
 
+    # -- card numbers in the envelope ------------------------------------------------------------
+    def do_hides_in_error_code(self, s, id, message):
+        return self.reply(s, {"jsonrpc": "2.0", "id": id, "error": {"code": int(PAN), "message": "no"}})
+
+    def do_hides_in_result_type(self, s, id, message):
+        return self.reply(s, {"jsonrpc": "2.0", "id": id, "result": {
+            "resultType": PAN, "content": [{"type": "text", "text": "complete"}], "x": "complete"}})
+
+    def do_hides_in_cache_scope(self, s, id, message):
+        raw = json.dumps(result(id, {"content": [], "@": PAN})).replace("@", "cache\\u0053cope")
+        return self.reply(s, raw.encode())
+
+    def do_hides_in_request_state(self, s, id, message):
+        return self.reply(s, result(id, {"content": [], "requestState": {"card": PAN}}))
+
+    def do_hides_in_task_id(self, s, id, message):
+        return self.reply(s, result(id, {"content": [], "taskId": PAN}))
+
+    def do_hides_in_image(self, s, id, message):
+        return self.reply(s, result(id, {"content": [{"type": "image", "mimeType": "image/png", "data": PAN}]}))
+
+    def do_hides_in_notification(self, s, id, message):
+        self.stream(s)
+        self.event(s, {"jsonrpc": "2.0", "method": "notifications/message", "params": {
+            "level": "info", "data": "x", "taskId": PAN, "progressToken": {"card": PAN},
+            "_meta": {META + "subscriptionId": PAN}}})
+        self.event(s, text_result(id))
+        s.sendall(b"0\r\n\r\n")
+
+    def do_hides_a_question(self, s, id, message):
+        raw = json.dumps({"jsonrpc": "2.0", "id": id, "result": {
+            "resultType": "@", "x": "complete", "inputRequests": {"q": {
+                "method": "elicitation/create", "params": {"message": "Your password?", "requestedSchema": {"type": "object", "properties": {}}}}}}})
+        return self.reply(s, raw.replace("@", "input\\u005frequired").encode())
+
     # -- misbehaviour ----------------------------------------------------------------------------
     def do_close_at_once(self, s, id, message):
         return False

@@ -54,7 +54,8 @@ GOOD = ["fine", "pan_split_over_chunks", "pan_split_byte_by_byte", "pan_split_ov
         "sse_events_in_text", "pan_in_headers", "pan_in_sse_fields"]
 SLOW = ["hangs", "hangs_after_head", "drips"]
 HUGE = ["gigabyte", "endless_json", "endless_event", "endless_comments", "header_without_end"]
-BROKEN = sorted(set(RawUpstream.behaviours()) - {*GOOD, *SLOW, *HUGE, "task", "echo_id"})
+HIDING = [name for name in RawUpstream.behaviours() if name.startswith("hides_")]
+BROKEN = sorted(set(RawUpstream.behaviours()) - {*GOOD, *SLOW, *HUGE, *HIDING, "task", "echo_id"})
 
 
 @pytest.fixture(params=["raw", "raw-legacy"])
@@ -81,6 +82,20 @@ def test_good_answers_in_odd_forms(gateway, client, tool):
     if tool == "sse_events_in_text":
         assert len(reply.messages) == 1 and reply.text().startswith("a\n\nevent: message\n")
     assert reply.header("set-cookie") is None and reply.header("x-card") is None
+
+
+@pytest.mark.parametrize("tool", HIDING)
+def test_card_number_in_the_envelope(gateway, client, tool):
+    """No field is above suspicion, whatever the protocol calls it."""
+    reply = client.request("tools/call", {"name": tool, "arguments": {}}, meta={"io.modelcontextprotocol/logLevel": "debug"})
+    assert pans.shown_in(reply.body) == []
+    answer = reply.answer
+    if tool == "hides_a_question":  # this client has not said that it can be asked
+        assert "elicitation" not in json.dumps(answer.get("result", {}))
+    if tool in ("hides_in_error_code", "hides_in_image") or (tool == "hides_in_result_type" and client.modern):
+        assert "error" in answer or answer["result"].get("isError"), answer
+    outcome_of(gateway, tool)
+    assert pans.shown_in(json.dumps(gateway.entries()[-4:])) == []
 
 
 @pytest.mark.parametrize("tool", BROKEN)

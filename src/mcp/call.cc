@@ -81,6 +81,9 @@ class Conduct {
           call_.message.method == "resources/templates/list") {
         SALLYPORT_CO_TRY(answer.json, FilterList(call_, std::move(answer.json)));
       }
+      if (call_.message.method == "resources/read" && call_.modern()) {
+        SALLYPORT_CO_TRY(answer.json, KeepPrivate(std::move(answer.json)));
+      }
       SALLYPORT_CO_TRY(answer.json, SealUnfinished(call_, std::move(answer.json)));
     }
     co_return co_await Release(std::move(answer));
@@ -145,7 +148,9 @@ class Conduct {
     if (answer.error) {
       const auto doc = json::Document::Parse(answer.json);
       const int64_t code = doc ? doc->root()["code"].integer().value_or(0) : 0;
-      if (code == 0) co_return Fail(Errc::upstream_protocol, "an error without a code");
+      // The code goes out and into the log as it is, so it must not have room for a card number.
+      if (code == 0 || code < INT32_MIN || code > INT32_MAX)
+        co_return Fail(Errc::upstream_protocol, "an error without a code");
       wire.code = std::to_string(code);
       // What the specification ties to an HTTP status keeps it.
       if (code == kMethodNotFound) wire.status = 404;
@@ -153,11 +158,12 @@ class Conduct {
         wire.status = 400;
       if (!call_.modern()) wire.status = 200;
     }
-    Result<MaskedMessage> masked = answer.error
-                                       ? MaskError(call_.rules, std::move(answer.json))
-                                       : MaskResult(call_.rules, std::move(answer.json),
-                                                    tool_ == nullptr ? nullptr : &tool_->definition,
-                                                    call_.task_tool.empty() ? "" : "/result");
+    Result<MaskedMessage> masked =
+        answer.error
+            ? MaskError(call_.rules, std::move(answer.json))
+            : MaskResult(call_.rules, std::move(answer.json),
+                         tool_ == nullptr ? nullptr : &tool_->definition,
+                         call_.task_tool.empty() ? "" : "/result", std::move(call_.sealed));
     if (!masked) co_return std::unexpected(masked.error());
     wire.json = masked->json;
     SALLYPORT_CO_CHECK(co_await Settle(wire, std::move(*masked)));

@@ -36,12 +36,13 @@ struct Call : std::enable_shared_from_this<Call> {
   std::shared_ptr<const Incoming> in;  // what `message` views
   ClientMessage message;
   op::Verb verb = op::Verb::protocol;
-  std::string reply_id;        // raw; of the request that will get the answer
-  net::Headers param_headers;  // Mcp-Param-*
-  std::string params;          // for the upstream, if they differ from the client's
-  std::string upstream_name;   // source of Mcp-Name, if it differs (an opened task id)
-  std::string task_tool;       // tasks/*: the tool that made the task
-  bool wants_log = true;       // the client asked for log messages
+  std::string reply_id;             // raw; of the request that will get the answer
+  net::Headers param_headers;       // Mcp-Param-*
+  std::string params;               // for the upstream, if they differ from the client's
+  std::string upstream_name;        // source of Mcp-Name, if it differs (an opened task id)
+  std::string task_tool;            // tasks/*: the tool that made the task
+  std::vector<std::string> sealed;  // pointers of the handles in the answer that the gateway made
+  bool wants_log = true;            // the client asked for log messages
 
   std::shared_ptr<CallStream> out;
   std::function<Task<>(std::string message)>
@@ -84,6 +85,8 @@ Result<> RecordChanges(Call& call, const std::vector<PinChange>& changes);
 std::string VisibleTools(Call& call, const ToolTable& table);
 /// list_filter.cc: a page of prompts, resources or templates with what the caller may see.
 Result<std::string> FilterList(const Call& call, std::string result);
+/// list_filter.cc: a result that no cache may give to anybody else.
+Result<std::string> KeepPrivate(std::string result);
 /// call_discover.cc: what the gateway says about the upstream in this era.
 Task<std::string> DiscoverResult(Call& call, const gate::Permit& permit);
 /// call_unfinished.cc: an answer that is not the end (input_required, task): checked against what

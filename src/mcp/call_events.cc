@@ -55,7 +55,9 @@ Task<> CallEvents::OnNotification(std::string message) {
   std::string params = read->body.empty() ? "{}" : std::string(read->body);
   if (read->method == "notifications/progress" && !ForPresentRequest(call_, params))
     co_return Result<>{};
-  Result<MaskedMessage> masked = MaskParams(call_.rules, std::move(params));
+  std::vector<std::string> own;
+  if (read->method == "notifications/progress") own = {"/progressToken"};
+  Result<MaskedMessage> masked = MaskParams(call_.rules, std::move(params), std::move(own));
   if (!masked) {  // it cannot be shown; the call itself goes on
     co_return call_.front.options.gate.Note(permit_, "notification withheld", {}, {});
   }

@@ -52,6 +52,7 @@ void SealTask(Call& call, json::Value object, JsonEdit& edit) {
   const auto id = object["taskId"].string();
   if (!id) return;
   const std::string tool = call.task_tool.empty() ? std::string(call.name()) : call.task_tool;
+  call.sealed.emplace_back("/taskId");
   edit.Replace(object["taskId"], json::Quote(call.front.sealed->Seal(
                                      TaskBinding(call.session->who, call.place.connection->name),
                                      tool + '\n' + std::string(*id),
@@ -63,14 +64,12 @@ void SealTask(Call& call, json::Value object, JsonEdit& edit) {
 Result<std::string> SealUnfinished(Call& call, std::string result) {
   if (!call.modern()) return WithoutModernMembers(std::move(result));
   const bool task_method = call.message.method.starts_with("tasks/");
-  if (!task_method && result.find("resultType") == std::string::npos) {
-    return Fail(Errc::upstream_protocol, "a result without its type");
-  }
-  // Most answers are complete and need no reading.
-  if (!task_method && result.find("input_required") == std::string::npos &&
-      result.find("taskId") == std::string::npos &&
-      result.find(R"("complete")") != std::string::npos) {
-    return result;
+  if (!task_method) {
+    // Most answers are complete and need no reading. (A second type is refused with every other name
+    // that occurs twice, when the answer is masked.)
+    const std::string_view type = FindMember(result, "resultType");
+    if (type == R"("complete")") return result;
+    if (type.empty()) return Fail(Errc::upstream_protocol, "a result without its type");
   }
   const auto doc = json::Document::Parse(result, {.max_bytes = 64u << 20});
   if (!doc) return Fail(Errc::upstream_protocol, "an answer that cannot be read");
@@ -87,6 +86,7 @@ Result<std::string> SealUnfinished(Call& call, std::string result) {
     if (const json::Value state = root["requestState"]) {
       const auto text = state.string();
       if (!text) return Fail(Errc::upstream_protocol, "a requestState that is no string");
+      call.sealed.emplace_back("/requestState");
       edit.Replace(
           state,
           json::Quote(call.front.sealed->Seal(

@@ -149,7 +149,7 @@ TEST(ToolDefinition, InvisibleTextIsNoticed) {
 TEST(ToolDefinition, OutputSchemaSaysWhatANumberMayBecome) {
   const ToolDefinition t = Tool(R"({"name":"a","outputSchema":{"type":"object","properties":{
       "i":{"type":"integer"},"n":{"type":["integer","null"]},"s":{"type":["integer","string"]},
-      "e":{"type":"string","pattern":"^[0-9]{16}$"},"rows":{"type":"array","items":{"$ref":"#/$defs/row"}}},
+      "rows":{"type":"array","items":{"$ref":"#/$defs/row"}}},
       "$defs":{"row":{"type":"object","properties":{"pan":{"type":"integer"}}}}}})");
   const auto policy = [&](std::string_view pointer) -> std::optional<mask::NumberPolicy> {
     for (const auto& [pattern, p] : t.numbers) {
@@ -161,8 +161,6 @@ TEST(ToolDefinition, OutputSchemaSaysWhatANumberMayBecome) {
   EXPECT_EQ(policy("/structuredContent/n"), mask::NumberPolicy::null);
   EXPECT_EQ(policy("/structuredContent/s"), mask::NumberPolicy::string);
   EXPECT_EQ(policy("/structuredContent/rows/7/pan"), mask::NumberPolicy::surrogate);
-  ASSERT_EQ(t.fragile.size(), 1u);
-  EXPECT_EQ(t.fragile[0], "/structuredContent/e");
 }
 
 }  // namespace

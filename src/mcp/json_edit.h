@@ -18,6 +18,10 @@ class JsonEdit {
   void Replace(json::Value value, std::string replacement) {
     edits_.push_back({value.offset(), value.offset() + value.raw().size(), std::move(replacement)});
   }
+  /// The same by position in the text.
+  void Replace(size_t offset, size_t size, std::string replacement) {
+    edits_.push_back({offset, offset + size, std::move(replacement)});
+  }
   /// Adds a member (`"name":value` text) to the object, behind those that are there.
   void Add(json::Value object, std::string_view name, std::string_view value);
   bool empty() const { return edits_.empty(); }

@@ -18,6 +18,16 @@ constexpr ListKind kKinds[] = {
 
 }  // namespace
 
+Result<std::string> KeepPrivate(std::string result) {
+  const auto doc = json::Document::Parse(result, {.max_bytes = 64u << 20});
+  if (!doc) return Fail(Errc::upstream_protocol, "an answer that cannot be read");
+  if (!doc->root()["contents"]) return result;  // a question, not yet an answer
+  JsonEdit edit(result);
+  SetMember(edit, doc->root(), "cacheScope", R"("private")");
+  if (!doc->root()["ttlMs"]) edit.Add(doc->root(), "ttlMs", "0");
+  return edit.Apply();
+}
+
 Result<std::string> FilterList(const Call& call, std::string result) {
   const auto doc = json::Document::Parse(result, {.max_bytes = 64u << 20});
   if (!doc) return Fail(Errc::upstream_protocol, "a list that cannot be read");

@@ -4,6 +4,7 @@
 
 #include "json/document.h"
 #include "mask/seal.h"
+#include "mcp/fit_schema.h"
 #include "mcp/opaque_content.h"
 
 namespace sallyport::mcp {
@@ -15,10 +16,10 @@ std::unexpected<Error> Blocked() {
   return Fail(Errc::sad_refused, "the message holds sensitive authentication data");
 }
 
-/// Envelope fields have no content; a number in them must stay a number.
+/// Envelope fields have no content; a number in them must stay a number. What an upstream put into
+/// any field is masked, whatever the field is called.
 const mask::JsonOptions& ResultOptions() {
   static const mask::JsonOptions options{
-      .keep = {"/resultType", "/cacheScope", "/requestState", "/taskId"},
       .number_rules = {{"/ttlMs", NumberPolicy::surrogate},
                        {"/pollIntervalMs", NumberPolicy::surrogate}}};
   return options;
@@ -30,23 +31,9 @@ const mask::JsonOptions& ErrorOptions() {
 }
 
 const mask::JsonOptions& ParamsOptions() {
-  static const mask::JsonOptions options{
-      .keep = {"/progressToken", "/_meta/io.modelcontextprotocol~1subscriptionId", "/taskId"},
-      .number_rules = {{"/progress", NumberPolicy::surrogate},
-                       {"/total", NumberPolicy::surrogate}}};
+  static const mask::JsonOptions options{.number_rules = {{"/progress", NumberPolicy::surrogate},
+                                                          {"/total", NumberPolicy::surrogate}}};
   return options;
-}
-
-bool Fits(const ToolDefinition& tool, std::string_view below, const mask::Tally& tally) {
-  if (tool.fragile.empty()) return true;
-  if (tally.places.size() >= mask::Tally::kMaxPlaces) return false;  // not all places are known
-  return std::ranges::none_of(tally.places, [&](const mask::Place& place) {
-    std::string_view pointer = place.pointer;
-    if (!pointer.starts_with(below)) return false;
-    pointer.remove_prefix(below.size());
-    return std::ranges::any_of(
-        tool.fragile, [&](const std::string& pattern) { return PointerMatches(pattern, pointer); });
-  });
 }
 
 /// What readers could take in different ways (names twice, bytes that are no UTF-8, endless
@@ -58,7 +45,8 @@ Result<> CheckStrict(std::string_view json) {
 }
 
 Result<MaskedMessage> Mask(const MaskRules& rules, std::string json, const mask::JsonOptions& base,
-                           const ToolDefinition* tool, std::string_view below) {
+                           std::vector<std::string> own, const ToolDefinition* tool,
+                           std::string_view below) {
   SALLYPORT_CHECK(CheckStrict(json));
   MaskedMessage out;
   std::vector<std::string> opaque;
@@ -71,6 +59,7 @@ Result<MaskedMessage> Mask(const MaskRules& rules, std::string json, const mask:
   }
   mask::JsonOptions options = base;
   std::ranges::move(opaque, std::back_inserter(options.keep));
+  std::ranges::move(own, std::back_inserter(options.keep));
   if (tool != nullptr) {
     for (const auto& [pattern, policy] : tool->numbers)
       options.number_rules.emplace_back(std::string(below) + pattern, policy);
@@ -78,9 +67,11 @@ Result<MaskedMessage> Mask(const MaskRules& rules, std::string json, const mask:
   mask::Tally tally;
   SALLYPORT_TRY(const bool changed, rules.masker->MaskJson(json, options, out.json, tally));
   if (tally.blocked) return Blocked();
-  if (!changed) out.json = std::move(json);
-  if (changed && tool != nullptr && !Fits(*tool, below, tally)) {
-    return Fail(Errc::mask_failed, "no masked value fits the output schema of the tool");
+  if (!changed) {
+    out.json = std::move(json);
+  } else if (tool != nullptr && tool->schema) {
+    SALLYPORT_TRY(out.json,
+                  FitToSchema(*rules.masker, *tool->schema, json, std::move(out.json), below));
   }
   mask::Seal::Count(tally, out.counts);
   return out;
@@ -89,16 +80,18 @@ Result<MaskedMessage> Mask(const MaskRules& rules, std::string json, const mask:
 }  // namespace
 
 Result<MaskedMessage> MaskResult(const MaskRules& rules, std::string json,
-                                 const ToolDefinition* tool, std::string_view below) {
-  return Mask(rules, std::move(json), ResultOptions(), tool, below);
+                                 const ToolDefinition* tool, std::string_view below,
+                                 std::vector<std::string> own) {
+  return Mask(rules, std::move(json), ResultOptions(), std::move(own), tool, below);
 }
 
 Result<MaskedMessage> MaskError(const MaskRules& rules, std::string json) {
-  return Mask(rules, std::move(json), ErrorOptions(), nullptr, {});
+  return Mask(rules, std::move(json), ErrorOptions(), {}, nullptr, {});
 }
 
-Result<MaskedMessage> MaskParams(const MaskRules& rules, std::string json) {
-  return Mask(rules, std::move(json), ParamsOptions(), nullptr, {});
+Result<MaskedMessage> MaskParams(const MaskRules& rules, std::string json,
+                                 std::vector<std::string> own) {
+  return Mask(rules, std::move(json), ParamsOptions(), std::move(own), nullptr, {});
 }
 
 std::string MaskPlain(const MaskRules& rules, std::string_view text) {

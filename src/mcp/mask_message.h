@@ -33,14 +33,20 @@ struct MaskedMessage {
 // connection's content rules, or in which something was found), mask_failed (no JSON, too deep, or
 // no masked value fits the tool's outputSchema).
 
+// `own` are pointers to values that the gateway itself has put there (sealed handles, the client's
+// own token): they are not looked into.
+
 /// A result object. `tool` (may be null) says what its outputSchema admits; `below` is the pointer
 /// to the tool's result if that is not the whole ("/result" in a task).
 Result<MaskedMessage> MaskResult(const MaskRules& rules, std::string json,
-                                 const ToolDefinition* tool = nullptr, std::string_view below = {});
-/// An error object: code stays, message and data are masked.
+                                 const ToolDefinition* tool = nullptr, std::string_view below = {},
+                                 std::vector<std::string> own = {});
+/// An error object: the code, which the caller has found to be a small number, stays; message and
+/// data are masked.
 Result<MaskedMessage> MaskError(const MaskRules& rules, std::string json);
 /// The params of a notification or request of the upstream.
-Result<MaskedMessage> MaskParams(const MaskRules& rules, std::string json);
+Result<MaskedMessage> MaskParams(const MaskRules& rules, std::string json,
+                                 std::vector<std::string> own = {});
 /// A plain text, e.g. instructions. Never fails: what is blocked is removed.
 std::string MaskPlain(const MaskRules& rules, std::string_view text);
 

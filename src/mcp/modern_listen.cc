@@ -83,7 +83,9 @@ Result<Topics> ReadTopics(const Call& call) {
           call.front.sealed->Open(TaskBinding(call.session->who, connection.name),
                                   v.string().value_or(""), call.front.options.clock.WallNow());
       const size_t line = opened ? opened->find('\n') : std::string::npos;
-      if (line != std::string::npos)
+      if (line != std::string::npos &&
+          rules->Visible(call.session->who, connection.name, connection.labels, op::Verb::tool_call,
+                         opened->substr(0, line)))
         topics.tasks[opened->substr(line + 1)] = std::string(*v.string());
     }
   }
@@ -173,7 +175,9 @@ class Listener final : public UpstreamEvents {
     else
       SetMember(edit, doc->root(), "_meta",
                 R"({")" + std::string(kMetaSubscriptionId) + "\":" + call_.reply_id + '}');
-    auto masked = MaskParams(call_.rules, edit.Apply());
+    std::vector<std::string> own = {Pointer("/_meta", kMetaSubscriptionId)};
+    if (method == "notifications/tasks") own.emplace_back("/taskId");
+    auto masked = MaskParams(call_.rules, edit.Apply(), std::move(own));
     if (!masked) co_return call_.front.options.gate.Note(permit_, "notification withheld", {}, {});
     SALLYPORT_CO_TRY(op::Payload payload, RecordOf(call_.rules, *masked));
     SALLYPORT_CO_CHECK(call_.front.options.gate.Note(permit_, method, std::move(payload),

@@ -3,15 +3,17 @@
 #include <map>
 
 #include "mcp/json_edit.h"
+#include "mcp/schema_ref.h"
 
 namespace sallyport::mcp {
 namespace {
 
 constexpr size_t kMaxDepth = 24;
 constexpr size_t kMaxPlaces = 512;
+constexpr size_t kMaxSteps = 20'000;  // references may multiply
 
 struct Allowed {
-  bool any = false, string = false, null = false, number = false, fragile = false;
+  bool any = false, string = false, null = false, number = false;
 };
 
 class Walk {
@@ -19,20 +21,14 @@ class Walk {
   explicit Walk(json::Value root) : root_(root) {}
 
   void Schema(json::Value schema, const std::string& pointer, size_t depth) {
-    if (depth > kMaxDepth || places.size() > kMaxPlaces) {
-      places[pointer].fragile = true;
-      return;
-    }
+    if (depth > kMaxDepth || places.size() > kMaxPlaces || ++steps_ > kMaxSteps) return;
     if (!schema.is(json::Kind::object)) {
       places[pointer].any = true;  // `true`, or nothing said
       return;
     }
     if (const auto ref = schema["$ref"].string()) {
-      const json::Value target = Resolve(*ref);
-      if (target)
-        Schema(target, pointer, depth + 1);
-      else
-        places[pointer].fragile = true;
+      const json::Value target = ResolveSchemaRef(root_, *ref);
+      if (target) Schema(target, pointer, depth + 1);
     }
     Types(schema, places[pointer]);
     for (const std::string_view key : {"anyOf", "oneOf", "allOf"}) {
@@ -59,26 +55,6 @@ class Walk {
   std::map<std::string, Allowed> places;
 
  private:
-  json::Value Resolve(std::string_view ref) const {
-    if (ref == "#") return root_;
-    if (!ref.starts_with("#/")) return {};
-    json::Value v = root_;
-    ref.remove_prefix(1);
-    while (v && !ref.empty()) {
-      const size_t end = ref.find('/', 1);
-      std::string key;
-      for (size_t i = 1; i < std::min(end, ref.size()); ++i) {
-        if (ref[i] == '~' && i + 1 < ref.size())
-          key += ref[++i] == '1' ? '/' : '~';
-        else
-          key += ref[i];
-      }
-      v = v[key];
-      ref = end == std::string_view::npos ? std::string_view() : ref.substr(end);
-    }
-    return v;
-  }
-
   static void Type(std::string_view name, Allowed& allowed) {
     if (name == "string")
       allowed.string = true;
@@ -97,27 +73,42 @@ class Walk {
     } else if (!schema["$ref"] && !schema["anyOf"] && !schema["oneOf"] && !schema["allOf"]) {
       allowed.any = true;
     }
-    for (const std::string_view key :
-         {"enum", "const", "pattern", "format", "multipleOf", "maximum", "exclusiveMaximum"}) {
-      if (schema[key]) allowed.fragile = true;
-    }
   }
 
   json::Value root_;
+  size_t steps_ = 0;
 };
 
 }  // namespace
 
+json::Value ResolveSchemaRef(json::Value root, std::string_view ref) {
+  if (ref == "#") return root;
+  if (!ref.starts_with("#/")) return {};
+  json::Value v = root;
+  ref.remove_prefix(1);
+  while (v && !ref.empty()) {
+    const size_t end = ref.find('/', 1);
+    std::string key;
+    for (size_t i = 1; i < std::min(end, ref.size()); ++i) {
+      if (ref[i] == '~' && i + 1 < ref.size())
+        key += ref[++i] == '1' ? '/' : '~';
+      else
+        key += ref[i];
+    }
+    v = v[key];
+    ref = end == std::string_view::npos ? std::string_view() : ref.substr(end);
+  }
+  return v;
+}
+
 void ReadOutputSchema(json::Value schema, std::string_view base,
-                      std::vector<std::pair<std::string, mask::NumberPolicy>>& numbers,
-                      std::vector<std::string>& fragile) {
+                      std::vector<std::pair<std::string, mask::NumberPolicy>>& numbers) {
   Walk walk(schema);
   walk.Schema(schema, std::string(base), 0);
   // Exact places before those with `*`: the first rule that matches wins.
   for (const bool wild : {false, true}) {
     for (const auto& [pointer, allowed] : walk.places) {
       if ((pointer.find("/*") != std::string::npos) != wild) continue;
-      if (allowed.fragile) fragile.push_back(pointer);
       if (allowed.null)
         numbers.emplace_back(pointer, mask::NumberPolicy::null);
       else if (allowed.any || allowed.string)

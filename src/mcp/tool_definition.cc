@@ -142,7 +142,8 @@ ToolDefinition ReadToolDefinition(json::Value tool) {
   t.destructive = tool["annotations"]["destructiveHint"].boolean().value_or(false);
   if (const json::Value schema = tool["outputSchema"]) {
     t.has_output_schema = true;
-    ReadOutputSchema(schema, "/structuredContent", t.numbers, t.fragile);
+    ReadOutputSchema(schema, "/structuredContent", t.numbers);
+    t.schema = std::make_shared<const SchemaCheck>(std::string(schema.raw()));
   }
   return t;
 }

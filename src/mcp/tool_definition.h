@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -7,6 +8,7 @@
 
 #include "json/document.h"
 #include "mask/masker.h"
+#include "mcp/schema_check.h"
 
 namespace sallyport::mcp {
 
@@ -31,9 +33,8 @@ struct ToolDefinition {
   /// Which form a masked number must take so that structuredContent keeps to the outputSchema, by
   /// pointer pattern below the result.
   std::vector<std::pair<std::string, mask::NumberPolicy>> numbers;
-  /// Places whose schema admits no masked value: if something is masked there, the result is
-  /// refused.
-  std::vector<std::string> fragile;
+  /// The outputSchema; null if there is none.
+  std::shared_ptr<const SchemaCheck> schema;
 };
 
 /// Reads one element of tools/list. The name is empty if it has none.
