@@ -267,6 +267,23 @@ def test_mirrored_card_number_is_masked_in_header_and_body(gateway, fresh):
     assert pans.shown_in(json.dumps(gateway.entries()[-3:])) == []
 
 
+@pytest.mark.parametrize("place", ["modern", "initialize", "no session", "unknown session", "session"])
+def test_card_number_as_an_id_is_not_given_back(gateway, place):
+    from kit import pans
+    number = int(pans.pan("text"))
+    client = gateway.client("up", version=MODERN if place == "modern" else "2025-11-25")
+    if place == "session":
+        client.start()
+    if place == "unknown session":
+        client.session = "0.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    method = "initialize" if place == "initialize" else "tools/call"
+    for id in (number, str(number), f"x {number}"):
+        reply = client.request(method, {"name": "echo", "arguments": {"message": "x"}, "protocolVersion": "2025-11-25",
+                                        "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}, id=id)
+        assert reply.status in (400, 404) and pans.shown_in(reply.body) == []
+    assert pans.shown_in(json.dumps(gateway.entries()[-4:])) == []
+
+
 @pytest.mark.parametrize("text", ["x\r\nInjected: 1", "x\nInjected: 1", "x\rInjected: 1", "x\0y", "x\x7fy"])
 def test_line_breaks_in_names_stay_out_of_headers(gateway, fresh, text):
     """The name of a prompt or a resource with CR LF in it goes as a sentinel or not at all."""
@@ -339,6 +356,9 @@ def test_batch_cannot_hide_an_initialize_or_exceed_bounds(gateway, fresh):
     reply = client.http("POST", many)
     assert reply.status in (200, 400, 413, 429)
     assert gateway.alive()
+    before = len(fresh.calls("echo"))
+    reply = client.http("POST", [client.message("tools/call", {"name": "echo", "arguments": {"message": "x"}}, id=7)] * 2)
+    assert reply.status == 400 and len(fresh.calls("echo")) == before, "two requests with one id"
     hidden = [client.message("initialize", {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}})]
     reply = client.http("POST", hidden)
     assert reply.status in (200, 400) and "error" in reply.answer

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from kit import raw
-from kit.mcp import MODERN, Mcp
+from kit.mcp import LEGACY, MODERN, Mcp
 from kit.parts import UPSTREAM_SECRET, Gateway, Oidc, get, http_connection
 from kit.process import eventually, free_port
 from raw_upstream import Listener
@@ -368,6 +368,43 @@ def test_storm_of_bad_tokens_is_turned_away_unread(lone):
     told = [e for e in gateway.recorded(event="auth.failure") if e.get("reason") == "rate-limited"]
     assert told and len(told) <= 5 and told[0]["count"] >= 1
     assert gateway.metric("sallyport_credentials_unread_total") == sum(status == 429 for status, _ in codes)
+
+
+# -- a session is no authentication ----------------------------------------------------------------
+def token_of(gateway, issuer, seconds=300, **claims):
+    now = int(time.time())
+    return issuer.mint({"iss": issuer.issuer, "aud": gateway.audience, "sub": "worker", "client_id": "desk", "iat": now,
+                        "exp": now + seconds, "email": "worker@example.com", "groups": ["testers"], **claims})
+
+
+@pytest.mark.parametrize("change", [{"groups": ["elsewhere"]}, {"groups": []}, {"client_id": "agent-refunds"},
+                                    {"email": "other@example.com"}])
+def test_session_does_not_outlive_the_rights_it_was_opened_with(lone, change):
+    """The same person with another token: rules have to see what the token of this very request says."""
+    gateway, issuer = lone
+    client = Mcp(gateway.url("up"), token_of(gateway, issuer), LEGACY[0]).start()
+    assert client.call("echo", {"message": "x"}).text() == "Echo: x"
+    client.token = token_of(gateway, issuer)  # refreshed: the same rights
+    assert client.call("echo", {"message": "x"}).text() == "Echo: x"
+    client.token = token_of(gateway, issuer, **change)
+    assert client.call("echo", {"message": "x"}).status == 404
+
+
+def test_streams_end_with_the_token(lone):
+    """Nobody hears on after the credential has ended; calls and other people's streams go on."""
+    gateway, issuer = lone
+    topics = {"notifications": {"toolsListChanged": True}}
+    short, long = token_of(gateway, issuer, seconds=5), token_of(gateway, issuer)
+    listens = [Mcp(gateway.url("up"), token).stream("subscriptions/listen", topics) for token in (short, long)]
+    gets = [Mcp(gateway.url("up"), token, LEGACY[0]).start().get() for token in (short, long)]
+    for listen in listens:
+        assert listen.next()["method"] == "notifications/subscriptions/acknowledged"
+    assert listens[0].answer(timeout=10)["result"]["resultType"] == "complete"
+    assert gets[0].ended.wait(5)
+    time.sleep(1.5)
+    assert not listens[1].ended.is_set() and not gets[1].ended.is_set()
+    for stream in (*listens, *gets):
+        stream.close()
 
 
 def test_issuer_down_known_keys_go_on(lone):

@@ -126,7 +126,9 @@ class TestMatrix:
         reply = client.call("echo", {"message": "äöü 中文 \u2028 1e400"})
         assert reply.text() == "Echo: äöü 中文 \u2028 1e400"
         assert reply.result.get("resultType") == ("complete" if client.modern else None)
-        assert client.request("resources/read", {"uri": "test://static-text"}).result["contents"][0]["text"].startswith("This is")
+        read = client.request("resources/read", {"uri": "test://static-text"}).result
+        assert read["contents"][0]["text"].startswith("This is")
+        assert read.get("cacheScope") == ("private" if client.modern else None)  # what this caller may see, others may not
         region = "größe"  # mirrored in a header by the client, or for it where its era has none
         headers = {"Mcp-Param-Region": encode_header(region)} if client.modern else None
         assert client.call("test_x_mcp_header", {"region": region}, headers=headers).text() == f"region={region}"

@@ -5,7 +5,7 @@
 namespace sallyport::mcp {
 
 Task<> CallStream::Push(std::string json) {
-  while (!abandoned_ && attached() && count_ - seen_ >= kAhead) {
+  while (!abandoned_ && attached() && Behind()) {
     room_.Clear();
     // The one who writes to the client has its own limit and detaches; this one only guards against
     // a defect.
@@ -15,9 +15,13 @@ Task<> CallStream::Push(std::string json) {
   Outgoing out;
   out.number = ++count_;
   out.json = std::move(json);
+  bytes_ += out.json.size();
+  unseen_ += out.json.size();
   items_.push_back(std::move(out));
   if (!attached()) {
-    while (items_.size() > std::max<size_t>(keep_, kAhead)) items_.pop_front();
+    while (items_.size() > 1 &&
+           (items_.size() > std::max<size_t>(keep_, kAhead) || bytes_ > kKeptBytes))
+      DropOldest();
   }
   more_.Set();
   co_return Result<>{};
@@ -28,8 +32,17 @@ void CallStream::Finish(Outgoing last) {
   finished_ = true;
   last.number = ++count_;
   last.last = true;
+  bytes_ += last.json.size();
+  unseen_ += last.json.size();
   items_.push_back(std::move(last));
   more_.Set();
+}
+
+void CallStream::DropOldest() {
+  const Outgoing& oldest = items_.front();
+  bytes_ -= oldest.json.size();
+  if (oldest.number > seen_) unseen_ -= oldest.json.size();
+  items_.pop_front();
 }
 
 void CallStream::End() {
@@ -40,6 +53,10 @@ void CallStream::End() {
 
 uint64_t CallStream::Attach(uint64_t seen) {
   seen_ = seen;
+  unseen_ = 0;
+  for (const Outgoing& item : items_) {
+    if (item.number > seen_) unseen_ += item.json.size();
+  }
   ticket_ = ++tickets_;
   more_.Set();
   room_.Set();
@@ -52,15 +69,21 @@ Task<std::optional<Outgoing>> CallStream::Next(uint64_t ticket, std::chrono::mil
     const auto it =
         std::ranges::find_if(items_, [&](const Outgoing& o) { return o.number > seen_; });
     if (it != items_.end()) {
-      seen_ = it->number;
       room_.Set();
       if (keep_ == 0) {
-        std::optional<Outgoing> out(std::move(*it));
-        items_.erase(items_.begin(), it + 1);
+        while (items_.front().number < it->number) DropOldest();
+        std::optional<Outgoing> out(std::move(items_.front()));
+        items_.pop_front();
+        bytes_ -= out->json.size();
+        unseen_ -= out->json.size();
+        seen_ = out->number;
         co_return out;
       }
       std::optional<Outgoing> out(*it);
-      while (items_.size() > keep_ && items_.front().number <= seen_) items_.pop_front();
+      unseen_ -= it->json.size();
+      seen_ = it->number;
+      while ((items_.size() > keep_ || bytes_ > kKeptBytes) && items_.front().number <= seen_)
+        DropOldest();
       co_return out;
     }
     if (finished_) co_return std::nullopt;
@@ -79,6 +102,7 @@ void CallStream::Detach(uint64_t ticket) {
 void CallStream::Abandon() {
   abandoned_ = true;
   items_.clear();
+  bytes_ = unseen_ = 0;
   more_.Set();
   room_.Set();
 }

@@ -30,8 +30,8 @@ class CallStream {
   CallStream(boost::asio::any_io_executor executor, size_t keep)
       : keep_(keep), more_(executor), room_(executor) {}
 
-  /// Waits while an attached reader is far behind (back-pressure). `cancelled` when the stream was
-  /// abandoned.
+  /// Waits while an attached reader is far behind (back-pressure). What nobody reads is kept within
+  /// bounds of number and bytes. `cancelled` when the stream was abandoned.
   Task<> Push(std::string json);
   /// The answer. Later calls do nothing.
   void Finish(Outgoing last);
@@ -56,12 +56,19 @@ class CallStream {
   bool Has(uint64_t number) const;
 
  private:
-  static constexpr size_t kAhead = 64;
+  static constexpr size_t kAhead = 64;            // messages, and
+  static constexpr size_t kAheadBytes = 4 << 20;  // bytes of them, that wait for a reader
+  static constexpr size_t kKeptBytes = 4 << 20;   // of messages that wait for Last-Event-ID
+
+  void DropOldest();
+  bool Behind() const { return count_ - seen_ >= kAhead || unseen_ >= kAheadBytes; }
 
   const size_t keep_;
   std::deque<Outgoing> items_;
   uint64_t count_ = 0;   // number of the newest
   uint64_t seen_ = 0;    // the reader's position
+  size_t bytes_ = 0;     // of items_
+  size_t unseen_ = 0;    // of those behind seen_
   uint64_t ticket_ = 0;  // of the attached reader, 0: none
   uint64_t tickets_ = 0;
   bool finished_ = false, abandoned_ = false;

@@ -1,5 +1,7 @@
 #include "mcp/frontend.h"
 
+#include <limits>
+
 #include "mcp/answer_http.h"
 #include "mcp/bearer.h"
 #include "mcp/call.h"
@@ -29,6 +31,18 @@ bool LooksModern(const net::HttpRequest& request, json::Value root) {
   return static_cast<bool>(root["params"]["_meta"][kMetaProtocolVersion]);
 }
 
+/// Ends the streams without a call whose credential ended before `now`.
+void EndStreamsOf(ShardState& shard, Nanos now) {
+  std::erase_if(shard.listens, [&](const std::weak_ptr<Call>& weak) {
+    const auto call = weak.lock();
+    if (!call) return true;
+    if (call->session->who.expires_at > now) return false;
+    call->Cancel();
+    return true;
+  });
+  shard.sessions.EndListeners(now);
+}
+
 void CloseIdle(Front& front, ShardState& shard) {
   const auto now = front.options.clock.SteadyNow();
   for (const CallerPtr& caller : shard.callers.TakeIdle(now - kCallerIdle)) {
@@ -38,6 +52,7 @@ void CloseIdle(Front& front, ShardState& shard) {
        shard.sessions.TakeIdle(now - front.settings()->limits.session_idle)) {
     session->Close(front.options.gate);
   }
+  EndStreamsOf(shard, front.options.clock.WallNow());
   shard.Count();
 }
 
@@ -49,13 +64,6 @@ void CloseShard(Front& front, ShardState& shard) {
        shard.callers.TakeIdle(std::chrono::steady_clock::time_point::max())) {
     for (auto& [face, peer] : caller->peers) peer->Close();
   }
-}
-
-void EndStreamsOf(ShardState& shard) {
-  for (const auto& weak : std::exchange(shard.listens, {})) {
-    if (const auto call = weak.lock()) call->Cancel();
-  }
-  shard.sessions.EndListeners();
 }
 
 boost::asio::awaitable<void> ServeMetadata(Front& front, net::HttpExchange& exchange,
@@ -145,7 +153,8 @@ void Frontend::Reload(FrontendSettings settings) {
 void Frontend::EndStreams() {
   impl_->front.streams_ended.store(true);
   for (auto& shard : impl_->front.shards)
-    net::Post(shard->executor, [s = shard.get()] { EndStreamsOf(*s); });
+    net::Post(shard->executor,
+              [s = shard.get()] { EndStreamsOf(*s, std::numeric_limits<Nanos>::max()); });
 }
 
 void Frontend::CloseAll() {

@@ -1,5 +1,8 @@
 #include "mcp/legacy.h"
 
+#include <algorithm>
+#include <set>
+
 #include "mcp/answer_http.h"
 #include "mcp/hop.h"
 #include "mcp/upstream_bridge.h"
@@ -76,6 +79,7 @@ boost::asio::awaitable<void> TakeThere(Visit& visit, ShardState& home, std::stri
   }
   if (post.requests == 0) co_return;
   std::vector<LoadSlot> slots;
+  std::set<std::string_view> ids;
   for (const ClientMessage& message : post.messages) {
     if (message.kind != ClientMessage::Kind::request) continue;
     taken.raw_id = message.id;
@@ -86,7 +90,8 @@ boost::asio::awaitable<void> TakeThere(Visit& visit, ShardState& home, std::stri
                          Error(Errc::request_malformed, "a card number cannot serve as an id"));
     }
     const auto running = (*session)->calls.find(std::string(message.id));
-    if (running != (*session)->calls.end() && !running->second.expired()) {
+    const bool twice = !ids.insert(message.id).second;
+    if (twice || (running != (*session)->calls.end() && !running->second.expired())) {
       co_return void(taken.refused = Error(Errc::request_malformed, "the id is in use"));
     }
     auto slot = LoadSlot::Take((*session)->load, &CallerLoad::calls,
@@ -117,6 +122,12 @@ boost::asio::awaitable<void> TakeThere(Visit& visit, ShardState& home, std::stri
     call->several = post.batch;
     StartCall(visit.front, home, *session, std::move(call));
   }
+}
+
+/// Whether the rules take two tokens of one principal for the same caller.
+bool SameRights(const op::Principal& a, const op::Principal& b) {
+  return a.name == b.name && a.groups_complete == b.groups_complete && a.owner == b.owner &&
+         std::ranges::is_permutation(a.groups, b.groups);
 }
 
 /// A version header of these eras, or none (2025-03-26 has no such header).
@@ -150,10 +161,19 @@ Result<ShardState*> HomeOf(const Visit& visit, std::string_view id) {
 Result<LegacySessionPtr> FindSession(const Visit& visit, ShardState& home, std::string_view id) {
   const LegacySessionPtr session = home.sessions.Find(id);
   if (!session || session->closed) return Fail(Errc::session_unknown);
-  if (session->principal != PrincipalKey(visit.token->principal) ||
-      session->connection != &visit.connection) {
+  const op::Principal& who = visit.token->principal;
+  const op::Principal& opener = session->session->who;
+  if (session->principal != PrincipalKey(who) || session->connection != &visit.connection ||
+      opener.agent != who.agent || opener.client_id != who.client_id) {
     return Fail(Errc::session_foreign);
   }
+  if (!SameRights(opener, who)) {
+    // Rules are judged by what the session was opened with. The client has to open another, as with
+    // any session that is over.
+    home.sessions.Take(id)->Close(visit.front.options.gate);
+    return Fail(Errc::session_unknown);
+  }
+  session->authenticated_until = std::max(session->authenticated_until, who.expires_at);
   session->used = visit.front.options.clock.SteadyNow();
   return session;
 }
@@ -184,7 +204,9 @@ boost::asio::awaitable<void> ServeLegacyPost(Visit& visit, std::shared_ptr<Incom
   if (!post->batch && first.kind == ClientMessage::Kind::request && first.method == "initialize") {
     co_return co_await ServeInitialize(visit, in, first);
   }
-  const std::string_view raw_id = post->batch ? std::string_view() : first.id;
+  // A card number is not even given back to who sent it.
+  const bool unsayable = post->batch || HoldsSecret(visit.rules(), first.id);
+  const std::string_view raw_id = unsayable ? std::string_view() : first.id;
   const auto id = SessionIdOf(visit);
   if (!id) co_return co_await RefuseVisit(visit, id.error(), raw_id);
   const auto home = HomeOf(visit, *id);

@@ -65,8 +65,12 @@ void TakeLegacyMessage(Front& front, ShardState& home, const LegacySessionPtr& s
     return;
   }
   if (message.method == "notifications/roots/list_changed") {
-    net::Spawn(home.executor,
-               PassNotification(MakeLegacyCall(front, home, session, settings, in, message)));
+    auto slot =
+        LoadSlot::Take(session->load, &CallerLoad::calls, settings->limits.calls_per_caller);
+    if (!slot) return;  // as if it came later: the next one says the same
+    auto call = MakeLegacyCall(front, home, session, settings, in, message);
+    call->slot = std::move(*slot);
+    net::Spawn(home.executor, PassNotification(std::move(call)));
   }
 }
 

@@ -13,7 +13,7 @@ constexpr size_t kMaxListeners = 8;
 struct Opened {
   std::optional<Error> refused;
   std::shared_ptr<CallStream> stream;
-  std::shared_ptr<CallerLoad> load;
+  LoadSlot slot;
   PumpStyle style;
 };
 
@@ -33,7 +33,10 @@ boost::asio::awaitable<void> OpenThere(Visit& visit, ShardState& home, std::stri
   const auto found = FindSession(visit, home, id);
   if (!found) co_return void(opened.refused = found.error());
   LegacySession& session = **found;
-  opened.load = session.load;
+  auto slot =
+      LoadSlot::Take(session.load, &CallerLoad::streams, visit.settings->limits.streams_per_caller);
+  if (!slot) co_return void(opened.refused = Error(Errc::limit_exceeded));
+  opened.slot = std::move(*slot);
   opened.style.at_once = true;
   opened.style.prime = session.revision >= Revision::r2025_11_25;
   uint64_t number = 0;
@@ -99,9 +102,6 @@ boost::asio::awaitable<void> ServeLegacyGet(Visit& visit) {
   co_await RunOn((*home)->executor,
                  [&] { return OpenThere(visit, **home, *id, last_event, opened); });
   if (opened.refused) co_return co_await RefuseVisit(visit, *opened.refused);
-  const auto slot =
-      LoadSlot::Take(opened.load, &CallerLoad::streams, visit.settings->limits.streams_per_caller);
-  if (!slot) co_return co_await RefuseVisit(visit, Error(Errc::limit_exceeded));
   co_await Pump(visit.exchange, std::move(opened.stream), (*home)->executor,
                 std::move(opened.style));
 }

@@ -23,6 +23,7 @@ Task<LegacySessionPtr> OpenSession(Visit& visit, const ClientMessage& message) {
   if (!slot) co_return Fail(Errc::limit_exceeded);
   session->slot = std::move(*slot);
   session->used = visit.front.options.clock.SteadyNow();
+  session->authenticated_until = visit.token->principal.expires_at;
   const json::Value info = message.params["clientInfo"];
   session->face = {
       .revision = session->revision,
@@ -47,7 +48,11 @@ Task<LegacySessionPtr> OpenSession(Visit& visit, const ClientMessage& message) {
 
 boost::asio::awaitable<void> ServeInitialize(Visit& visit, std::shared_ptr<Incoming> in,
                                              const ClientMessage& message) {
-  if (!message.params["protocolVersion"].string() || HoldsSecret(visit.rules(), message.id)) {
+  if (HoldsSecret(visit.rules(), message.id)) {
+    co_return co_await RefuseVisit(
+        visit, Error(Errc::request_malformed, "a card number cannot serve as an id"));
+  }
+  if (!message.params["protocolVersion"].string()) {
     WireAnswer answer = ToWire(Error(Errc::request_malformed), {});
     answer.json = ErrorObject(kInvalidParams, "Invalid params: protocolVersion is missing");
     co_return co_await RefuseVisit(visit, Error(Errc::request_malformed), std::move(answer),

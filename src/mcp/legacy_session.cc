@@ -7,6 +7,7 @@ namespace sallyport::mcp {
 namespace {
 
 constexpr size_t kMaxStreams = 64;
+constexpr size_t kBacklogBytes = 4 << 20;
 
 }  // namespace
 
@@ -29,7 +30,10 @@ Task<> LegacySession::Tell(std::string message, size_t keep) {
     if (it->second->attached()) co_return co_await it->second->Push(std::move(message));
   }
   backlog.push_back(std::move(message));
-  while (backlog.size() > keep) backlog.pop_front();
+  size_t bytes = 0;
+  for (const std::string& waiting : backlog) bytes += waiting.size();
+  for (; backlog.size() > keep || bytes > kBacklogBytes; backlog.pop_front())
+    bytes -= backlog.front().size();
   co_return Result<>{};
 }
 

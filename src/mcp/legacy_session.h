@@ -39,6 +39,7 @@ struct LegacySession {
   std::shared_ptr<CallerLoad> load;
   LoadSlot slot;
   std::chrono::steady_clock::time_point used;
+  Nanos authenticated_until = 0;  // the latest end of a credential that was shown
   bool closed = false;
   bool listening = false;  // a Listen upstream is running
 

@@ -25,6 +25,7 @@ std::string RequestBinding(const op::Principal& who, std::string_view connection
   std::string out = "request\n";
   AppendPart(out, who.issuer);
   AppendPart(out, who.subject);
+  AppendPart(out, who.agent);
   AppendPart(out, connection);
   AppendPart(out, message.method);
   AppendPart(out, NameSource(message).string().value_or(""));
@@ -36,6 +37,7 @@ std::string TaskBinding(const op::Principal& who, std::string_view connection) {
   std::string out = "task\n";
   AppendPart(out, who.issuer);
   AppendPart(out, who.subject);
+  AppendPart(out, who.agent);
   AppendPart(out, connection);
   return out;
 }

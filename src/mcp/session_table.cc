@@ -43,8 +43,9 @@ std::vector<LegacySessionPtr> SessionTable::TakeAll() {
   return all;
 }
 
-void SessionTable::EndListeners() {
+void SessionTable::EndListeners(Nanos now) {
   for (auto& [id, session] : sessions_) {
+    if (session->authenticated_until > now) continue;
     for (auto& [number, stream] : session->listeners) stream->End();
   }
 }

@@ -19,8 +19,9 @@ class SessionTable {
   LegacySessionPtr Take(std::string_view id);
   std::vector<LegacySessionPtr> TakeIdle(std::chrono::steady_clock::time_point before);
   std::vector<LegacySessionPtr> TakeAll();
-  /// Ends the GET streams of all sessions; what is in them is still delivered.
-  void EndListeners();
+  /// Ends the GET streams of all sessions whose credential ended before `now`; what is in them is
+  /// still delivered.
+  void EndListeners(Nanos now);
   size_t size() const { return sessions_.size(); }
 
  private:

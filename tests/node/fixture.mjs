@@ -610,7 +610,7 @@ export function makeServer(state, era) {
         completions: {},
         logging: {},
       },
-      cacheHints: { 'tools/list': { ttlMs: 60000, cacheScope: 'public' } },
+      cacheHints: { 'tools/list': { ttlMs: 60000, cacheScope: 'public' }, 'resources/read': { ttlMs: 60000, cacheScope: 'public' } },
       requestState: { verify: codec.verify },
       inputRequired: { roundTimeoutMs: 15000 },
     },
