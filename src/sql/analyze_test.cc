@@ -138,6 +138,88 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"select set_config('role', 'x', false)", Errc::sql_state_refused},
         Refusal{"selec 1", Errc::sql_unparsable}, Refusal{"select '\xff'", Errc::sql_unparsable}));
 
+TEST(Analyze, NamesOfASessionStandForWhatIsBehindThem) {
+  struct Session : SessionNames {
+    AnalysisPtr behind;
+    AnalysisPtr Lookup(std::string_view name) const override {
+      return name == "s" ? behind : nullptr;
+    }
+  } session;
+  Analyzer analyzer({});
+  auto catalog = LabCatalog();
+  session.behind = analyzer.Analyze("select card_number from payments", catalog, session);
+  ASSERT_EQ(session.behind->route, Route::by_origin);
+  auto a = analyzer.Analyze("execute s", catalog, session);
+  EXPECT_EQ(a->route, Route::by_origin);
+  EXPECT_EQ(a->outputs.size(), 1u);
+  EXPECT_EQ(a->kind, "EXECUTE");
+  EXPECT_TRUE(a->returns_rows);
+  ASSERT_EQ(a->text.statements.size(), 1u);
+  EXPECT_EQ(a->text.statements[0].kind, "SELECT");
+  EXPECT_EQ(a->text.statements[0].relations[0].name, "public.payments");
+  EXPECT_EQ(analyzer.Analyze("fetch all from s", catalog, session)->outputs.size(), 1u);
+  // Which of several results the outputs are of, nobody could say.
+  for (const char* text : {"execute s; select 1", "execute s; execute s",
+                           "select upper(card_number) from payments; execute s"}) {
+    EXPECT_EQ(analyzer.Analyze(text, catalog, session)->route, Route::refused) << text;
+  }
+  session.behind = analyzer.Analyze("select upper(card_number) from payments", catalog, session);
+  EXPECT_EQ(analyzer.Analyze("execute s; execute s", catalog, session)->route, Route::as_is);
+  session.behind = nullptr;
+  EXPECT_EQ(analyzer.Analyze("execute s", catalog, session)->route, Route::refused);
+
+  a = Look("prepare z(int) as insert into notes(body) values ('x')");
+  ASSERT_EQ(a->names.size(), 1u);
+  EXPECT_EQ(a->names[0].what, NameEffect::What::prepare);
+  EXPECT_EQ(a->names[0].name, "z");
+  EXPECT_EQ(a->kind, "PREPARE");
+  EXPECT_EQ(a->text.statements[0].kind, "INSERT");
+  EXPECT_FALSE(a->names[0].inner->returns_rows);
+  EXPECT_EQ(Look("deallocate all")->names[0].what, NameEffect::What::deallocate_all);
+  EXPECT_EQ(Look("close c")->names[0].what, NameEffect::What::close);
+  EXPECT_EQ(Look("discard all")->names[0].what, NameEffect::What::discard_all);
+}
+
+TEST(Analyze, NoTextTakesLong) {
+  std::string nested = "select 1";
+  for (int i = 0; i < 25; ++i) {
+    auto n = std::to_string(i);
+    nested = "with recursive r" + n + " as ((" + nested + ") union select 1) select 1";
+  }
+  EXPECT_EQ(Look(nested)->route, Route::as_is);
+  std::string stars = "with c0 as (select * from payments)";
+  for (int i = 1; i < 24; ++i) {
+    auto n = std::to_string(i - 1);
+    stars += ", c" + std::to_string(i) + " as (select a.*, b.* from c" + n + " a, c" + n + " b)";
+  }
+  EXPECT_EQ(Look(stars + " select count(*) from c23")->route, Route::refused);
+  std::string natural = "select * from payments p0";
+  for (int i = 1; i < 150; ++i) natural += " natural join payments p" + std::to_string(i);
+  EXPECT_EQ(Look(natural)->route, Route::refused);
+  std::string many;
+  for (int i = 0; i < 900; ++i) many += "select upper(card_number) from payments;";
+  EXPECT_EQ(Look(many)->route, Route::refused);
+  EXPECT_EQ(Look("select " + std::string(5000, '(') + "1" + std::string(5000, ')'))->route,
+            Route::as_is);
+  EXPECT_EQ(Look("select '" + std::string(10 << 20, 'x') + "'")->route, Route::refused);
+}
+
+TEST(Analyze, TemporaryRelationsAndOwnNames) {
+  Analyzer analyzer({});
+  auto catalog = LabCatalog();
+  SessionNames names;
+  names.search_path = {"pg_temp_3", "pg_catalog", "public"};
+  EXPECT_EQ(analyzer.Analyze("select relname from pg_class", catalog, names)->route, Route::as_is);
+  EXPECT_EQ(analyzer.Analyze("select * from pg_stats", catalog, names)->route, Route::refused);
+  names.search_path = {"public"};
+  EXPECT_EQ(analyzer.Analyze("select relname from pg_class", catalog, names)->route, Route::as_is);
+  EXPECT_EQ(
+      analyzer.Analyze("select upper(card_number) from pg_temp.payments", catalog, names)->route,
+      Route::refused);
+  // A relation that only looks like one of PostgreSQL's own is not known.
+  EXPECT_EQ(analyzer.Analyze("select * from pg_cards", catalog, names)->route, Route::refused);
+}
+
 TEST(Analyze, AnswersAreRememberedByTextAndCatalog) {
   Analyzer analyzer({});
   auto one = LabCatalog(1), two = LabCatalog(1);

@@ -107,13 +107,22 @@ const CatalogRelation* Reader::Resolve(json::Value range_var, bool fresh) {
     auto at = std::ranges::find_if(path, [](const auto& s) { return s.starts_with("pg_temp_"); });
     if (at != path.end()) schema = *at;
   }
-  // PostgreSQL's own relations come first, unless the path says otherwise.
-  bool first = path.empty() || path[0] == "pg_catalog" ||
-               std::ranges::find(path, "pg_catalog") == path.end();
-  if (schema.empty() && first && IsBuiltinRelation(name)) schema = "pg_catalog";
-  const auto* found = schema.empty() ? catalog.Resolve(name, path) : catalog.Find(schema, name);
+  const CatalogRelation* found = nullptr;
+  bool own = schema == "information_schema" || schema == "pg_toast";
+  auto look = [&](std::string_view in) {
+    found = catalog.Find(in, name);
+    own |= !found && in == "pg_catalog" && (!schema.empty() || IsBuiltinRelation(name));
+    return found || own;
+  };
+  if (!schema.empty()) {
+    look(schema);
+  } else if (std::ranges::find(path, "pg_catalog") != path.end() || !look("pg_catalog")) {
+    // PostgreSQL's own relations come first, unless the path says otherwise.
+    for (const auto& in : path) {
+      if (look(in)) break;
+    }
+  }
   if (found || fresh) return found;
-  bool own = schema == "pg_catalog" || schema == "information_schema" || schema == "pg_toast";
   if (schema == "pg_toast" && catalog.classifies_anything()) {
     Refuse(Errc::sql_not_maskable, "a TOAST relation holds parts of values of other relations");
   }
@@ -320,7 +329,6 @@ void Reader::From(json::Value item, Level& level) {
     level.items.push_back(
         {.alias = TextOf(sub["alias"]["aliasname"]), .derived = Keep(std::move(rows))});
   } else if (auto sample = item["RangeTableSample"]) {
-    out_.plain = false;
     FromRelation(sample["relation"]["RangeVar"], level, true);
     Expr(sample["args"], level);
     Expr(sample["repeatable"], level);

@@ -57,7 +57,8 @@ class TextJudge {
   void Describe(std::string_view node, json::Value body, const op::SqlStatement& statement);
   bool Named(std::string_view node, json::Value body, op::SqlStatement& statement);
   void Behind(std::string_view name, NameEffect::What what, bool shows);
-  AnalysisPtr Inner(const op::SqlStatement& statement, const Verdict& verdict) const;
+  AnalysisPtr Inner(const op::SqlStatement& statement, const Verdict& verdict,
+                    bool returns_rows) const;
 
   const Catalog& catalog_;
   const SessionNames& names_;
@@ -102,7 +103,8 @@ void TextJudge::Describe(std::string_view node, json::Value body,
                       body["returningList"];
 }
 
-AnalysisPtr TextJudge::Inner(const op::SqlStatement& statement, const Verdict& verdict) const {
+AnalysisPtr TextJudge::Inner(const op::SqlStatement& statement, const Verdict& verdict,
+                             bool returns_rows) const {
   auto inner = std::make_shared<Analysis>();
   inner->text.statements = {statement};
   inner->text.worst = statement.effect;
@@ -111,7 +113,7 @@ AnalysisPtr TextJudge::Inner(const op::SqlStatement& statement, const Verdict& v
   inner->classified = verdict.classified;
   inner->statements = 1;
   inner->kind = statement.kind;
-  inner->returns_rows = true;
+  inner->returns_rows = returns_rows;
   inner->changes_catalog = statement.effect >= Effect::ddl;
   return inner;
 }
@@ -134,6 +136,7 @@ void TextJudge::Behind(std::string_view name, NameEffect::What what, bool shows)
   for (const auto& statement : inner->text.statements) Take(statement);
   out_->classified |= inner->classified;
   out_->changes_catalog |= inner->changes_catalog;
+  out_->returns_rows |= inner->returns_rows;
   if (!inner->text.known.complete) out_->text.known = inner->text.known;
   if (inner->route != Route::by_origin) return;
   if (!alone_ && !inner->outputs.empty()) {
@@ -210,7 +213,8 @@ bool TextJudge::Add(json::Value raw) {
   if (behind) {
     bool prepare = kind == "PrepareStmt";
     auto name = std::string(TextOf(body[prepare ? "name" : "portalname"]));
-    auto inner = Inner(*statement, verdict);
+    auto query = body["query"].first();
+    auto inner = Inner(*statement, verdict, query.key() == "SelectStmt" || query["returningList"]);
     local_[name] = inner;
     out_->names.push_back(
         {prepare ? NameEffect::What::prepare : NameEffect::What::declare, name, inner});

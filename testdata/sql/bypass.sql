@@ -88,12 +88,20 @@ INSERT INTO refunds(id, amount) VALUES (50, 1) RETURNING card_number, id
 -- @case plain-021 | plain
 -- @expect mask
 -- @route by_origin
-TABLE payments
+SELECT card_number FROM payments TABLESAMPLE BERNOULLI (100)
 -- @case plain-022 | plain
 -- @expect mask
 -- @route by_origin
-SELECT a FROM payments AS p(a, b, c, d)
+SELECT id, p.cvv FROM payments p TABLESAMPLE SYSTEM (100)
 -- @case plain-023 | plain
+-- @expect mask
+-- @route by_origin
+TABLE payments
+-- @case plain-024 | plain
+-- @expect mask
+-- @route by_origin
+SELECT a FROM payments AS p(a, b, c, d)
+-- @case plain-025 | plain
 -- @expect mask
 -- @route by_origin
 SELECT c FROM payments AS p(a, b, c, d, e)
@@ -156,7 +164,7 @@ SELECT p.card_number FROM payments p FOR SHARE OF p SKIP LOCKED
 -- @case shape-015 | shape
 -- @expect mask
 -- @route rewritten
-SELECT card_number FROM payments TABLESAMPLE BERNOULLI (100)
+SELECT upper(card_number) FROM payments TABLESAMPLE BERNOULLI (100)
 -- @case shape-016 | shape
 -- @expect mask
 -- @route rewritten
