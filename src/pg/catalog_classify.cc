@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <optional>
 #include <set>
 
+#include "net/event.h"
 #include "policy/glob.h"
 #include "sql/analyze.h"
 
@@ -78,13 +82,28 @@ bool Mark(CatalogColumn& column, SourceMask mask, const std::string& detector, b
   return true;
 }
 
+/// Reading thousands of definitions takes a while: others get their turn in between.
+class Turns {
+ public:
+  boost::asio::awaitable<void> Give() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - began_ < kTurn) co_return;
+    co_await boost::asio::post(co_await net::ThisExecutor(), boost::asio::use_awaitable);
+    began_ = std::chrono::steady_clock::now();
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds kTurn{2};
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+};
+
 class Classifier {
  public:
   Classifier(DatabaseCatalog& database, std::vector<Pattern> patterns,
              const std::vector<ClassifiedColumn>& classified)
       : database_(database), patterns_(std::move(patterns)), classified_(classified) {}
 
-  sql::Catalog::Content Run();
+  boost::asio::awaitable<sql::Catalog::Content> Run();
 
  private:
   CatalogRelation* Find(uint32_t oid) {
@@ -107,8 +126,8 @@ class Classifier {
   bool ByGenerated();
   bool ByRules();
   bool ByTables();  // all of the above but the configuration, to the end
-  bool ByViews(const sql::Catalog& so_far);
-  bool ByFunctions(const std::shared_ptr<const sql::Catalog>& so_far);
+  bool ByView(const DatabaseView& view, const sql::Catalog& so_far);
+  boost::asio::awaitable<bool> Round();
   bool Reads(const DatabaseFunction& function, const std::shared_ptr<const sql::Catalog>& so_far);
   void NameAmbiguous();
   void MergeFunctions();
@@ -119,6 +138,7 @@ class Classifier {
   const std::vector<ClassifiedColumn>& classified_;
   std::vector<sql::CatalogFunction> merged_;  // one per name
   std::set<std::string> schemas_;
+  Turns turns_;
   std::set<std::string> ambiguous_;  // names of relations that stand in several schemas
 };
 
@@ -258,21 +278,17 @@ bool Classifier::ByTables() {
   return any;
 }
 
-bool Classifier::ByViews(const sql::Catalog& so_far) {
+bool Classifier::ByView(const DatabaseView& view, const sql::Catalog& so_far) {
+  CatalogRelation* relation = Find(view.oid);
+  if (relation == nullptr) return false;
+  std::vector<CatalogColumn> columns = relation->columns;
+  for (CatalogColumn& column : columns) column.mask = SourceMask::none, column.derived = false;
+  if (!sql::ClassifyView(view.definition, so_far, {"pg_catalog"}, columns))
+    return MarkAll(*relation);
   bool changed = false;
-  for (const DatabaseView& view : database_.views) {
-    CatalogRelation* relation = Find(view.oid);
-    if (relation == nullptr) continue;
-    std::vector<CatalogColumn> columns = relation->columns;
-    for (CatalogColumn& column : columns) column.mask = SourceMask::none, column.derived = false;
-    if (!sql::ClassifyView(view.definition, so_far, {"pg_catalog"}, columns)) {
-      changed |= MarkAll(*relation);
-      continue;
-    }
-    for (size_t i = 0; i < columns.size(); ++i) {
-      const CatalogColumn& now = columns[i];
-      changed |= Mark(relation->columns[i], now.mask, now.detector, now.derived);
-    }
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const CatalogColumn& now = columns[i];
+    changed |= Mark(relation->columns[i], now.mask, now.detector, now.derived);
   }
   return changed;
 }
@@ -297,14 +313,24 @@ bool Classifier::Reads(const DatabaseFunction& function,
   return analysis->route != sql::Route::as_is || analysis->classified || !analysis->names.empty();
 }
 
-bool Classifier::ByFunctions(const std::shared_ptr<const sql::Catalog>& so_far) {
+/// Follows everything once, as far as is known by now. True if that made more known.
+boost::asio::awaitable<bool> Classifier::Round() {
+  ByTables();
+  MergeFunctions();
+  const auto so_far = std::make_shared<const sql::Catalog>(Snapshot());
   bool changed = false;
+  for (const DatabaseView& view : database_.views) {
+    co_await turns_.Give();
+    changed |= ByView(view, *so_far);
+  }
   for (DatabaseFunction& function : database_.functions) {
-    if (function.function.touches_classified || !Reads(function, so_far)) continue;
+    if (function.function.touches_classified) continue;
+    co_await turns_.Give();
+    if (!Reads(function, so_far)) continue;
     function.function.touches_classified = true;
     changed = true;
   }
-  return changed;
+  co_return changed;
 }
 
 void Classifier::NameAmbiguous() {
@@ -342,7 +368,7 @@ sql::Catalog::Content Classifier::Snapshot() const {
   return {.relations = database_.relations, .functions = merged_, .epoch = 0};
 }
 
-sql::Catalog::Content Classifier::Run() {
+boost::asio::awaitable<sql::Catalog::Content> Classifier::Run() {
   for (CatalogRelation& relation : database_.relations)
     relation.readable_by_rules_only = ShowsOthers(relation);
   // Where nothing is classified, nothing touches it.
@@ -350,14 +376,9 @@ sql::Catalog::Content Classifier::Run() {
   for (DatabaseFunction& function : database_.functions)
     function.function.touches_classified = any && function.function.language != "sql";
   MergeFunctions();
-  if (!any) return Snapshot();
+  if (!any) co_return Snapshot();
   NameAmbiguous();
-  for (bool changed = true; changed;) {
-    ByTables();
-    MergeFunctions();
-    const auto so_far = std::make_shared<const sql::Catalog>(Snapshot());
-    changed = ByViews(*so_far);
-    changed |= ByFunctions(so_far);
+  while (co_await Round()) {
   }
   // The masks of its children are a relation's own by now, where they have the column in common.
   for (bool changed = true; changed;) {
@@ -372,15 +393,16 @@ sql::Catalog::Content Classifier::Run() {
       }
     }
   }
-  return Snapshot();
+  co_return Snapshot();
 }
 
 }  // namespace
 
-Result<sql::Catalog::Content> ClassifyDatabase(DatabaseCatalog database,
-                                               const std::vector<ClassifiedColumn>& classified) {
-  SALLYPORT_TRY(auto patterns, ReadPatterns(classified));
-  return Classifier(database, std::move(patterns), classified).Run();
+Task<sql::Catalog::Content> ClassifyDatabase(DatabaseCatalog database,
+                                             std::vector<ClassifiedColumn> classified) {
+  SALLYPORT_CO_TRY(auto patterns, ReadPatterns(classified));
+  Classifier classifier(database, std::move(patterns), classified);
+  co_return co_await classifier.Run();
 }
 
 }  // namespace sallyport::pg

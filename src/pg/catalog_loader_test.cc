@@ -6,7 +6,9 @@
 #include "net/event.h"
 #include "net/shards.h"
 #include "pg/catalog_classify.h"
+#include "pg/catalog_refresh.h"
 #include "pg/postgres_for_test.h"
+#include "pg/server_query.h"
 
 namespace sallyport::pg {
 namespace {
@@ -231,6 +233,69 @@ TEST_F(CatalogLoaderTest, AnOrdinaryLoginSeesTheSame) {
   for (const auto& relation : mine->content().relations)
     EXPECT_EQ(Marks(*mine, relation.schema, relation.name),
               Marks(*theirs, relation.schema, relation.name));
+}
+
+boost::asio::awaitable<int> LoadInside(std::shared_ptr<const ServerAddress> address) {
+  auto server = co_await LogIn(*address, {.user = "postgres", .password = {}, .startup = {}});
+  const auto ask = [&](std::string sql) {
+    return Query(*server, std::move(sql), std::chrono::seconds(5));
+  };
+  (void)co_await ask(
+      "BEGIN; SET LOCAL search_path = shop; SAVEPOINT sallyport_catalog;"
+      "CREATE VIEW shop.v_uncommitted AS SELECT card_number FROM shop.payments");
+  const auto inside = (co_await LoadCatalog(*server, kClassified, 1)).value();
+  EXPECT_EQ((co_await TransactionStatus(*server, std::chrono::seconds(5))).value(), 'T');
+  EXPECT_TRUE(inside->Find("shop", "v_uncommitted")->classified);
+  (void)co_await ask("CREATE TEMP TABLE mine(id int)");
+  const auto own = (co_await LoadCatalog(*server, kClassified, 1)).value();
+  EXPECT_NE(own->Find((co_await ask("SELECT nspname FROM pg_namespace WHERE oid ="
+                                    " pg_my_temp_schema()"))
+                          .value()[0][0]
+                          .value(),
+                      "mine"),
+            nullptr);
+  EXPECT_EQ((co_await ask("SHOW search_path")).value()[0][0], "shop");
+  (void)co_await ask("SELECT 1/0");
+  const auto failed = co_await LoadCatalog(*server, kClassified, 2);
+  EXPECT_EQ(ReasonCode(failed.error().code), "upstream-protocol");
+  (void)co_await ask("ROLLBACK");
+  const auto after = (co_await LoadCatalog(*server, kClassified, 3)).value();
+  EXPECT_EQ(after->Find("shop", "v_uncommitted"), nullptr);
+  EXPECT_EQ((co_await TransactionStatus(*server, std::chrono::seconds(5))).value(), 'I');
+  co_return 0;
+}
+
+TEST_F(CatalogLoaderTest, ATransactionSeesItsOwnAndGoesOn) {
+  RunOn(shards_, LoadInside(pg_->Plain("catalog_test")));
+}
+
+boost::asio::awaitable<int> LoadTwice(std::shared_ptr<const ServerAddress> address,
+                                      std::vector<CatalogPtr>& out) {
+  CatalogMemory memory;
+  auto server = co_await LogIn(*address, {.user = "postgres", .password = {}, .startup = {}});
+  const auto load = [&](const std::vector<ClassifiedColumn>& classified) {
+    return RefreshCatalog(*server, classified, out.size(), memory);
+  };
+  out.push_back((co_await load(kClassified)).value());
+  out.push_back((co_await load(kClassified)).value());
+  (void)co_await Query(*server, "CREATE VIEW shop.v_fresh AS SELECT 1 AS one",
+                       std::chrono::seconds(5));
+  out.push_back((co_await load(kClassified)).value());
+  (void)co_await Query(*server, "CREATE OR REPLACE VIEW shop.v_fresh AS SELECT 2 AS one",
+                       std::chrono::seconds(5));
+  out.push_back((co_await load(kClassified)).value());
+  (void)co_await Query(*server, "DROP VIEW shop.v_fresh", std::chrono::seconds(5));
+  out.push_back((co_await load({})).value());
+  co_return 0;
+}
+
+TEST_F(CatalogLoaderTest, ADatabaseThatDidNotChangeGivesTheSameSnapshot) {
+  std::vector<CatalogPtr> loaded;
+  RunOn(shards_, LoadTwice(pg_->Plain("catalog_test"), loaded));
+  ASSERT_EQ(loaded.size(), 5u);
+  EXPECT_EQ(loaded[0], loaded[1]);
+  for (size_t i = 2; i < loaded.size(); ++i) EXPECT_NE(loaded[i - 1], loaded[i]) << i;
+  EXPECT_EQ(loaded[4]->epoch(), 4u);
 }
 
 TEST_F(CatalogLoaderTest, PatternsThatAreNone) {

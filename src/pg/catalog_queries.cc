@@ -1,6 +1,8 @@
 #include "pg/catalog_queries.h"
 
 #include <charconv>
+#include <memory>
+#include <openssl/evp.h>
 
 #include "pg/server_query.h"
 
@@ -14,40 +16,50 @@ constexpr int kSqlBodies = 14;  // the major version that has pg_get_function_sq
 // with the schemas of everything that is not PostgreSQL's own. Objects of temporary schemas belong
 // to one session and are left out. 16384: FirstNormalObjectId, where what users made begins.
 
-constexpr std::string_view kBegin =
-    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = '';"
-    "SET LOCAL quote_all_identifiers = off;";
+constexpr std::string_view kBegin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;";
+constexpr std::string_view kLeave = "ROLLBACK";
+// In a transaction of somebody's own, which is left as it was.
+constexpr std::string_view kSave = "SAVEPOINT sallyport_catalog;";
+constexpr std::string_view kRestore =
+    "ROLLBACK TO SAVEPOINT sallyport_catalog; RELEASE SAVEPOINT sallyport_catalog";
+
+constexpr std::string_view kSettings =
+    "SET LOCAL search_path = ''; SET LOCAL quote_all_identifiers = off;";
 
 constexpr std::string_view kRelations =
     "SELECT 'R', c.oid, n.nspname, c.relname, c.relkind"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 't')"
-    " AND c.relpersistence <> 't';";
+    " AND (c.relpersistence <> 't' OR c.relnamespace = pg_my_temp_schema())"
+    " ORDER BY c.oid;";
 
 constexpr std::string_view kColumns =
     "SELECT 'A', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod"
     " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
     " WHERE a.attnum > 0 AND NOT a.attisdropped"
-    " AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'"
+    " AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')"
+    " AND (c.relpersistence <> 't' OR c.relnamespace = pg_my_temp_schema())"
     " ORDER BY a.attrelid, a.attnum;";
 
 constexpr std::string_view kTypes =
     "SELECT 'T', t.oid, d.atttypmod, format_type(t.oid, d.atttypmod), t.typcategory"
     " FROM (SELECT DISTINCT atttypid, atttypmod FROM pg_attribute WHERE attnum > 0) d"
-    " JOIN pg_type t ON t.oid = d.atttypid;";
+    " JOIN pg_type t ON t.oid = d.atttypid ORDER BY t.oid, d.atttypmod;";
 
-constexpr std::string_view kInheritance = "SELECT 'I', inhrelid, inhparent FROM pg_inherits;";
+constexpr std::string_view kInheritance =
+    "SELECT 'I', inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno;";
 
 constexpr std::string_view kViews =
     "SELECT 'V', c.oid, pg_get_viewdef(c.oid)"
     " FROM pg_class c WHERE c.relkind IN ('v', 'm') AND c.oid >= 16384"
-    " AND c.relpersistence <> 't';"
+    " AND (c.relpersistence <> 't' OR c.relnamespace = pg_my_temp_schema())"
+    " ORDER BY c.oid;"
     "SELECT DISTINCT 'U', r.ev_class, d.refobjid"
     " FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass"
     "  AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass"
     " WHERE r.ev_class >= 16384 AND r.ev_type <> '1' AND r.is_instead"
     "  AND d.refobjid <> r.ev_class"
-    "  AND r.ev_action::text ~ ':returningList \\(';";
+    "  AND r.ev_action::text ~ ':returningList \\(' ORDER BY 2, 3;";
 
 constexpr std::string_view kGenerated =
     "SELECT 'G', a.attrelid, a.attnum, (d.refclassid = 'pg_proc'::regclass)::int,"
@@ -58,15 +70,15 @@ constexpr std::string_view kGenerated =
     "  OR (d.classid = 'pg_class'::regclass AND d.objid = a.attrelid AND d.objsubid = a.attnum)"
     " WHERE a.attgenerated <> '' AND (d.refclassid = 'pg_proc'::regclass"
     "  OR (d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid"
-    "   AND d.refobjsubid NOT IN (0, a.attnum)));";
+    "   AND d.refobjsubid NOT IN (0, a.attnum))) ORDER BY 2, 3, 4, 5, 6;";
 
 constexpr std::string_view kForeign =
     "SELECT 'F', f.ftrelid, o.option_name, o.option_value"
     " FROM pg_foreign_table f, pg_options_to_table(f.ftoptions) o"
-    " WHERE o.option_name IN ('schema_name', 'schema', 'table_name', 'table');"
+    " WHERE o.option_name IN ('schema_name', 'schema', 'table_name', 'table') ORDER BY 2, 3;"
     "SELECT 'C', a.attrelid, a.attnum, o.option_value"
     " FROM pg_attribute a, pg_options_to_table(a.attfdwoptions) o"
-    " WHERE a.attfdwoptions IS NOT NULL AND o.option_name = 'column_name';";
+    " WHERE a.attfdwoptions IS NOT NULL AND o.option_name = 'column_name' ORDER BY 2, 3;";
 
 std::string FunctionsQuery(bool has_sql_bodies) {
   return std::string(
@@ -76,7 +88,7 @@ std::string FunctionsQuery(bool has_sql_bodies) {
          "p.prosrc) END"
          " FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
          " JOIN pg_language l ON l.oid = p.prolang WHERE p.oid >= 16384"
-         " AND n.nspname !~ '^pg_temp';";
+         " AND n.nspname !~ '^pg_temp' ORDER BY p.oid;";
 }
 
 uint32_t Oid(std::string_view text) {
@@ -99,6 +111,32 @@ std::string Statements(std::string_view body) {
   if (body.starts_with(kReturn)) return "SELECT " + std::string(body.substr(kReturn.size()));
   return std::string(body);
 }
+
+/// Digests rows: the same digest, the same catalog.
+class RowDigest {
+ public:
+  RowDigest() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1)
+      throw std::bad_alloc();
+  }
+  void Take(const RowView& row) {
+    for (const auto& field : row) {
+      const uint32_t size = field ? static_cast<uint32_t>(field->size()) : ~uint32_t{0};
+      EVP_DigestUpdate(context_.get(), &size, sizeof size);
+      if (field) EVP_DigestUpdate(context_.get(), field->data(), field->size());
+    }
+  }
+  std::string Finish() {
+    std::string out(EVP_MAX_MD_SIZE, '\0');
+    unsigned int size = 0;
+    EVP_DigestFinal_ex(context_.get(), reinterpret_cast<unsigned char*>(out.data()), &size);
+    out.resize(size);
+    return out;
+  }
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
 
 /// Takes the rows of all queries, in the order in which they are asked.
 class RowTaker {
@@ -203,19 +241,31 @@ int MajorVersion(const Server& server) {
 }  // namespace
 
 Task<DatabaseCatalog> ReadDatabase(Server& server) {
+  SALLYPORT_CO_TRY(const char status, co_await TransactionStatus(server, kLimit));
+  if (status != 'I' && status != 'T')
+    co_return Fail(Errc::upstream_protocol, "the catalog is not read in a failed transaction");
+  const bool inside = status == 'T';
+  const std::string_view end = inside ? kRestore : kLeave;
+
   DatabaseCatalog database;
   RowTaker taker(database);
-  std::string sql(kBegin);
+  RowDigest digest;
+  std::string sql(inside ? kSave : kBegin);
   for (const std::string_view query :
-       {kTypes, kRelations, kColumns, kInheritance, kViews, kGenerated, kForeign})
+       {kSettings, kTypes, kRelations, kColumns, kInheritance, kViews, kGenerated, kForeign})
     sql += query;
-  sql += FunctionsQuery(MajorVersion(server) >= kSqlBodies) + "COMMIT";
-  auto read = co_await QueryEach(server, std::move(sql), kLimit,
-                                 [&](const RowView& row) { taker.Take(row); });
+  sql += FunctionsQuery(MajorVersion(server) >= kSqlBodies);
+  sql += end;
+  auto read = co_await QueryEach(server, std::move(sql), kLimit, [&](const RowView& row) {
+    digest.Take(row);
+    taker.Take(row);
+  });
   if (!read) {
-    if (!server.stream->closed()) (void)co_await Query(server, "ROLLBACK", kLimit);
+    if (!server.stream->closed())
+      (void)co_await QueryEach(server, std::string(end), kLimit, [](const RowView&) {});
     co_return std::unexpected(std::move(read.error()));
   }
+  database.digest = digest.Finish();
   co_return database;
 }
 

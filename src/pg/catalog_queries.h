@@ -53,10 +53,11 @@ struct DatabaseCatalog {
   std::unordered_map<uint32_t, Foreign> foreign;
   /// Relations whose INSTEAD rules answer from another relation (RETURNING): relation → read.
   std::vector<std::pair<uint32_t, uint32_t>> rules;
+  std::string digest;  // SHA-256 of all that was read
 };
 
-/// Reads it in one transaction and one round trip. `server` is ready
-/// and outside of a transaction; it is again afterwards.
+/// Reads it in a transaction of its own, or as the transaction that `server` is in sees it; that
+/// one goes on as it was. upstream_protocol in one that has failed.
 Task<DatabaseCatalog> ReadDatabase(Server& server);
 
 }  // namespace sallyport::pg

@@ -45,6 +45,7 @@ struct Answer {
   std::vector<std::optional<std::string_view>> fields;
   std::optional<Error> error;
   size_t bytes = 0;
+  char status = '?';  // of the transaction, afterwards
 };
 
 /// True: the server is ready again.
@@ -70,6 +71,7 @@ Result<bool> Take(Server& server, ServerMessage message, Answer& answer) {
     case 'A':  // NotificationResponse
       return false;
     case 'Z':
+      answer.status = message.body.empty() ? '?' : message.body[0];
       return true;
     default:
       return Nonsense("the server sent a message that has no place there");
@@ -116,6 +118,17 @@ Task<> QueryEach(Server& server, std::string sql, std::chrono::milliseconds limi
   }
   if (answer.error) co_return std::unexpected(std::move(*answer.error));
   co_return Result<>();
+}
+
+Task<char> TransactionStatus(Server& server, std::chrono::milliseconds limit) {
+  const RowFunction nothing = [](const RowView&) {};
+  Answer answer{.each = nothing, .fields = {}, .error = {}};
+  if (auto asked = co_await Ask(server, "", std::chrono::steady_clock::now() + limit, answer);
+      !asked) {
+    server.stream->Close();
+    co_return std::unexpected(std::move(asked.error()));
+  }
+  co_return answer.status;
 }
 
 Task<std::vector<Row>> Query(Server& server, std::string sql, std::chrono::milliseconds limit) {

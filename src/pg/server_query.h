@@ -21,4 +21,7 @@ using RowFunction = std::function<void(const RowView&)>;
 Task<> QueryEach(Server& server, std::string sql, std::chrono::milliseconds limit,
                  RowFunction each);
 
+/// 'I', 'T' or 'E', as ReadyForQuery says it: by an empty question, which changes nothing.
+Task<char> TransactionStatus(Server& server, std::chrono::milliseconds limit);
+
 }  // namespace sallyport::pg
