@@ -89,6 +89,8 @@ class Session : public std::enable_shared_from_this<Session> {
   Await OnClose(std::string_view message);
   Await OnSync(std::string_view message);
   Await StreamCopyData(size_t total);
+  Await NotInCopy();
+  Await FailIfCondemned();
   Await DiscardRequest(char type, size_t total);
   Await Flush();
   size_t MostBytes(char type) const;
@@ -197,7 +199,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::vector<Pending> batch_;
   size_t uncovered_ = 0;  // Parse messages in the batch from here on have no intent yet
   uint64_t group_ = 1;
-  bool skip_ = false;  // until Sync: something of this group was refused
+  bool skip_ = false;       // until Sync: something of this group was refused
+  bool copy_sent_ = false;  // a COPY FROM STDIN whose data has not ended, nor its answer come
+  bool limited_ = false, writes_ = false;  // of this group: a row limit, something written
   /// Unanswered requests that change what names stand for: of groups before this one, and of it.
   size_t earlier_statements_ = 0, earlier_portals_ = 0, here_statements_ = 0, here_portals_ = 0;
   size_t sql_names_ = 0;  // texts that do, of any group

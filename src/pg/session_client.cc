@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "pg/session.h"
 #include "pg/to_wire.h"
 
@@ -74,6 +76,9 @@ Session::Await Session::ServeClientBuffer() {
 
 Session::Await Session::OnRequest(char type, std::string_view message) {
   if (skip_ && type != 'S' && type != 'X' && type != 'c' && type != 'f') co_return true;
+  if (copy_sent_ && type != 'S' && type != 'H' && type != 'X' && type != 'c' && type != 'f' &&
+      !co_await NotInCopy())
+    co_return false;
   switch (type) {
     case 'Q':
       co_return co_await OnQuery(message.substr(5));
@@ -96,6 +101,7 @@ Session::Await Session::OnRequest(char type, std::string_view message) {
     case 'c':
     case 'f':
       // The text of a CopyFail comes back in an error, which is masked.
+      copy_sent_ = false;
       Add({.kind = Kind::copy_end}, message);
       co_return co_await Flush();
     case 'F': {
@@ -134,6 +140,12 @@ Session::Await Session::OnQuery(std::string_view body) {
   }
   Pending pending{.kind = Kind::query, .judged = *judged};
   const sql::Analysis& analysis = *(*judged)->analysis;
+  if (analysis.copy_in && analysis.statements > 1) {
+    RefuseAs(co_await RecordRefusal(
+                 "query", Error(Errc::sql_state_refused, "COPY FROM STDIN has to stand alone")),
+             true);
+    co_return true;
+  }
   if (analysis.statements > 0 || analysis.route == sql::Route::refused) {
     auto permit = co_await Admit("query", **judged, nullptr, nullptr);
     if (!permit) {
@@ -143,6 +155,7 @@ Session::Await Session::OnQuery(std::string_view body) {
     pending.permit.emplace(std::move(*permit));
   }
   pending.sql_names = !analysis.names.empty();
+  copy_sent_ = analysis.copy_in;
   Add(std::move(pending), {});
   MessageWriter(to_server_)
       .Begin('Q')
@@ -206,13 +219,13 @@ Session::Await Session::OnDescribe(std::string_view message) {
   Pending pending{.kind = what == 'S' ? Kind::describe_statement : Kind::describe_portal};
   if (what == 'S') {
     auto statement = co_await FindStatement(name);
-    if (statement) {
+    if (statement && *statement) {
       pending.statement = std::move(*statement);
       pending.statement->described_in = group_;
     }
   } else {
     auto portal = co_await FindPortal(name);
-    if (portal) {
+    if (portal && *portal) {
       pending.portal = std::move(*portal);
       pending.portal->described_in = group_;
     }
@@ -239,13 +252,37 @@ Session::Await Session::OnClose(std::string_view message) {
 }
 
 Session::Await Session::OnSync(std::string_view message) {
-  if (!co_await CoverParses()) co_return false;
+  if (!co_await CoverParses() || !co_await FailIfCondemned()) co_return false;
   Add({.kind = Kind::sync}, message);
-  skip_ = false;
+  skip_ = limited_ = writes_ = false;
   ++group_;
   earlier_statements_ += std::exchange(here_statements_, 0);
   earlier_portals_ += std::exchange(here_portals_, 0);
   names_.EndGroup();
+  co_return true;
+}
+
+/// While it reads COPY data the server takes any request for an error and forgets it, so that
+/// answers would be taken for those of other requests. What comes behind a COPY FROM STDIN waits
+/// until the server has said that it does not read.
+Session::Await Session::NotInCopy() {
+  if (!co_await WaitWhile([this] { return copy_sent_ && !result_.copy_in; })) co_return false;
+  if (!copy_sent_ || !result_.copy_in) co_return true;
+  Violation("a request in the middle of COPY data");
+  co_return false;
+}
+
+/// A result that had too many rows may have been complete before the cancel came. If its group
+/// writes, the Sync must not commit what the client was told has failed.
+Session::Await Session::FailIfCondemned() {
+  if (!limited_ || !writes_ || skip_) co_return true;
+  const auto unanswered = [this] {
+    return std::ranges::any_of(pending_, [this](const Pending& p) {
+      return p.group == group_ && p.kind == Kind::execute;
+    });
+  };
+  if (!co_await WaitWhile(unanswered)) co_return false;
+  if (muted_) Refuse(ToWire(Error(Errc::rows_exceeded)), Errc::rows_exceeded, false);
   co_return true;
 }
 
@@ -313,8 +350,8 @@ void Session::Uncount(const Pending& pending) {
 }
 
 Pending& Session::Add(Pending pending, std::string_view message) {
-  group_begun_ = pending.kind != Kind::sync && pending.kind != Kind::query &&
-                 pending.kind != Kind::copy_end;
+  group_begun_ =
+      pending.kind != Kind::sync && pending.kind != Kind::query && pending.kind != Kind::copy_end;
   pending.group = group_;
   pending.offset = to_server_.size();
   Count(pending);

@@ -265,6 +265,9 @@ Session::Await Session::OnExecute(std::string_view message) {
     }
     pending.permit.emplace(std::move(*permit));
   }
+  copy_sent_ |= portal->analysis->copy_in;
+  limited_ |= pending.permit && pending.permit->obligations().max_rows > 0;
+  writes_ |= portal->analysis->text.worst > op::Effect::read;
   const bool comes = portal->described_in == group_ ||
                      (portal->statement && portal->statement->described_in == group_);
   if (!portal->shape && !comes && portal->analysis->returns_rows) {

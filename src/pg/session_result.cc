@@ -171,6 +171,7 @@ bool Session::OnCopyStart(char type, std::string_view message, size_t at) {
   (void)at;
   result_.copy_out = type == 'H';
   result_.copy_in = type == 'G';
+  if (waiting_) answered_.Set();
   result_.copy_binary = message[5] == 1;
   result_.max_rows = front.permit ? front.permit->obligations().max_rows : 0;
   result_.record.Begin(nullptr, front_.options.record_bytes);

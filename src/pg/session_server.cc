@@ -171,6 +171,8 @@ Session::Await Session::OnAnswer(char type, std::string_view message, size_t at)
 
 void Session::Pop() {
   Uncount(pending_.front());
+  const Judged* judged = pending_.front().judged.get();
+  if (judged != nullptr && judged->analysis->copy_in) copy_sent_ = false;
   pending_.pop_front();
   if (waiting_) answered_.Set();
 }
@@ -371,6 +373,7 @@ Session::Await Session::OnError(std::string_view message, size_t at) {
   } else {
     skipping_ = true;
     if (result_.copy_in) DropCopySyncs();
+    if (waiting_) answered_.Set();
   }
   co_return true;
 }
