@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "app/demo_config.h"
+#include "app/demo_database.h"
 #include "app/demo_issuer.h"
 #include "app/demo_mcp_server.h"
 #include "app/exit_code.h"
@@ -50,16 +51,19 @@ class StateDir {
 };
 
 std::string ReadyLine(const DemoIssuer& issuer, const DemoPorts& ports, const StateDir& state,
-                      const std::string& config, const std::string& vkey) {
+                      const std::string& config, const std::string& vkey, bool database) {
   const std::string base = "http://127.0.0.1:" + std::to_string(ports.gate);
   nlohmann::ordered_json tokens;
   for (const DemoIssuer::Caller& caller : DemoIssuer::Callers()) {
     const Result<std::string> token = issuer.Token(caller.name);
     tokens[caller.name] = token ? *token : "";
   }
+  nlohmann::ordered_json postgres;
+  if (database)
+    postgres = {{"host", "127.0.0.1"}, {"port", ports.postgres}, {"database", "orders-db"}};
   const nlohmann::ordered_json line{{"public_url", base},
                                     {"mcp", {{"payments", base + "/mcp/payments"}}},
-                                    {"postgres", nullptr},
+                                    {"postgres", postgres},
                                     {"issuer", issuer.issuer()},
                                     {"token_endpoint", issuer.token_endpoint()},
                                     {"ops", "http://127.0.0.1:" + std::to_string(ports.ops)},
@@ -76,6 +80,22 @@ int Complain(const char* what, const Error& error) {
   std::fprintf(stderr, "sallyport dev: %s: %s (%s)\n", what, error.detail.c_str(),
                std::string(ReasonCode(error.code)).c_str());
   return kFailed;
+}
+
+/// The demo database, or null with a note on standard error: everything else works without.
+std::unique_ptr<DemoDatabase> StartDatabase(const StateDir& state, const DemoPorts& ports,
+                                            fs::path& binaries) {
+  binaries = DemoDatabase::FindBinaries();
+  if (binaries.empty()) {
+    std::fprintf(stderr,
+                 "sallyport dev: no PostgreSQL here, so no demo database (Debian: apt-get install "
+                 "postgresql)\n");
+    return nullptr;
+  }
+  auto database = DemoDatabase::Start(binaries, state.path() / "postgres", ports.database);
+  if (database) return std::move(*database);
+  std::fprintf(stderr, "sallyport dev: no demo database: %s\n", database.error().detail.c_str());
+  return nullptr;
 }
 
 void WaitForTheEnd(Gateway& gateway) {
@@ -105,11 +125,14 @@ int RunDev(const DevOptions& options) {
   if (!credential) return Complain("the demo server's credential", credential.error());
   auto payments = DemoMcpServer::Start(shards, ports.payments, std::string(credential->Reveal()));
   if (!payments) return Complain("the demo MCP server", payments.error());
+  fs::path binaries;
+  const std::unique_ptr<DemoDatabase> database = StartDatabase(state, ports, binaries);
   shards.Start();
 
   const fs::path config = state.path() / "sallyport.yaml";
   const Result<> written =
-      WritePrivate(config, DemoConfig(ports, state.path(), (*issuer)->issuer(), credential_file));
+      WritePrivate(config, DemoConfig(ports, state.path(), (*issuer)->issuer(), credential_file,
+                                      database ? database->password_file() : fs::path()));
   if (!written) return Complain("its configuration", written.error());
   int exit_code = kOk;
   Result<config::Root> root = LoadOrExplain(config.string(), exit_code);
@@ -118,8 +141,9 @@ int RunDev(const DevOptions& options) {
   if (!gateway) return Complain("the gate", gateway.error());
 
   if (options.json) {
-    std::printf("%s\n",
-                ReadyLine(**issuer, ports, state, config.string(), (*gateway)->vkey()).c_str());
+    std::printf("%s\n", ReadyLine(**issuer, ports, state, config.string(), (*gateway)->vkey(),
+                                  database != nullptr)
+                            .c_str());
     std::fflush(stdout);
   } else {
     FirstScreen screen(**issuer,
@@ -127,6 +151,8 @@ int RunDev(const DevOptions& options) {
                         .data_dir = (state.path() / "data").string(),
                         .vkey = (*gateway)->vkey(),
                         .config = config.string(),
+                        .psql = database ? (binaries / "psql").string() : "",
+                        .postgres_port = ports.postgres,
                         .ops = "http://127.0.0.1:" + std::to_string(ports.ops)},
                        shards.executor(0));
     if (const Result<> shown = screen.Show(); !shown)

@@ -3,9 +3,13 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fcntl.h>
 #include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ledger/index.h"
@@ -51,6 +55,49 @@ std::string TextOf(const json& message) {
   const json content = message.value("/result/content"_json_pointer, json::array());
   return content.empty() || !content[0].contains("text") ? message.dump()
                                                          : content[0]["text"].get<std::string>();
+}
+
+/// psql with these statements, as a person would run it: what it prints, errors included.
+Result<std::string> RunPsql(const std::string& psql, uint16_t port, const std::string& token,
+                            const std::vector<std::string>& statements) {
+  std::vector<std::string> words{psql, "-X", "-q", "-e"};
+  for (const std::string& statement : statements) words.insert(words.end(), {"-c", statement});
+  std::vector<std::string> environment{"PGHOST=127.0.0.1",     "PGPORT=" + std::to_string(port),
+                                       "PGDATABASE=orders-db", "PGUSER=token",
+                                       "PGPASSWORD=" + token,  "LC_ALL=C.UTF-8",
+                                       "PATH=/usr/bin:/bin"};
+  const auto pointers = [](std::vector<std::string>& strings) {
+    std::vector<char*> list;
+    for (std::string& one : strings) list.push_back(one.data());
+    list.push_back(nullptr);
+    return list;
+  };
+  int output[2];
+  if (pipe2(output, O_CLOEXEC) != 0) return Fail(Errc::io_failed, "no pipe");
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, output[1], STDERR_FILENO);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  pid_t child = -1;
+  const int failed = posix_spawn(&child, psql.c_str(), &actions, &attributes,
+                                 pointers(words).data(), pointers(environment).data());
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  close(output[1]);
+  std::string text;
+  char buffer[4096];
+  for (ssize_t n; failed == 0 && (n = read(output[0], buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<size_t>(n));
+  close(output[0]);
+  if (failed != 0) return Fail(Errc::io_failed, "cannot start " + psql);
+  waitpid(child, nullptr, 0);
+  return text;
 }
 
 /// The line of `text` that holds `needle`, trimmed.
@@ -164,25 +211,61 @@ Result<> FirstScreen::StolenToken() {
   return {};
 }
 
-Result<> FirstScreen::ReplayAndVerify() {
-  ledger::SearchCriteria criteria;
-  criteria.agent = "agent-refunds";
+Result<> FirstScreen::Statements() {
+  if (place_.psql.empty()) return {};
+  SALLYPORT_TRY(const std::string token, issuer_.Token("ana"));
+  SALLYPORT_TRY(const std::string seen,
+                RunPsql(place_.psql, place_.postgres_port, token,
+                        {"SELECT id, customer, card_number, cvv, amount FROM payments LIMIT 2",
+                         "DROP TABLE payments", "DELETE FROM payments"}));
+  std::printf("\n%s\n%s", Paint(kBold, "psql as ana, an analyst").c_str(), seen.c_str());
+  const auto times = [&](std::string_view what) {
+    size_t n = 0;
+    for (size_t at = 0; (at = seen.find(what, at)) != std::string::npos; at += what.size()) ++n;
+    return n;
+  };
+  if (times("**4444") + times("**0005") == 0)
+    return Fail(Errc::mask_failed, "the rows came back without masked card numbers");
+  if (times("ERROR:") != 2) return Fail(Errc::internal, "DROP and DELETE were not both denied");
+  return {};
+}
+
+Result<> FirstScreen::Replay(const std::string& who, const ledger::SearchCriteria& criteria) {
   SALLYPORT_TRY(const auto found, ledger::Search(place_.data_dir, criteria));
   const json first = found.empty() ? json() : json::parse(found.front().json, nullptr, false);
   const std::string session =
       first.is_object() ? first.value("/session/id"_json_pointer, std::string()) : "";
-  if (session.empty())
-    return Fail(Errc::internal, "the log does not name the session of agent-refunds");
+  if (session.empty()) return Fail(Errc::internal, "the log does not name the session of " + who);
   std::printf("\n%s\n", Paint(kBold, "Replay of session " + session).c_str());
   SALLYPORT_TRY(const std::string replay,
                 ledger::RenderReplay(place_.data_dir, session, ledger::ReplayFormat::text));
   std::printf("%s\n", replay.c_str());
+  return {};
+}
 
+Result<> FirstScreen::ReplayAndVerify() {
+  ledger::SearchCriteria criteria;
+  criteria.agent = "agent-refunds";
+  SALLYPORT_CHECK(Replay("agent-refunds", criteria));
+  if (!place_.psql.empty()) {
+    ledger::SearchCriteria statements;
+    statements.connection = "orders-db";
+    SALLYPORT_CHECK(Replay("ana", statements));
+  }
   const ledger::VerifyReport report =
       ledger::VerifyDataDir(place_.data_dir, place_.vkey, std::nullopt);
   std::printf("%s\n%s\n", Paint(kBold, "The log").c_str(), report.Text().c_str());
   if (!report.ok()) return Fail(Errc::internal, "the log does not verify");
   return {};
+}
+
+void FirstScreen::ConnectDatabase() const {
+  if (place_.psql.empty()) return;
+  const Result<std::string> token = issuer_.Token("ana");
+  std::printf(
+      "%s\n  export PGPASSWORD=%s\n  psql \"host=127.0.0.1 port=%u dbname=orders-db user=token\"\n",
+      Paint(kBold, "Connect psql, or any PostgreSQL client, as ana").c_str(),
+      token ? token->c_str() : "", static_cast<unsigned>(place_.postgres_port));
 }
 
 void FirstScreen::Connect(const std::string& token) const {
@@ -199,6 +282,7 @@ void FirstScreen::Connect(const std::string& token) const {
       "  TOKEN=$(curl -s %s -d grant_type=client_credentials -d client_id=support -d "
       "client_secret=dev | jq -r .access_token)\n",
       issuer_.token_endpoint().c_str());
+  ConnectDatabase();
   std::printf("\n%s\n", Paint(kBold, "Look further").c_str());
   std::printf("  sallyport audit verify %s --key '%s'\n", place_.data_dir.c_str(),
               place_.vkey.c_str());
@@ -217,6 +301,7 @@ Result<> FirstScreen::Show() {
   SALLYPORT_CHECK(DeniedExport(agent));
   SALLYPORT_CHECK(HeldRefund(agent));
   SALLYPORT_CHECK(StolenToken());
+  SALLYPORT_CHECK(Statements());
   SALLYPORT_CHECK(ReplayAndVerify());
   Connect(agent);
   return {};

@@ -4,6 +4,7 @@
 
 #include "app/demo_issuer.h"
 #include "base/result.h"
+#include "ledger/search.h"
 #include "net/http_client.h"
 
 namespace sallyport::app {
@@ -15,6 +16,8 @@ class FirstScreen {
   struct Place {
     std::string mcp_url;  // of the connection payments
     std::string data_dir, vkey, config, ops;
+    std::string psql;            // its path; empty: there is no demo database
+    uint16_t postgres_port = 0;  // of the gate
   };
   /// `executor` is a shard that runs while Show() waits.
   FirstScreen(const DemoIssuer& issuer, Place place, boost::asio::any_io_executor executor);
@@ -34,8 +37,11 @@ class FirstScreen {
   Result<> DeniedExport(const std::string& token);
   Result<> HeldRefund(const std::string& token);
   Result<> StolenToken();
+  Result<> Statements();
+  Result<> Replay(const std::string& who, const ledger::SearchCriteria& criteria);
   Result<> ReplayAndVerify();
   void Connect(const std::string& token) const;
+  void ConnectDatabase() const;
   std::string Paint(const char* colour, const std::string& text) const;
 
   const DemoIssuer& issuer_;

@@ -22,7 +22,7 @@ void AddService(CLI::App& root, Chosen& chosen) {
   CLI::App* c =
       Command(root, "dev", "Everything on loopback with nothing to configure, and a first screen",
               "sallyport dev --port-base 7300");
-  c->add_option("--port-base", dev.port_base, "first of five ports")->capture_default_str();
+  c->add_option("--port-base", dev.port_base, "first of six ports")->capture_default_str();
   c->add_option("--state", dev.state, "keep keys and log here (default: removed at the end)");
   c->add_flag("--json", dev.json, "one JSON line when ready instead of the screen");
   c->callback([&chosen] { chosen = [] { return RunDev(dev); }; });
