@@ -112,7 +112,7 @@ CatalogKeeper::CatalogKeeper(std::shared_ptr<const ServerAddress> address,
 Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::Load() {
   const uint64_t begun = begun_.fetch_add(1) + 1;
   SALLYPORT_CO_TRY(Server server, co_await LogIn(*address_, credentials_->Admin()));
-  auto loaded = co_await LoadCatalog(server, classified_, begun);
+  auto loaded = co_await RefreshCatalog(server, classified_, begun, memory_);
   server.stream->Close();
   if (!loaded) {
     obs::Log(obs::Level::error, "pg.catalog_failed",

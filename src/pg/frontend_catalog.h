@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/task.h"
-#include "pg/catalog_loader.h"
+#include "pg/catalog_refresh.h"
 #include "pg/credentials.h"
 #include "pg/server.h"
 #include "sql/catalog.h"
@@ -47,6 +47,7 @@ class CatalogKeeper {
   const std::chrono::milliseconds refresh_;
   std::atomic<std::shared_ptr<const sql::Catalog>> last_;
   std::atomic<bool> loading_{false};
+  CatalogMemory memory_;  // of the one that loads
   std::atomic<uint64_t> begun_{0}, done_{0};
   std::atomic<int64_t> loaded_at_{0};  // steady clock, ns
 };
