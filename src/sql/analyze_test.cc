@@ -199,6 +199,18 @@ TEST(Analyze, NoTextTakesLong) {
   std::string many;
   for (int i = 0; i < 900; ++i) many += "select upper(card_number) from payments;";
   EXPECT_EQ(Look(many)->route, Route::refused);
+  // One right side for each of many columns: the tree would be their product.
+  std::string names, values;
+  for (int i = 0; i < 8000; ++i) {
+    names += (i ? ",a" : "a") + std::to_string(i);
+    values += i ? ",1" : "1";
+  }
+  EXPECT_EQ(Look("update notes set (" + names + ") = (select " + values + ")")->route,
+            Route::refused);
+  EXPECT_EQ(Look("update notes set (body, tags) = (select 'x', '" + std::string(9000, 'x') +
+                 "') where id = 1")
+                ->route,
+            Route::as_is);
   EXPECT_EQ(Look("select " + std::string(5000, '(') + "1" + std::string(5000, ')'))->route,
             Route::as_is);
   EXPECT_EQ(Look("select '" + std::string(10 << 20, 'x') + "'")->route, Route::refused);

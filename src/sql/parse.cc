@@ -3,6 +3,9 @@
 #include <pg_query.h>
 #include <pthread.h>
 #include <string>
+#include <vector>
+
+#include "sql/lexer.h"
 
 namespace sallyport::sql {
 namespace {
@@ -58,12 +61,43 @@ bool IsText(std::string_view text) {
   return true;
 }
 
+namespace {
+
+/// In `SET (a, b, c) = (…)` the tree holds the right side once for each column. Whether a text
+/// could make a tree of far more than its own size that way, or is not read here.
+bool Multiplies(std::string_view text) {
+  static constexpr size_t kSmall = 2 << 10, kMaxBytes = 256u << 10;
+  if (text.size() <= kSmall) return false;
+  std::vector<Token> tokens;
+  bool plain;
+  if (!Tokenize(text, tokens, plain)) return true;
+  std::vector<size_t> commas;  // of the parentheses that are open
+  size_t last = 0;             // of those that closed last
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    auto token = text.substr(tokens[i].begin, tokens[i].end - tokens[i].begin);
+    if (token == "(") {
+      commas.push_back(0);
+    } else if (token == "," && !commas.empty()) {
+      ++commas.back();
+    } else if (token == ")" && !commas.empty()) {
+      last = commas.back();
+      commas.pop_back();
+    } else if (token.starts_with("=") && i != 0 && text[tokens[i - 1].begin] == ')' &&
+               last * (text.size() - tokens[i].end) > kMaxBytes) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
 struct ParseTree::Result : Parse {};
 
 ParseTree::~ParseTree() = default;
 
 std::unique_ptr<const ParseTree> ParseTree::Make(std::string_view text, const Limits& limits) {
-  if (text.size() > limits.max_bytes || !IsText(text)) return nullptr;
+  if (text.size() > limits.max_bytes || !IsText(text) || Multiplies(text)) return nullptr;
   std::unique_ptr<ParseTree> tree(new ParseTree);
   tree->result_ = std::make_unique<Result>();
   auto& parse = *tree->result_;
