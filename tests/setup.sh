@@ -27,3 +27,25 @@ if [ "$(cat build/venv/.installed 2>/dev/null)" != "$want" ]; then
   build/venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r tests/requirements.txt
   echo "$want" > build/venv/.installed
 fi
+
+# PostgreSQL's own regression queries come with the source package only; its lists are kept apart from the system's.
+want="postgresql-15 source"
+if [ "$(cat build/pg-regress/.installed 2>/dev/null)" != "$want" ]; then
+  rm -rf build/pg-regress build/pg-source
+  mkdir -p build/pg-source/lists/partial build/pg-source/parts build/pg-regress
+  # The system's own places, asked for sources; security updates are built from the same queries.
+  for file in /etc/apt/sources.list.d/*.sources; do
+    [ -e "$file" ] && awk -v RS= -v ORS='\n\n' '!/security/' "$file" | sed 's/^Types: deb$/Types: deb-src/' > "build/pg-source/parts/$(basename "$file")"
+  done
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+    [ -e "$file" ] && { grep -E '^deb ' "$file" | grep debian | grep -v security | sed 's/^deb /deb-src /' > "build/pg-source/parts/$(basename "$file" .list).list" || true; }
+  done
+  apt=(apt-get -qq -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$PWD/build/pg-source/parts" -o "Dir::State::lists=$PWD/build/pg-source/lists")
+  "${apt[@]}" update
+  (cd build/pg-source && "${apt[@]}" source --download-only postgresql-15 2>/dev/null)
+  tar -xjf build/pg-source/postgresql-15_*.orig.tar.bz2 --strip-components=4 -C build/pg-regress --wildcards 'postgresql-*/src/test/regress'
+  rm -rf build/pg-source
+  # a server that runs as another user reads the data files
+  chmod -R a+rX build/pg-regress
+  echo "$want" > build/pg-regress/.installed
+fi

@@ -1,0 +1,81 @@
+"""PostgreSQL's own regression queries (Debian's source package, fetched by tests/setup.sh), for a role with nothing classified: what psql
+prints through the gate is what it prints directly, byte for byte, but for digits that look like a card number: those are masked.
+
+SALLYPORT_PG_REGRESS=all runs every file of the schedule.
+"""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from kit.paths import ROOT
+from kit.pg_drivers import PSQL
+from kit.pg_gate import PgGateway, database
+from kit.postgres import Postgres
+
+REGRESS = ROOT / "build/pg-regress"
+PASSWORD = "regress-password"
+# In the order of PostgreSQL's schedule; the first one loads what others use.
+FILES = """test_setup boolean char name varchar text int2 int4 int8 oid float4 float8 bit txid uuid enum money rangetypes pg_lsn regproc
+ point lseg line box path polygon circle date time timetz timestamp timestamptz interval inet macaddr macaddr8 geometry horology tstypes
+ regex comments expressions unicode xid mvcc encoding""".split()
+# These touch the whole server, or need C code that Debian does not ship.
+NOT_HERE = {"tablespace", "largeobject", "stats", "event_trigger", "create_function_c"}
+EVERYTHING = [{"id": "all", "effect": "allow", "who": ["group:testers"],
+               "on": {"connection": "regression", "sql": {"statements": ["*"], "relations": ["*"], "functions": {"allow": ["*"]},
+                                                         "require_where": False}}}]
+DIGITS = re.compile(r"(?<![0-9*])[0-9*](?:[ .-]?[0-9*]){12,18}(?![0-9*])")
+
+
+@pytest.fixture(scope="module")
+def server():
+    assert (REGRESS / "sql").is_dir(), "tests/setup.sh fetches the source package of postgresql-15"
+    part = Postgres(scram=True, autovacuum="off", max_connections=50)
+    part.sql(f"CREATE ROLE app LOGIN SUPERUSER PASSWORD '{PASSWORD}'; CREATE DATABASE regression TEMPLATE template0 OWNER app; "
+             "CREATE DATABASE directly TEMPLATE template0 OWNER app")
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="module")
+def gateway(scratch, oidc, server):
+    part = PgGateway(scratch, oidc, [database("regression", server, "regression", "app")], EVERYTHING, PASSWORD, port=oidc.first_port())
+    yield part
+    part.stop()
+
+
+def names() -> list[str]:
+    if os.environ.get("SALLYPORT_PG_REGRESS") != "all":
+        return FILES
+    lines = (REGRESS / "parallel_schedule").read_text().splitlines()
+    return [n for line in lines if line.startswith("test:") for n in line.split()[1:] if n not in NOT_HERE]
+
+
+def printed(name: str, port: int, user: str, password: str, db: str) -> str:
+    env = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": user, "PGPASSWORD": password, "PGDATABASE": db,
+           "PGSSLMODE": "disable", "PGTZ": "PST8PDT", "PGDATESTYLE": "Postgres, MDY", "PGOPTIONS": "-c intervalstyle=postgres_verbose",
+           "PG_ABS_SRCDIR": str(REGRESS), "PG_ABS_BUILDDIR": str(REGRESS), "PG_LIBDIR": "/usr/lib/postgresql/15/lib", "PG_DLSUFFIX": ".so",
+           "LC_ALL": "C"}
+    done = subprocess.run([PSQL, "-X", "-a", "-q", "-v", "HIDE_TABLEAM=on", "-v", "HIDE_TOAST_COMPRESSION=on", "-f",
+                           REGRESS / f"sql/{name}.sql"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=170)
+    return done.stdout.decode(errors="replace").replace("directly", "regression")
+
+
+def same(a: str, b: str) -> bool:
+    """Line by line; where one has a masked number, the other has digits that could be one."""
+    if a == b:
+        return True
+    left, right = a.splitlines(), b.splitlines()
+    return len(left) == len(right) and all(
+        x == y or ("*" in x and DIGITS.sub("#", x) == DIGITS.sub("#", y)) for x, y in zip(left, right))
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_same_is_printed(gateway, server, oidc, name):
+    direct = printed(name, server.port, "app", PASSWORD, "directly")
+    through = printed(name, gateway.pg_port, "token", oidc.token("tester"), "regression")
+    if not same(through, direct):
+        at = next((i for i, (x, y) in enumerate(zip(through.splitlines(), direct.splitlines())) if x != y), -1)
+        pytest.fail(f"from line {at + 1}:\ngate   {through.splitlines()[at:at + 4]}\ndirect {direct.splitlines()[at:at + 4]}")
