@@ -25,7 +25,8 @@ int Complain(const char* command, const Error& error) {
   return kFailed;
 }
 
-/// RFC 3339 in UTC, "2026-11-21" or "2026-11-21T12:00:00.123456789Z" as a search prints it; nothing for anything else.
+/// RFC 3339 in UTC, "2026-11-21" or "2026-11-21T12:00:00.123456789Z" as a search prints it; nothing
+/// for anything else.
 std::optional<Nanos> ParseTime(const std::string& text) {
   tm utc{};
   if (const char* end = strptime(text.c_str(), "%Y-%m-%d", &utc); end != nullptr && *end == '\0') {
@@ -36,7 +37,8 @@ std::optional<Nanos> ParseTime(const std::string& text) {
   if (rest == nullptr) return std::nullopt;
   Nanos fraction = 0, unit = 1'000'000'000;
   if (*rest == '.') {
-    for (++rest; *rest >= '0' && *rest <= '9' && unit > 1; ++rest) fraction += (*rest - '0') * (unit /= 10);
+    for (++rest; *rest >= '0' && *rest <= '9' && unit > 1; ++rest)
+      fraction += (*rest - '0') * (unit /= 10);
   }
   if (std::string_view(rest) != "Z") return std::nullopt;
   return static_cast<Nanos>(timegm(&utc)) * 1'000'000'000 + fraction;
@@ -73,8 +75,7 @@ int RunAuditVerify(const AuditVerifyOptions& options) {
   if (!options.key.empty()) {
     key = options.key;
     if (const auto readable = ledger::NoteVerifier::Make(*key); !readable) {
-      std::fprintf(stderr, "sallyport audit verify: --key: %s\n",
-                   readable.error().detail.c_str());
+      std::fprintf(stderr, "sallyport audit verify: --key: %s\n", readable.error().detail.c_str());
       return kUsage;
     }
   }

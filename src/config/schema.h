@@ -17,8 +17,9 @@
 #include "policy/rules.h"
 #include "secrets/source.h"
 
-// The configuration as plain structs: this file is the reference of every key, its default and its unit.
-// config/load.cc reads YAML into it; app/wiring.cc unpacks it, so that a module gets its own section only.
+// The configuration as plain structs: this file is the reference of every key, its default and its
+// unit. config/load.cc reads YAML into it; app/wiring.cc unpacks it, so that a module gets its own
+// section only.
 
 namespace sallyport::config {
 
@@ -32,44 +33,46 @@ struct Tls {
 
 /// server.limits.postgres
 struct PostgresLimits {
-  uint32_t connections = 10'000;              // open client connections
-  uint32_t sessions_per_caller = 100;         // sessions of one principal, over all databases
-  milliseconds login_deadline{10'000};        // from the first byte to the first query, TLS included
-  uint64_t statement_bytes = 256 << 10;       // of one text; what is longer is refused unread
-  uint64_t message_bytes = 64u << 20;         // of a message that has to be held whole (Query, Parse, Bind)
+  uint32_t connections = 10'000;         // open client connections
+  uint32_t sessions_per_caller = 100;    // sessions of one principal, over all databases
+  milliseconds login_deadline{10'000};   // from the first byte to the first query, TLS included
+  uint64_t statement_bytes = 256 << 10;  // of one text; what is longer is refused unread
+  uint64_t message_bytes =
+      64u << 20;  // of a message that has to be held whole (Query, Parse, Bind)
 };
 
 /// server.limits: every bound of the data path (I8).
 struct ServerLimits {
-  net::HttpLimits http;                       // header, body, time and connection bounds
+  net::HttpLimits http;  // header, body, time and connection bounds
   uint32_t json_depth = 64;
-  uint32_t streams_per_caller = 32;           // concurrent requests of one principal that are answered as a stream
-  uint32_t sessions_per_caller = 64;          // legacy MCP sessions of one principal at one connection
-  uint32_t calls_per_caller = 256;            // concurrent calls of one principal
-  uint64_t upstream_body_bytes = 32u << 20;   // one upstream message (JSON body or SSE event)
-  milliseconds call_timeout{300'000};         // one upstream call, progress does not extend it
-  milliseconds upstream_idle_timeout{120'000};// no byte from the upstream for so long
-  milliseconds session_idle{3'600'000};       // a legacy MCP session nobody uses
-  uint32_t replay_events = 256;               // kept per legacy stream for Last-Event-ID
+  uint32_t streams_per_caller =
+      32;  // concurrent requests of one principal that are answered as a stream
+  uint32_t sessions_per_caller = 64;  // legacy MCP sessions of one principal at one connection
+  uint32_t calls_per_caller = 256;    // concurrent calls of one principal
+  uint64_t upstream_body_bytes = 32u << 20;     // one upstream message (JSON body or SSE event)
+  milliseconds call_timeout{300'000};           // one upstream call, progress does not extend it
+  milliseconds upstream_idle_timeout{120'000};  // no byte from the upstream for so long
+  milliseconds session_idle{3'600'000};         // a legacy MCP session nobody uses
+  uint32_t replay_events = 256;                 // kept per legacy stream for Last-Event-ID
   PostgresLimits postgres;
 };
 
 struct Server {
   std::string public_url;
-  std::string https, http, postgres, ops;     // listen addresses; `http` (plain) only on loopback
+  std::string https, http, postgres, ops;  // listen addresses; `http` (plain) only on loopback
   std::optional<Tls> tls;
   std::filesystem::path data_dir;
-  std::vector<std::string> allowed_origins;   // beside public_url's own
-  std::vector<std::string> allowed_hosts;     // beside public_url's own
+  std::vector<std::string> allowed_origins;  // beside public_url's own
+  std::vector<std::string> allowed_hosts;    // beside public_url's own
   ServerLimits limits;
-  uint32_t shards = 0;                        // 0: one per core
+  uint32_t shards = 0;  // 0: one per core
   milliseconds drain_timeout{30'000};
 };
 
 /// How the gate proves itself to an upstream.
 struct UpstreamAuth {
   enum class Kind { none, bearer, header } kind = Kind::none;
-  std::string header;                         // for Kind::header
+  std::string header;  // for Kind::header
   secrets::Ref secret;
   bool operator==(const UpstreamAuth&) const = default;
 };
@@ -89,16 +92,16 @@ struct McpStdio {
 };
 
 struct SqlArgument {
-  std::string tool;      // glob
-  std::string path;      // JSON path, "$.sql"
-  std::string dialect;   // "postgresql"
+  std::string tool;     // glob
+  std::string path;     // JSON path, "$.sql"
+  std::string dialect;  // "postgresql"
   bool operator==(const SqlArgument&) const = default;
 };
 
 /// What becomes of content that cannot be looked into, by MIME type.
 enum class OpaqueAction { refuse, strip, pass };
 struct ContentRule {
-  std::string type;      // glob over the MIME type, "image/*"
+  std::string type;  // glob over the MIME type, "image/*"
   OpaqueAction action = OpaqueAction::refuse;
   bool operator==(const ContentRule&) const = default;
 };
@@ -109,18 +112,20 @@ struct Mcp {
   std::variant<McpHttp, McpStdio> upstream;
   PinTools pin_tools = PinTools::off;
   std::vector<SqlArgument> sql_arguments;
-  std::vector<std::string> read_only;         // tools (globs) that the operator has classified as reading only
-  std::vector<ContentRule> content;           // first match; default: refuse in scope cde, else pass
-  bool server_requests = true;                // the upstream may ask the client (sampling, elicitation, roots)
+  std::vector<std::string>
+      read_only;  // tools (globs) that the operator has classified as reading only
+  std::vector<ContentRule> content;  // first match; default: refuse in scope cde, else pass
+  bool server_requests = true;  // the upstream may ask the client (sampling, elicitation, roots)
   bool operator==(const Mcp&) const = default;
 };
 
 /// connections[].postgres
 struct Postgres {
-  std::string host;                           // a name, an address, or a directory of Unix sockets
+  std::string host;  // a name, an address, or a directory of Unix sockets
   uint16_t port = 5432;
   std::string database;
-  std::string sslmode = "verify-full";        // disable (loopback and sockets) | require | verify-ca | verify-full
+  std::string sslmode =
+      "verify-full";  // disable (loopback and sockets) | require | verify-ca | verify-full
   std::filesystem::path ca, client_cert;
   std::optional<secrets::Ref> client_key;
   milliseconds connect_timeout{5'000};
@@ -132,7 +137,7 @@ struct Postgres {
   std::string admin_user;
   std::optional<secrets::Ref> admin_password;
   milliseconds jit_ttl{900'000};
-  bool source_only = false;                   // masking: source | lineage (default)
+  bool source_only = false;  // masking: source | lineage (default)
   milliseconds catalog_refresh{60'000};
   bool operator==(const Postgres&) const = default;
 };
@@ -140,27 +145,27 @@ struct Postgres {
 struct Connection {
   std::string name;
   std::map<std::string, std::string> labels;
-  std::optional<Mcp> mcp;                     // exactly one of mcp and postgres
+  std::optional<Mcp> mcp;  // exactly one of mcp and postgres
   std::optional<Postgres> postgres;
   bool operator==(const Connection&) const = default;
 };
 
 /// masking.columns[]: a column whose values are what `detector` says, whatever they look like.
 struct ClassifiedColumn {
-  std::string connection, column, detector;   // column: globs over schema.table.column
+  std::string connection, column, detector;  // column: globs over schema.table.column
 };
 
 struct Masking {
   std::vector<mask::DetectorSpec> detectors;
   std::vector<ClassifiedColumn> columns;
-  std::optional<secrets::Ref> token_key;      // default: made in data_dir at first start
+  std::optional<secrets::Ref> token_key;  // default: made in data_dir at first start
 };
 
 struct Evidence {
   std::string origin;
-  bool strict = false;                        // durability: group | strict
-  std::optional<secrets::Ref> signing_key;    // default: made in data_dir at first start
-  uint64_t payload_bytes = 16 << 10;          // recorded per message; what is beyond is a declared cut
+  bool strict = false;                      // durability: group | strict
+  std::optional<secrets::Ref> signing_key;  // default: made in data_dir at first start
+  uint64_t payload_bytes = 16 << 10;  // recorded per message; what is beyond is a declared cut
 };
 
 struct Approval {
@@ -172,7 +177,7 @@ struct Approval {
 };
 
 struct Root {
-  std::filesystem::path file;                 // where it was read from; relative paths start there
+  std::filesystem::path file;  // where it was read from; relative paths start there
   Server server;
   std::vector<identity::ProviderConfig> providers;
   std::vector<identity::AgentConfig> agents;
@@ -184,7 +189,7 @@ struct Root {
   Evidence evidence;
   milliseconds session_max{4 * 3'600'000};
   milliseconds session_idle{15 * 60'000};
-  std::vector<std::string> notes;             // keys that are understood but not acted on yet, for `validate`
+  std::vector<std::string> notes;  // keys that are understood but not acted on yet, for `validate`
 };
 
 }  // namespace sallyport::config
