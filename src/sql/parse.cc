@@ -67,7 +67,7 @@ namespace {
 /// could make a tree of far more than its own size that way, or is not read here.
 bool Multiplies(std::string_view text) {
   static constexpr size_t kSmall = 2 << 10, kMaxBytes = 256u << 10;
-  if (text.size() <= kSmall) return false;
+  if (text.size() <= kSmall || text.find('=') == std::string_view::npos) return false;
   std::vector<Token> tokens;
   bool plain;
   if (!Tokenize(text, tokens, plain)) return true;
