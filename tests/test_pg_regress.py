@@ -63,13 +63,20 @@ def printed(name: str, port: int, user: str, password: str, db: str) -> str:
     return done.stdout.decode(errors="replace").replace("directly", "regression")
 
 
-def same(a: str, b: str) -> bool:
-    """Line by line; where one has a masked number, the other has digits that could be one."""
-    if a == b:
-        return True
-    left, right = a.splitlines(), b.splitlines()
-    return len(left) == len(right) and all(
-        x == y or ("*" in x and DIGITS.sub("#", x) == DIGITS.sub("#", y)) for x, y in zip(left, right))
+def luhn(digits: str) -> bool:
+    numbers = [int(c) for c in reversed(digits) if c.isdigit()]
+    return sum(n if at % 2 == 0 else n * 2 - 9 * (n > 4) for at, n in enumerate(numbers)) % 10 == 0
+
+
+def same_line(through: str, direct: str) -> bool:
+    """Digits with the check digit of a card number may be masked: with stars, or in a number's place by another number."""
+    return through == direct or (any(luhn(m.group(0)) for m in DIGITS.finditer(direct)) and
+                                 DIGITS.sub("#", through) == DIGITS.sub("#", direct))
+
+
+def same(through: str, direct: str) -> bool:
+    left, right = through.splitlines(), direct.splitlines()
+    return len(left) == len(right) and all(same_line(x, y) for x, y in zip(left, right))
 
 
 @pytest.mark.parametrize("name", names())
@@ -77,5 +84,5 @@ def test_the_same_is_printed(gateway, server, oidc, name):
     direct = printed(name, server.port, "app", PASSWORD, "directly")
     through = printed(name, gateway.pg_port, "token", oidc.token("tester"), "regression")
     if not same(through, direct):
-        at = next((i for i, (x, y) in enumerate(zip(through.splitlines(), direct.splitlines())) if x != y), -1)
+        at = next((i for i, (x, y) in enumerate(zip(through.splitlines(), direct.splitlines())) if not same_line(x, y)), -1)
         pytest.fail(f"from line {at + 1}:\ngate   {through.splitlines()[at:at + 4]}\ndirect {direct.splitlines()[at:at + 4]}")
