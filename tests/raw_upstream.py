@@ -359,6 +359,10 @@ class RawUpstream:
     def do_unknown_content(self, s, id, message):
         return self.reply(s, result(id, {"content": [{"type": "hologram", "card": PAN}], "surprise": {"card": PAN}}))
 
+    def do_asks(self, s, id, message):
+        return self.reply(s, {"jsonrpc": "2.0", "id": id, "result": {"resultType": "input_required", "inputRequests": {"q": {
+            "method": "elicitation/create", "params": {"message": "Your password?", "requestedSchema": {"type": "object", "properties": {}}}}}}})
+
     def do_server_request(self, s, id, message):
         self.stream(s)
         self.event(s, {"jsonrpc": "2.0", "id": "evil", "method": "sampling/createMessage",

@@ -66,6 +66,25 @@ def denial(reply) -> dict:
 
 
 # -- lists and what is hidden --------------------------------------------------------------------
+def test_other_lists_show_what_the_caller_may_use(start_gateway, tmp, oidc, upstream, version):
+    """Prompts, resources and templates are filtered like tools, and what is not shown cannot be had."""
+    names = {"prompts": ["test_simple_*"], "resources": ["test://static-text", "test://template/*"]}
+    rule = {"id": "some", "effect": "allow", "who": ["group:testers"], "on": {"connection": "some", **names}}
+    gateway = start_gateway(tmp, oidc, [http_connection("some", upstream.url), http_connection("none", upstream.url)], [rule])
+    seen = {}
+    for connection in ("some", "none"):
+        client = gateway.client(connection, version=version).start()
+        seen[connection] = [[entry[key] for entry in client.request(method).result[member]] for method, member, key in (
+            ("prompts/list", "prompts", "name"), ("resources/list", "resources", "uri"),
+            ("resources/templates/list", "resourceTemplates", "uriTemplate"), ("tools/list", "tools", "name"))]
+    assert seen["some"] == [["test_simple_prompt"], ["test://static-text"], ["test://template/{id}/data"], []]
+    assert seen["none"] == [[], [], [], []]
+    client = gateway.client("some", version=version).start()
+    assert client.request("prompts/get", {"name": "test_prompt_with_arguments", "arguments": {"arg1": "a", "arg2": "b"}}).error
+    assert client.request("resources/read", {"uri": "test://static-binary"}).error
+    assert client.request("resources/read", {"uri": "test://static-text"}).result["contents"]
+
+
 @pytest.mark.parametrize("who, seen", [
     ("support", {"get_order", "list_orders", "search_orders"}),
     ("agent-refunds", {"get_order", "list_orders", "search_orders", "refund_order"}),

@@ -34,7 +34,7 @@ def raw_legacy():
 def gateway(scratch, oidc, upstream, raw_up, raw_legacy):
     def limits(config):
         config["server"]["limits"] = {"call_timeout": "4s", "upstream_idle_timeout": "3s", "upstream_body_bytes": 4 << 20}
-    connections = [http_connection("raw", raw_up.url), http_connection("raw-legacy", raw_legacy.url),
+    connections = [http_connection("raw", raw_up.url), http_connection("mute", raw_up.url, server_requests=False), http_connection("raw-legacy", raw_legacy.url),
                    http_connection("up", upstream.url),
                    http_connection("nobody", f"http://127.0.0.1:{free_port()}/mcp"),
                    stdio_connection("crashing", "modern", crash_on="refund_order"),
@@ -55,7 +55,7 @@ GOOD = ["fine", "pan_split_over_chunks", "pan_split_byte_by_byte", "pan_split_ov
 SLOW = ["hangs", "hangs_after_head", "drips"]
 HUGE = ["gigabyte", "endless_json", "endless_event", "endless_comments", "header_without_end"]
 HIDING = [name for name in RawUpstream.behaviours() if name.startswith("hides_")]
-BROKEN = sorted(set(RawUpstream.behaviours()) - {*GOOD, *SLOW, *HUGE, *HIDING, "task", "echo_id"})
+BROKEN = sorted(set(RawUpstream.behaviours()) - {*GOOD, *SLOW, *HUGE, *HIDING, "task", "echo_id", "asks"})
 
 
 @pytest.fixture(params=["raw", "raw-legacy"])
@@ -96,6 +96,15 @@ def test_card_number_in_the_envelope(gateway, client, tool):
         assert "error" in answer or answer["result"].get("isError"), answer
     outcome_of(gateway, tool)
     assert pans.shown_in(json.dumps(gateway.entries()[-4:])) == []
+
+
+@pytest.mark.parametrize("connection, asked", [("raw", True), ("mute", False)])
+def test_servers_that_may_not_ask(gateway, connection, asked):
+    """`server_requests: false`: neither is the server told that the client can be asked, nor does a question pass."""
+    client = gateway.client(connection, capabilities={"elicitation": {"form": {}}})
+    reply = client.call("asks")
+    assert ("inputRequests" in reply.answer.get("result", {})) == asked
+    assert asked or "password" not in json.dumps(reply.answer)
 
 
 @pytest.mark.parametrize("tool", BROKEN)
