@@ -34,6 +34,7 @@ namespace sallyport::pg {
 ///   session_judge.cc    the client half: analysis, gate, refusals
 ///   session_catalog.cc  the client half: which catalog a text is judged against
 ///   session_server.cc   the server half: what each answer belongs to
+///   session_messages.cc the server half: errors and what may come at any time, the last words
 ///   session_result.cc   the server half: rows, outcomes
 class Session : public std::enable_shared_from_this<Session> {
  public:
@@ -134,8 +135,10 @@ class Session : public std::enable_shared_from_this<Session> {
   bool OnDescription(std::string_view message, size_t at);
   bool OnNoData(size_t at, size_t size);
   Await OnComplete(char type, std::string_view message, size_t at);
-  Await OnError(std::string_view message, size_t at);
   Await OnReady(std::string_view message, size_t at);
+
+  // ---- session_messages.cc
+  Await OnError(std::string_view message, size_t at);
   bool OnParameterStatus(std::string_view message, size_t at);
   void OnNotice(std::string_view message, size_t at);
   void OnNotification(std::string_view message, size_t at);
