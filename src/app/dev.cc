@@ -151,9 +151,9 @@ int RunDev(const DevOptions& options) {
                         .data_dir = (state.path() / "data").string(),
                         .vkey = (*gateway)->vkey(),
                         .config = config.string(),
+                        .ops = "http://127.0.0.1:" + std::to_string(ports.ops),
                         .psql = database ? (binaries / "psql").string() : "",
-                        .postgres_port = ports.postgres,
-                        .ops = "http://127.0.0.1:" + std::to_string(ports.ops)},
+                        .postgres_port = ports.postgres},
                        shards.executor(0));
     if (const Result<> shown = screen.Show(); !shown)
       return Complain("the first screen", shown.error());
