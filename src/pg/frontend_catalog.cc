@@ -112,17 +112,38 @@ CatalogKeeper::CatalogKeeper(std::shared_ptr<const ServerAddress> address,
 Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::Load() {
   const uint64_t begun = begun_.fetch_add(1) + 1;
   SALLYPORT_CO_TRY(Server server, co_await LogIn(*address_, credentials_->Admin()));
-  auto loaded = co_await RefreshCatalog(server, classified_, begun, memory_);
+  std::vector<ClassifiedColumn> classified = classified_;
+  classified.insert(classified.end(), found_.begin(), found_.end());
+  auto loaded = co_await RefreshCatalog(server, classified, begun, memory_);
   server.stream->Close();
   if (!loaded) {
     obs::Log(obs::Level::error, "pg.catalog_failed",
              {{"reason", ReasonCode(loaded.error().code)}, {"detail", loaded.error().detail}});
     co_return std::unexpected(loaded.error());
   }
+  KeepFound(**loaded);
   last_.store(*loaded);
   done_.store(begun);
   loaded_at_.store(Ns(std::chrono::steady_clock::now()));
   co_return *loaded;
+}
+
+void CatalogKeeper::KeepFound(const sql::Catalog& catalog) {
+  for (const sql::CatalogRelation& relation : catalog.content().relations) {
+    // Those of views follow from what they read, and change with their definition.
+    if (!relation.classified || relation.kind == 'v' || relation.kind == 'm') continue;
+    for (const sql::CatalogColumn& column : relation.columns) {
+      if (!column.classified() || column.derived) continue;
+      const bool known = std::ranges::any_of(found_, [&](const ClassifiedColumn& f) {
+        return f.relation == relation.oid && f.column == column.number;
+      });
+      if (known) continue;
+      found_.push_back({.detector = column.detector,
+                        .mask = column.mask,
+                        .relation = relation.oid,
+                        .column = column.number});
+    }
+  }
 }
 
 Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::LoadThrough(Server& server) {

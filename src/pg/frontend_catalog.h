@@ -44,6 +44,10 @@ class CatalogKeeper {
   const std::shared_ptr<const ServerAddress> address_;
   const std::shared_ptr<Credentials> credentials_;
   const std::vector<ClassifiedColumn> classified_;
+  /// What some load found classified, by number: a column that is renamed stays what it is. Of the
+  /// one that loads.
+  std::vector<ClassifiedColumn> found_;
+  void KeepFound(const sql::Catalog& catalog);
   const std::chrono::milliseconds refresh_;
   std::atomic<std::shared_ptr<const sql::Catalog>> last_;
   std::atomic<bool> loading_{false};

@@ -283,7 +283,8 @@ RowMask::Long RowMask::LongCell(size_t column) const {
     case Look::origin:
       return Long::star;
     default:
-      return Long::scan;
+      // Numbers inside a binary array or composite are no text that a scan of the bytes would find.
+      return cells_[column].binary && !cells_[column].textual ? Long::star : Long::scan;
   }
 }
 

@@ -85,7 +85,7 @@ class RowMask {
   enum class Long : uint8_t {
     pass,  // its type holds no number
     scan,  // looked at piece by piece (LongMask)
-    star,  // classified: every letter and digit becomes '*'
+    star,  // classified, or no text and not to be read in pieces: every byte becomes '*'
   };
   Long LongCell(size_t column) const;
   size_t columns() const { return cells_.size(); }

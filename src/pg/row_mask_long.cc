@@ -26,13 +26,10 @@ void LongMask::Feed(std::string_view piece, std::string& out) {
     case RowMask::Long::pass:
       out.append(piece);
       return;
-    case RowMask::Long::star: {
-      const size_t at = out.size();
-      out.append(piece);
-      Star(out, at, out.size());
+    case RowMask::Long::star:
+      out.append(piece.size(), '*');
       found_ = 1;
       return;
-    }
     case RowMask::Long::scan:
       break;
   }

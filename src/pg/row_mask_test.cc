@@ -212,7 +212,7 @@ TEST_F(RowMaskTest, LongValuesKeepTheirLengthHoweverTheyAreCut) {
   std::string out;
   star.Feed("ab 12-", out);
   star.Finish(out);
-  EXPECT_EQ(out, "** **-");
+  EXPECT_EQ(out, "******");
 }
 
 }  // namespace

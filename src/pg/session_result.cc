@@ -14,20 +14,40 @@ constexpr size_t kRecordLimit = 1 << 20;
 
 using Kind = Pending::Kind;
 
+constexpr std::string_view kCopyHeader(
+    "PGCOPY\n\xff\r\n\0"
+    "\0\0\0\0\0\0\0\0",
+    19);
+
+/// Whether `body` is what a server sends of COPY … (FORMAT binary): the header at most once, then
+/// whole rows, then the trailer at most once. Anything else could hide a number from the masker.
+bool IsBinaryCopy(std::string_view body) {
+  BodyReader r(body);
+  if (body.starts_with(kCopyHeader.substr(0, 11))) {
+    r.Bytes(15);
+    r.Bytes(r.U32());
+  }
+  while (!r.failed() && !r.rest().empty()) {
+    const uint16_t fields = r.U16();
+    if (fields == 0xffff) return r.done();
+    for (uint16_t i = 0; i < fields && !r.failed(); ++i) {
+      const uint32_t size = r.U32();
+      if (size != 0xffffffff) r.Bytes(size);
+    }
+  }
+  return r.done();
+}
+
 /// One row of COPY … (FORMAT binary), or its header with the first row. True: `out` has it masked.
 bool MaskBinaryCopy(const mask::Masker& masker, std::string_view body, std::string& out,
                     RowTally& tally) {
-  static constexpr std::string_view kHeader(
-      "PGCOPY\n\xff\r\n\0"
-      "\0\0\0\0\0\0\0\0",
-      19);
-  const bool first = body.starts_with(kHeader.substr(0, 11));
+  const bool first = body.starts_with(kCopyHeader.substr(0, 11));
   std::string whole;
-  if (!first) whole.assign(kHeader).append(body);
+  if (!first) whole.assign(kCopyHeader).append(body);
   const auto masked = mask::MaskPgBinaryCopy(masker.impl(), first ? body : whole, {});
   if (!masked || !masked->bytes) return false;
   for (const mask::Finding& f : masked->found.findings) tally.Add(0, f.kind);
-  out.append(std::string_view(*masked->bytes).substr(first ? 0 : kHeader.size()));
+  out.append(std::string_view(*masked->bytes).substr(first ? 0 : kCopyHeader.size()));
   return true;
 }
 
@@ -182,6 +202,8 @@ bool Session::OnCopyRow(std::string_view message, size_t at) {
   if (!result_.copy_out) return Broken("COPY data that nobody asked for");
   if (!muted_ && !result_.condemned && result_.max_rows > 0 && result_.rows >= result_.max_rows)
     Condemn(Error(Errc::rows_exceeded, "the COPY has more rows than the rules let through"));
+  if (result_.copy_binary && !IsBinaryCopy(message.substr(5)))
+    Condemn(Error(Errc::mask_failed, "a row of the binary COPY cannot be looked into"));
   if (muted_ || result_.condemned) {
     Replace(at, message.size());
     return true;
@@ -249,6 +271,9 @@ Session::Await Session::StreamLong(size_t at, size_t total) {
   } else if (!result_.copy_out) {
     co_return Broken("COPY data that nobody asked for");
   }
+  if (!row && result_.copy_binary)
+    Condemn(Error(Errc::mask_failed,
+                  "a row of the binary COPY is too long to be looked into: use the text format"));
   if (result_.max_rows > 0 && result_.rows >= result_.max_rows)
     Condemn(Error(Errc::rows_exceeded, "the result has more rows than the rules let through"));
   if (muted_ || result_.condemned) {

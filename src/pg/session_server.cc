@@ -23,7 +23,7 @@ boost::asio::awaitable<void> Session::ServeServer() {
       if (!co_await WaitForWork(had)) co_return;
       if (server_.stream->data().size() != had) continue;
     }
-    if (co_await server_.stream->More(far) != net::Stream::Got::data) co_return;
+    if (co_await server_.stream->More(far, true) != net::Stream::Got::data) co_return;
   }
 }
 

@@ -116,6 +116,13 @@ std::string Lower(std::string_view text) {
 
 }  // namespace
 
+/// Columns that nobody may see are not granted to a role made for the session: the statement must
+/// not name them at all, and a sub-select with NULL in their place does not.
+bool Readable(const std::vector<MaskedOutput>& outputs) {
+  return std::ranges::none_of(
+      outputs, [](const MaskedOutput& output) { return output.mask == SourceMask::null; });
+}
+
 Verdict Judge(std::string_view node, json::Value body, const Reading& reading,
               const Catalog& catalog, bool source_only, bool alone) {
   Verdict verdict{.route = Route::as_is};
@@ -156,7 +163,7 @@ Verdict Judge(std::string_view node, json::Value body, const Reading& reading,
                                      " does more than compute, next to classified columns"});
   }
   if (!source_only && alone && reading.plain && !reading.unknown_names &&
-      ByOrigin(reading, verdict)) {
+      ByOrigin(reading, verdict) && Readable(verdict.outputs)) {
     verdict.route = Route::by_origin;
     return verdict;
   }

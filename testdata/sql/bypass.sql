@@ -23,11 +23,11 @@ SELECT "card_number" FROM "public"."payments"
 SELECT PAYMENTS.CARD_NUMBER FROM Payments
 -- @case plain-005 | plain
 -- @expect mask
--- @route by_origin
+-- @route rewritten
 SELECT * FROM payments WHERE id < 3
 -- @case plain-006 | plain
 -- @expect mask
--- @route by_origin
+-- @route rewritten
 SELECT c.name, p.* FROM customers c LEFT JOIN payments p ON p.customer_id = c.id
 -- @case plain-007 | plain
 -- @expect mask
@@ -47,7 +47,7 @@ SELECT card_number FROM payments_eu
 SELECT card_number FROM payments_part
 -- @case plain-011 | plain
 -- @expect mask
--- @route by_origin
+-- @route rewritten
 SELECT card_number, cvv FROM payments_2024
 -- @case plain-012 | plain
 -- @expect mask
@@ -91,11 +91,11 @@ INSERT INTO refunds(id, amount) VALUES (50, 1) RETURNING card_number, id
 SELECT card_number FROM payments TABLESAMPLE BERNOULLI (100)
 -- @case plain-022 | plain
 -- @expect mask
--- @route by_origin
+-- @route rewritten
 SELECT id, p.cvv FROM payments p TABLESAMPLE SYSTEM (100)
 -- @case plain-023 | plain
 -- @expect mask
--- @route by_origin
+-- @route rewritten
 TABLE payments
 -- @case plain-024 | plain
 -- @expect mask
