@@ -144,6 +144,14 @@ Result<std::shared_ptr<const RowMask>> RowMask::Make(const Shape& shape,
       rule.mask = output.mask == sql::SourceMask::none ? sql::SourceMask::full : output.mask;
     }
   }
+  bool beside = false;
+  for (size_t i = 0; i < made->cells_.size(); ++i) {
+    Rule& rule = made->cells_[i];
+    rule.joins =
+        shape.columns[i].relation == 0 && rule.look == Look::text && (rule.textual || !rule.binary);
+    made->joins_ |= rule.joins && beside;
+    beside = rule.joins;
+  }
   for (Rule& rule : made->cells_) {
     made->passes_ &= rule.look == Look::skip;
     made->origin_ |= rule.look == Look::origin;
@@ -186,6 +194,7 @@ Result<bool> RowMask::Suspicious(std::string_view rows) const {
                                  return true;
                                });
     if (!read) return BadRow();
+    if (joins_ && !found) found = !Joined(rows.substr(at + 5, total - 5)).empty();
     at += total;
   }
   return found || (!texts.empty() && mask::MayHoldCardData(texts));
@@ -201,8 +210,38 @@ Result<> RowMask::Rewrite(std::string_view rows, std::string& out, RowTally& tal
 }
 
 /// Appends one whole DataRow, masked where needed.
+std::vector<bool> RowMask::Joined(std::string_view body) const {
+  std::vector<bool> parts;
+  std::string digits;
+  size_t first = 0;
+  const auto close = [&](size_t end) {
+    std::vector<mask::Finding> findings;
+    if (end - first > 1 && digits.size() >= 13 && digits.size() <= 19)
+      masker_->FindText(digits, {}, findings);
+    if (!findings.empty()) {
+      parts.resize(cells_.size());
+      std::fill(parts.begin() + ptrdiff_t(first), parts.begin() + ptrdiff_t(end), true);
+    }
+    digits.clear();
+  };
+  EachCell(body, cells_.size(), [&](size_t i, std::string_view value, bool is_null) {
+    const bool part = cells_[i].joins && !is_null && !value.empty() && value.size() < 19 &&
+                      std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; });
+    if (!part) {
+      close(i);
+      first = i + 1;
+    } else {
+      digits.append(value);
+    }
+    return true;
+  });
+  close(cells_.size());
+  return parts;
+}
+
 Result<> RowMask::Row(std::string_view message, std::string& out, RowTally& tally) const {
   const size_t start = out.size();
+  const std::vector<bool> parts = joins_ ? Joined(message.substr(5)) : std::vector<bool>();
   out.append(message.substr(0, 7));
   const bool read = EachCell(
       message.substr(5), cells_.size(), [&](size_t i, std::string_view value, bool is_null) {
@@ -210,7 +249,11 @@ Result<> RowMask::Row(std::string_view message, std::string& out, RowTally& tall
         out.append(4, '\xff');
         if (is_null) return true;
         bool null = false;
-        if (cells_[i].look == Look::skip || !Cell(i, value, out, null, tally)) out.append(value);
+        if (!parts.empty() && parts[i]) {
+          out.append(value.size(), '*');
+          tally.Add(i, mask::DetectorKind::pan);
+        } else if (cells_[i].look == Look::skip || !Cell(i, value, out, null, tally))
+          out.append(value);
         if (null) return true;
         Store32(out.data() + head, static_cast<uint32_t>(out.size() - head - 4));
         return true;

@@ -104,6 +104,7 @@ class RowMask {
   struct Rule {
     Look look = Look::skip;
     bool binary = false, textual = false, unknown = false;
+    bool joins = false;  // computed text: may hold a part of a number, the rest beside it
     sql::SourceMask mask = sql::SourceMask::none;
     mask::DetectorKind kind = mask::DetectorKind::pan;
     std::string_view type;
@@ -112,12 +113,14 @@ class RowMask {
 
   Rule RuleFor(const ResultColumn& column, const sql::Catalog* catalog) const;
   Result<> Row(std::string_view body, std::string& out, RowTally& tally) const;
+  /// The cells of a row that make up a card number only together; empty: none.
+  std::vector<bool> Joined(std::string_view body) const;
   bool Scan(const Rule& rule, size_t column, std::string_view value, std::string& out, bool& null,
             RowTally& tally) const;
 
   std::shared_ptr<const mask::Masker> masker_;
   std::vector<Rule> cells_;
-  bool passes_ = true, origin_ = false;
+  bool passes_ = true, origin_ = false, joins_ = false;
 };
 
 /// A value as its origin's mask shows it: digits become '*', but for what the mask leaves. False:

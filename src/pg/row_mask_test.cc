@@ -215,5 +215,13 @@ TEST_F(RowMaskTest, LongValuesKeepTheirLengthHoweverTheyAreCut) {
   EXPECT_EQ(out, "******");
 }
 
+TEST_F(RowMaskTest, ComputedCellsSideBySideAreReadTogether) {
+  const Cells parts{"45395779", "86432614"};
+  EXPECT_EQ(Through({{"a", 25}, {"b", 25}}, parts), (Cells{"********", "********"}));
+  EXPECT_EQ(Through({{"a", 25}, {"b", 25}}, {"45395779", "86432615"}),
+            (Cells{"45395779", "86432615"}));                // no check digit
+  EXPECT_EQ(Through({{"a", 23}, {"b", 25}}, parts), parts);  // an integer is no part of a text
+}
+
 }  // namespace
 }  // namespace sallyport::pg

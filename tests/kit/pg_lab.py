@@ -73,8 +73,11 @@ class Lab:
         return self.sql(text)[0][0]
 
     def state(self) -> tuple[str, str]:
-        """Looked at again only if a transaction has written since: reading assigns no transaction id."""
-        now = self.sql("SELECT pg_snapshot_xmax(pg_current_snapshot())")[0][0]
+        """Looked at again only if a transaction has written since (reading assigns no transaction id), or a sequence
+        has moved, which no transaction takes back."""
+        now = self.sql("SELECT pg_snapshot_xmax(pg_current_snapshot()) || ' ' || coalesce((SELECT string_agg("
+                       "concat_ws('.', schemaname, sequencename, last_value), ' ' ORDER BY schemaname, sequencename) "
+                       "FROM pg_sequences), '')")[0][0]
         if now != self._written:
             self._state = self._read(OBJECTS), self._read(DATA)
             self._written = now
