@@ -54,6 +54,9 @@ struct Pattern {
   policy::Glob schema, table, column;
   std::string detector;
   SourceMask mask;
+
+  /// It names one column of one table, and nothing that may or may not be there.
+  bool exact() const { return schema.literal() && table.literal() && column.literal(); }
 };
 
 Result<std::vector<Pattern>> ReadPatterns(const std::vector<ClassifiedColumn>& classified) {
@@ -117,6 +120,12 @@ class Classifier {
     return found == relation->columns.end() ? nullptr : &*found;
   }
   bool MarkAll(CatalogRelation& relation);
+  /// A column of it was found to be that before, whatever it is called now.
+  bool Known(const CatalogRelation& relation, const std::string& detector) const {
+    return std::ranges::any_of(classified_, [&](const ClassifiedColumn& known) {
+      return known.relation == relation.oid && known.detector == detector;
+    });
+  }
 
   bool MarkTyped(CatalogColumn& column, SourceMask mask, const std::string& detector);
 
@@ -172,6 +181,7 @@ bool Classifier::ByConfiguration() {
                       remote.table.empty() ? relation.name : remote.table);
       }
       if (!here && !there) continue;
+      bool found = Known(relation, pattern.detector);
       for (CatalogColumn& column : relation.columns) {
         bool named = pattern.column.Matches(column.name);
         if (there && !named) {
@@ -180,8 +190,11 @@ bool Classifier::ByConfiguration() {
           named = name != remote.end() && pattern.column.Matches(name->second);
         }
         if (!named) continue;
+        found = true;
         any |= MarkTyped(column, pattern.mask, pattern.detector);
       }
+      // Its column has gone, or has another name by now: which one, nobody can say.
+      if (!found && here && pattern.exact()) any |= MarkAll(relation);
     }
   }
   for (const ClassifiedColumn& found : classified_) {

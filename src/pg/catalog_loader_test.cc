@@ -145,6 +145,26 @@ TEST_F(CatalogLoaderTest, AFoundColumnByItsNumbers) {
   EXPECT_EQ(Marks(*catalog, "shop", "payments"), "");
 }
 
+TEST_F(CatalogLoaderTest, WhereTheNamedColumnHasGoneEveryColumnMayBeIt) {
+  const auto gone = Load({{"shop.customers.card", "pan", SourceMask::last4}}).value();
+  const auto* customers = gone->Find("shop", "customers");
+  ASSERT_TRUE(customers->classified);
+  for (const auto& column : customers->columns) EXPECT_EQ(column.mask, SourceMask::null);
+  // A pattern over tables says nothing of those that have no such column, and a column that was
+  // found before is still the one.
+  EXPECT_FALSE(Load({{"shop.*.card", "pan", SourceMask::last4}})
+                   .value()
+                   ->Find("shop", "customers")
+                   ->classified);
+  const auto known = Load({{"shop.customers.card", "pan", SourceMask::last4},
+                           {.detector = "pan",
+                            .mask = SourceMask::last4,
+                            .relation = customers->oid,
+                            .column = customers->columns.back().number}})
+                         .value();
+  EXPECT_FALSE(known->Find("shop", "customers")->columns.front().classified());
+}
+
 TEST_F(CatalogLoaderTest, HeirsBothWays) {
   const auto catalog = Load().value();
   EXPECT_EQ(Marks(*catalog, "shop", "payments_2024"), "card_number:last4 cvv:null tail:null!");
