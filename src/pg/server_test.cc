@@ -311,9 +311,10 @@ TEST_F(HostileServerTest, Errors) {
             "upstream-login-failed: XX000: no");
   EXPECT_EQ(LoginAgainst(Message('E', std::string("C12\0Mcut", 8))),
             "upstream-login-failed: XX000: ");
-  EXPECT_EQ(
-      LoginAgainst(Message('E', std::string("C42601\0Mcard 4111 1111-1111 1111 of \"a\"\0\0", 43))),
-      "upstream-login-failed: 42601: card … of \"…\"");
+  EXPECT_EQ(LoginAgainst(Message(
+                'E', std::string("C42601\0Mcard 4111 1111-1111 1111 of \"a\"\0\0",
+                                 sizeof "C42601\0Mcard 4111 1111-1111 1111 of \"a\"\0\0" - 1))),
+            "upstream-login-failed: 42601: card … of \"…\"");
 }
 
 TEST_F(HostileServerTest, AnswersToTheRequestForTls) {
