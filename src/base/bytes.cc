@@ -37,7 +37,8 @@ std::string Encode(ByteView bytes, std::string_view alphabet, bool pad) {
   return out;
 }
 
-std::optional<std::vector<uint8_t>> Decode(std::string_view text, const std::array<int8_t, 256>& inverse) {
+std::optional<std::vector<uint8_t>> Decode(std::string_view text,
+                                           const std::array<int8_t, 256>& inverse) {
   if (text.size() % 4 == 1) return std::nullopt;
   std::vector<uint8_t> out;
   out.reserve(text.size() * 3 / 4);
@@ -77,6 +78,24 @@ std::string HexEncode(ByteView bytes) {
   out.reserve(bytes.size() * 2);
   for (uint8_t b : bytes) out += digits[b >> 4], out += digits[b & 15];
   return out;
+}
+
+size_t FirstBadByte(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    auto c = static_cast<unsigned char>(text[i]);
+    if (c == 0) return i;
+    size_t n = c < 0x80                ? 1
+               : c >= 0xc2 && c < 0xe0 ? 2
+               : c >= 0xe0 && c < 0xf0 ? 3
+               : c >= 0xf0 && c < 0xf5 ? 4
+                                       : 0;
+    if (n == 0 || i + n > text.size()) return i;
+    for (size_t k = 1; k < n; ++k) {
+      if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return i;
+    }
+    i += n;
+  }
+  return std::string_view::npos;
 }
 
 }  // namespace sallyport

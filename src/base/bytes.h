@@ -32,6 +32,9 @@ std::optional<std::vector<uint8_t>> Base64Decode(std::string_view text);
 std::string Base64UrlEncode(ByteView bytes);
 std::optional<std::vector<uint8_t>> Base64UrlDecode(std::string_view text);
 
+/// The offset of the first byte that is not UTF-8 text (or is NUL); npos where all of it is.
+size_t FirstBadByte(std::string_view text);
+
 /// Lower-case hexadecimal.
 std::string HexEncode(ByteView bytes);
 

@@ -6,6 +6,8 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include "base/bytes.h"
+
 namespace sallyport::config {
 namespace {
 
@@ -125,25 +127,6 @@ class Builder : public YAML::EventHandler {
   Node root_;
   size_t nodes_ = 0;
 };
-
-/// The offset of the first byte that is not UTF-8 text (or is NUL), or npos.
-size_t FirstBadByte(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    auto c = static_cast<unsigned char>(text[i]);
-    if (c == 0) return i;
-    size_t n = c < 0x80                ? 1
-               : c >= 0xc2 && c < 0xe0 ? 2
-               : c >= 0xe0 && c < 0xf0 ? 3
-               : c >= 0xf0 && c < 0xf5 ? 4
-                                       : 0;
-    if (n == 0 || i + n > text.size()) return i;
-    for (size_t k = 1; k < n; ++k) {
-      if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return i;
-    }
-    i += n;
-  }
-  return std::string_view::npos;
-}
 
 Mark MarkOf(std::string_view text, size_t offset) {
   auto before = text.substr(0, offset);

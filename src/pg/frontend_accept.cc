@@ -82,6 +82,28 @@ void RecordRefused(Front& front, const std::string& address, const Error& error,
   (void)front.options.gate.Record(std::move(evidence));
 }
 
+Nanos NowOf(const Front& front) {
+  return front.options.clock.SteadyNow().time_since_epoch() / std::chrono::nanoseconds(1);
+}
+
+/// rate_limited: too many credentials from this address were refused, so this one is not read. Of
+/// these refusals one entry is recorded in a while, with their number.
+Result<> TurnAway(Front& front, const std::string& address) {
+  const auto answer = front.refusals.Ask(address, NowOf(front));
+  if (answer.wait_seconds == 0) return {};
+  if (answer.turned_away != 0) {
+    op::Evidence evidence;
+    evidence.type = op::EventType::auth_failure;
+    evidence.address = address;
+    evidence.method = "login";
+    evidence.reason = Errc::rate_limited;
+    evidence.ok = false;
+    evidence.count = answer.turned_away;
+    SALLYPORT_CHECK(front.options.gate.Record(std::move(evidence)));
+  }
+  return Fail(Errc::rate_limited, "too many credentials from this address were refused");
+}
+
 /// AuthenticationOk to ReadyForQuery.
 std::string Greeting(const Server& server, const std::string& key, const mask::Masker& masker) {
   std::string out;
@@ -294,10 +316,15 @@ boost::asio::awaitable<void> ServeConnection(Front& front, std::shared_ptr<net::
       .issuer_metadata = front.options.issuer_metadata,
       .scope = {},
       .resource = front.options.public_url + "/postgres/",
-      .on_refused = [&front](const std::string& address, const Error& error,
-                             const std::string& database) {
-        RecordRefused(front, address, error, database, nullptr);
-      }};
+      .may_read = [&front](const std::string& address,
+                           const std::string&) { return TurnAway(front, address); },
+      .on_refused =
+          [&front](const std::string& address, const Error& error, const std::string& database) {
+            // A provider that is down is not the caller's fault.
+            if (error.code != Errc::identity_provider_down)
+              front.refusals.Add(address, NowOf(front));
+            RecordRefused(front, address, error, database, nullptr);
+          }};
   auto got = co_await Receive(stream, std::move(peer), options);
   if (!got) co_return;
   if (const auto* cancel = std::get_if<CancelRequest>(&*got)) {

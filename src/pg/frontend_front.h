@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "gate/refusals.h"
 #include "pg/cancel_keys.h"
 #include "pg/frontend.h"
 #include "pg/frontend_catalog.h"
@@ -82,6 +83,7 @@ struct Front {
   std::map<std::string, std::unique_ptr<Place>, std::less<>> places;
   Registry registry;
   CancelKeys keys;
+  gate::Refusals refusals;
   std::atomic<bool> draining{false};
 };
 
