@@ -20,11 +20,17 @@ std::string_view ReasonCode(Errc code) {
     case Errc::policy_default_deny: return "policy-default-deny";
     case Errc::rule_deny: return "rule-deny";
     case Errc::approval_required: return "approval-required";
+    case Errc::approval_denied: return "approval-denied";
+    case Errc::approval_expired: return "approval-expired";
+    case Errc::approval_closed: return "approval-closed";
+    case Errc::approval_mismatch: return "approval-mismatch";
+    case Errc::approver_ineligible: return "approver-ineligible";
     case Errc::rate_limited: return "rate-limited";
     case Errc::sql_unparsable: return "sql-unparsable";
     case Errc::sql_not_maskable: return "sql-not-maskable";
     case Errc::sql_state_refused: return "sql-state-refused";
     case Errc::rows_exceeded: return "rows-exceeded";
+    case Errc::session_locked: return "session-locked";
     case Errc::session_ended: return "session-ended";
     case Errc::identity_mismatch: return "identity-mismatch";
     case Errc::upstream_login_failed: return "upstream-login-failed";
@@ -59,6 +65,7 @@ std::string_view ReasonCode(Errc code) {
     case Errc::upstream_too_large: return "upstream-too-large";
     case Errc::upstream_closed: return "upstream-closed";
     case Errc::ledger_unavailable: return "ledger-unavailable";
+    case Errc::state_unavailable: return "state-unavailable";
     case Errc::mask_failed: return "mask-failed";
     case Errc::config_invalid: return "config-invalid";
     case Errc::not_found: return "not-found";

@@ -31,6 +31,11 @@ enum class Errc {
   policy_default_deny,
   rule_deny,
   approval_required,
+  approval_denied,       // an approver said no
+  approval_expired,      // nobody decided in time, or the approval was not used in time
+  approval_closed,       // decided, used or withdrawn already
+  approval_mismatch,     // the digest is not that of the request: something has changed
+  approver_ineligible,   // this person must not decide about this request
   rate_limited,
   sql_unparsable,
   sql_not_maskable,      // classified columns are used in a way that cannot be masked soundly
@@ -57,6 +62,7 @@ enum class Errc {
   host_refused,
   session_unknown,
   session_foreign,
+  session_locked,        // idle for too long: the same session goes on once it is unlocked
   session_ended,         // its time is over, its credential has expired, or it was revoked
   event_unknown,
   state_invalid,         // requestState that is forged, foreign, expired or of another request
@@ -71,6 +77,7 @@ enum class Errc {
   upstream_login_failed,
   // Ourselves.
   ledger_unavailable,
+  state_unavailable,     // the embedded state is full, locked or damaged
   mask_failed,
   config_invalid,
   not_found,

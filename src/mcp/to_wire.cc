@@ -38,6 +38,16 @@ Row RowOf(Errc code) {
       return {200, kDenied, "Blocked by policy."};
     case Errc::approval_required:
       return {200, kDenied, "This needs an approval."};
+    case Errc::approval_denied:
+      return {200, kDenied, "An approver said no."};
+    case Errc::approval_expired:
+      return {200, kDenied, "Nobody approved this in time."};
+    case Errc::approval_closed:
+      return {200, kDenied, "The approval was used or withdrawn."};
+    case Errc::approval_mismatch:
+      return {200, kDenied, "The approval is for something else."};
+    case Errc::approver_ineligible:
+      return {403, kDenied, "You may not decide about this request."};
     case Errc::rate_limited:
       return {429, kLimited, "Too many calls: try again later."};
     case Errc::sql_unparsable:
@@ -49,6 +59,8 @@ Row RowOf(Errc code) {
       return {200, kDenied, "The answer has more rows than the rules let through."};
     case Errc::identity_mismatch:
       return {401, kUnauthorized, "The name is not the caller's own."};
+    case Errc::session_locked:
+      return {401, kUnauthorized, "The session is locked: unlock it in the browser."};
     case Errc::session_ended:
       return {401, kUnauthorized, "The session has ended."};
     case Errc::connection_unknown:
@@ -114,6 +126,8 @@ Row RowOf(Errc code) {
       return {200, kInternalError, "The upstream server ended the connection before its answer."};
     case Errc::ledger_unavailable:
       return {503, kInternalError, "The evidence log cannot be written, so nothing is served."};
+    case Errc::state_unavailable:
+      return {503, kInternalError, "The gateway's state cannot be written, so this is refused."};
     case Errc::mask_failed:
       return {200, kDenied, "The message cannot be masked safely, so it is withheld."};
     case Errc::config_invalid:
@@ -137,6 +151,10 @@ bool IsVerdict(Errc code) {
     case Errc::policy_default_deny:
     case Errc::rule_deny:
     case Errc::approval_required:
+    case Errc::approval_denied:
+    case Errc::approval_expired:
+    case Errc::approval_closed:
+    case Errc::approval_mismatch:
     case Errc::sql_unparsable:
     case Errc::argument_unclassifiable:
     case Errc::tool_quarantined:

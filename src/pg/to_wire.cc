@@ -14,6 +14,17 @@ std::string_view HintFor(Errc code) {
       return "The rule's owner decides about exceptions.";
     case Errc::approval_required:
       return "Ask for an approval, then run the same statement again.";
+    case Errc::approval_denied:
+      return "Ask the approver why; the same statement can be asked for again later.";
+    case Errc::approval_expired:
+      return "Run it again to ask again.";
+    case Errc::approval_closed:
+    case Errc::approval_mismatch:
+      return "Run it again: that asks for a new approval.";
+    case Errc::state_unavailable:
+      return "The gateway's operator has to repair its state; statements without approval go on.";
+    case Errc::session_locked:
+      return "Unlock the session in the browser, then go on.";
     case Errc::rate_limited:
       return "Wait, then run it again.";
     case Errc::sql_unparsable:
@@ -60,6 +71,11 @@ std::string_view SqlState(Errc code) {
     case Errc::policy_default_deny:
     case Errc::rule_deny:
     case Errc::approval_required:
+    case Errc::approval_denied:
+    case Errc::approval_expired:
+    case Errc::approval_closed:
+    case Errc::approval_mismatch:
+    case Errc::approver_ineligible:
     case Errc::sql_unparsable:
     case Errc::sql_not_maskable:
     case Errc::sql_state_refused:
@@ -95,6 +111,7 @@ std::string_view SqlState(Errc code) {
     case Errc::method_unknown:
     case Errc::method_not_allowed:
       return "0A000";  // feature_not_supported
+    case Errc::session_locked:
     case Errc::session_ended:
       return "57P05";  // idle_session_timeout
     case Errc::draining:
@@ -114,6 +131,7 @@ std::string_view SqlState(Errc code) {
     case Errc::cancelled:
       return "57014";  // query_canceled
     case Errc::ledger_unavailable:
+    case Errc::state_unavailable:
       return "58000";  // system_error
     case Errc::mask_failed:
     case Errc::config_invalid:
