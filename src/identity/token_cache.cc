@@ -1,34 +1,9 @@
 #include "identity/token_cache.h"
 
 #include <algorithm>
-#include <cstring>
-#include <new>
-#include <openssl/evp.h>
 #include <utility>
 
-#include "identity/ossl.h"
-
 namespace sallyport::identity {
-
-TokenDigest DigestToken(std::string_view token) {
-  // Fetched once: EVP_sha256() looks the implementation up anew for every digest.
-  static EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  thread_local MdCtx ctx(EVP_MD_CTX_new());
-  TokenDigest out{};
-  // A digest that is not one would let one token pass for another.
-  if (!ctx || EVP_DigestInit_ex2(ctx.get(), sha256, nullptr) != 1 ||
-      EVP_DigestUpdate(ctx.get(), token.data(), token.size()) != 1 ||
-      EVP_DigestFinal_ex(ctx.get(), out.data(), nullptr) != 1) {
-    throw std::bad_alloc();
-  }
-  return out;
-}
-
-size_t TokenCache::Hash::operator()(const TokenDigest& d) const {
-  size_t h;
-  std::memcpy(&h, d.data() + 8, sizeof h);
-  return h;
-}
 
 TokenCache::TokenCache(size_t max_entries)
     : max_per_part_(std::max<size_t>(1, max_entries / kParts)) {}

@@ -10,15 +10,16 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "access/digest.h"
 #include "base/clock.h"
 #include "identity/issuer.h"
 #include "identity/verified_token.h"
 
 namespace sallyport::identity {
 
-/// SHA-256 of a token: what the cache knows it by, so that it holds no token.
-using TokenDigest = std::array<uint8_t, 32>;
-TokenDigest DigestToken(std::string_view token);
+/// What the cache knows a token by, so that it holds none.
+using access::DigestToken;
+using access::TokenDigest;
 
 /// Tokens that passed, so that the signature is checked once. Bounded; the one not used longest
 /// goes first. An entry dies with the token's lifetime and with its key: when the issuer's keys
@@ -52,13 +53,10 @@ class TokenCache {
     Entry(const TokenDigest& d, VerifiedPtr t, Origin o)
         : digest(d), token(std::move(t)), origin(std::move(o)), generation(origin.generation) {}
   };
-  struct Hash {
-    size_t operator()(const TokenDigest& d) const;
-  };
   struct Part {
     mutable std::mutex mu;
     std::list<Entry> recent;  // most recently used first
-    std::unordered_map<TokenDigest, std::list<Entry>::iterator, Hash> index;
+    std::unordered_map<TokenDigest, std::list<Entry>::iterator, access::TokenDigestHash> index;
   };
   static constexpr size_t kParts = 16;
   Part& PartOf(const TokenDigest& digest) { return parts_[digest[0] % kParts]; }

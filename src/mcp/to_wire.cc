@@ -60,7 +60,7 @@ Row RowOf(Errc code) {
     case Errc::identity_mismatch:
       return {401, kUnauthorized, "The name is not the caller's own."};
     case Errc::session_locked:
-      return {401, kUnauthorized, "The session is locked: unlock it in the browser."};
+      return {403, kUnauthorized, "The session is locked: unlock it in the browser."};
     case Errc::session_ended:
       return {401, kUnauthorized, "The session has ended."};
     case Errc::connection_unknown:

@@ -23,6 +23,8 @@ struct Principal {
   std::string owner;                // of the agent, e.g. "group:payments-platform"
   std::string token_class;          // "access", "ci-workload", …
   Nanos expires_at = 0;             // end of the credential
+  std::string session;              // "u_…": the session the credential is of; empty for the provider's own tokens
+  std::string sid;                  // session at the provider (OpenID Connect), if it told
 };
 
 /// Where the caller stands.

@@ -1,0 +1,98 @@
+#include "access/live.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sallyport::access {
+
+std::string_view StateName(State state) {
+  switch (state) {
+    case State::active:
+      return "active";
+    case State::locked:
+      return "locked";
+    case State::revoked:
+      return "revoked";
+    case State::expired:
+      return "expired";
+  }
+  return "expired";
+}
+
+Marks::Marks(const Clock& clock, Bounds bounds, Nanos worked_at, State state)
+    : clock_(clock),
+      bounds_(bounds),
+      expires_steady_(SteadyNow() + std::max<Nanos>(0, bounds.expires_at - clock.WallNow())),
+      state_(state) {
+  const Nanos ago = clock.WallNow() - worked_at;
+  if (ago < 0 && state == State::active) state_ = State::locked;
+  worked_steady_ = SteadyNow() - std::max<Nanos>(0, ago);
+  worked_wall_ = worked_at;
+}
+
+bool Marks::Idle(Nanos steady, Nanos wall) const {
+  return std::max(steady - worked_steady_.load(), wall - worked_wall_.load()) >= bounds_.idle;
+}
+
+void Marks::Stamp() {
+  worked_steady_ = SteadyNow();
+  worked_wall_ = clock_.WallNow();
+}
+
+State Marks::Look() {
+  State state = state_.load();
+  if (state == State::revoked || state == State::expired) return state;
+  const Nanos steady = SteadyNow(), wall = clock_.WallNow();
+  if (Over(steady, wall)) {
+    Finish(State::expired);
+    return state_.load();
+  }
+  if (state == State::active && working_.load() == 0 && Idle(steady, wall))
+    state_.compare_exchange_strong(state, State::locked);
+  return state_.load();
+}
+
+Result<> Marks::Begin() {
+  // Looked at before the mark: work that begins when the session has been idle for too long does
+  // not keep it from being locked.
+  const State state = Look();
+  if (state == State::active) {
+    working_.fetch_add(1);
+    if (state_.load() == State::active) return {};
+    End();
+  }
+  if (state_.load() == State::locked)
+    return Fail(Errc::session_locked, "the session was idle for too long and is locked");
+  return Fail(Errc::session_ended,
+              state == State::expired ? "the session has expired" : "the session was ended");
+}
+
+void Marks::End() {
+  if (state_.load() == State::active) Stamp();
+  working_.fetch_sub(1);
+}
+
+void Marks::Unlock() {
+  Stamp();
+  State locked = State::locked;
+  state_.compare_exchange_strong(locked, State::active);
+}
+
+bool Marks::Finish(State state) {
+  State now = state_.load();
+  while (now == State::active || now == State::locked) {
+    if (state_.compare_exchange_weak(now, state)) return true;
+  }
+  return false;
+}
+
+Result<Work> Work::Begin(const LivePtr& live) {
+  Work work;
+  if (live) {
+    SALLYPORT_CHECK(live->marks->Begin());
+    work.marks_ = live->marks;
+  }
+  return work;
+}
+
+}  // namespace sallyport::access
