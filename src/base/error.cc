@@ -25,6 +25,8 @@ std::string_view ReasonCode(Errc code) {
     case Errc::approval_closed: return "approval-closed";
     case Errc::approval_mismatch: return "approval-mismatch";
     case Errc::approver_ineligible: return "approver-ineligible";
+    case Errc::passkey_required: return "passkey-required";
+    case Errc::passkey_invalid: return "passkey-invalid";
     case Errc::rate_limited: return "rate-limited";
     case Errc::sql_unparsable: return "sql-unparsable";
     case Errc::sql_not_maskable: return "sql-not-maskable";

@@ -36,6 +36,8 @@ enum class Errc {
   approval_closed,       // decided, used or withdrawn already
   approval_mismatch,     // the digest is not that of the request: something has changed
   approver_ineligible,   // this person must not decide about this request
+  passkey_required,      // this person has a passkey: a vote without it does not count
+  passkey_invalid,       // a registration or assertion that does not prove what it should
   rate_limited,
   sql_unparsable,
   sql_not_maskable,      // classified columns are used in a way that cannot be masked soundly

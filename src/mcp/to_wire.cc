@@ -48,6 +48,9 @@ Row RowOf(Errc code) {
       return {200, kDenied, "The approval is for something else."};
     case Errc::approver_ineligible:
       return {403, kDenied, "You may not decide about this request."};
+    case Errc::passkey_required:
+    case Errc::passkey_invalid:
+      return {403, kDenied, "A passkey has to confirm this."};
     case Errc::rate_limited:
       return {429, kLimited, "Too many calls: try again later."};
     case Errc::sql_unparsable:

@@ -76,6 +76,8 @@ std::string_view SqlState(Errc code) {
     case Errc::approval_closed:
     case Errc::approval_mismatch:
     case Errc::approver_ineligible:
+    case Errc::passkey_required:
+    case Errc::passkey_invalid:
     case Errc::sql_unparsable:
     case Errc::sql_not_maskable:
     case Errc::sql_state_refused:
