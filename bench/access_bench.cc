@@ -14,7 +14,7 @@ struct Held {
   std::vector<std::string> tokens;
 
   explicit Held(size_t n) {
-    sessions = std::move(*Sessions::Make({}, std::make_shared<MemoryStore>(), SystemClock()));
+    sessions = Sessions::Make({}, std::make_shared<MemoryStore>(), SystemClock());
     boost::asio::io_context io(1);
     for (size_t i = 0; i < n; ++i) {
       op::Principal who;

@@ -20,6 +20,8 @@ class Revocations {
   void Add(const RevocationRow& row);
   /// Whether a credential of `who` that was issued at `issued_at` has been revoked.
   bool Covers(const op::Principal& who, Nanos issued_at) const;
+  /// Of everybody: what was revoked before is not known.
+  void AddAll(Nanos at);
   /// Forgets those made before `before`: no credential lives that long.
   void Forget(Nanos before);
   size_t size() const { return count_.load(); }
@@ -28,6 +30,7 @@ class Revocations {
   mutable std::shared_mutex mutex_;
   std::map<std::string, Nanos, std::less<>> persons_, sids_;
   std::atomic<size_t> count_{0};
+  std::atomic<Nanos> all_{0};
 };
 
 /// Which groups the newest credential of each kind showed for a person, so that leaving one is

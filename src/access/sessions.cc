@@ -29,12 +29,17 @@ Error WhyNot(State state) {
 
 }  // namespace
 
-Result<std::unique_ptr<Sessions>> Sessions::Make(Options options, std::shared_ptr<Store> store,
-                                                 const Clock& clock) {
+std::unique_ptr<Sessions> Sessions::Make(Options options, std::shared_ptr<Store> store,
+                                         const Clock& clock) {
   std::unique_ptr<Sessions> self(new Sessions(options, std::move(store), clock));
-  SALLYPORT_TRY(Store::Loaded loaded, self->store_->Load());
-  for (const RevocationRow& row : loaded.revocations) self->revocations_.Add(row);
-  for (Row& row : loaded.sessions) self->Adopt(std::move(row));
+  Result<Store::Loaded> loaded = self->store_->Load();
+  if (!loaded) {
+    self->failure_ = loaded.error().detail;
+    self->revocations_.AddAll(clock.WallNow());
+    return self;
+  }
+  for (const RevocationRow& row : loaded->revocations) self->revocations_.Add(row);
+  for (Row& row : loaded->sessions) self->Adopt(std::move(row));
   return self;
 }
 

@@ -74,9 +74,13 @@ class Sessions {
     uint32_t most = 100'000;
   };
 
-  /// Reads what is kept. `clock` must outlive it.
-  static Result<std::unique_ptr<Sessions>> Make(Options options, std::shared_ptr<Store> store,
-                                                const Clock& clock);
+  /// Reads what is kept. If that cannot be read, there are no sessions, and as nobody knows any
+  /// more who was revoked, credentials that were issued before now count as revoked: their holders
+  /// get new ones. `clock` must outlive it.
+  static std::unique_ptr<Sessions> Make(Options options, std::shared_ptr<Store> store,
+                                        const Clock& clock);
+  /// Why what was kept could not be read; empty if it was.
+  const std::string& failure() const { return failure_; }
 
   /// limit_exceeded, session_ended (the person was revoked after `authenticated_at`).
   Task<Opened> Open(Opening opening);
@@ -150,6 +154,7 @@ class Sessions {
   Revocations revocations_;
   GroupsSeen groups_;
   Nanos swept_at_ = 0;
+  std::string failure_;
 };
 
 }  // namespace sallyport::access

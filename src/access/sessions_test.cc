@@ -60,9 +60,7 @@ class SessionsTest : public testing::Test {
  protected:
   void SetUp() override { Start(); }
   void Start() {
-    auto made = Sessions::Make({.per_person = 3}, store_, clock_);
-    ASSERT_TRUE(made) << made.error().detail;
-    sessions_ = std::move(*made);
+    sessions_ = Sessions::Make({.per_person = 3}, store_, clock_);
     sessions_->OnEnd([this](const Ended& e) { ended_.push_back(e); });
     sessions_->OnLock(
         [this](const Live& live, bool locked) { locks_.emplace_back(live.id, locked); });
