@@ -25,8 +25,9 @@ struct Pending {
     copy_end,  // CopyDone or CopyFail: no answer of its own
   };
   Kind kind = Kind::sync;
-  bool swallow = false;    // a request of ours: the answer is not for the client
-  bool refused = false;    // stands in place of a refused one: its error becomes `denial`
+  bool swallow = false;  // a request of ours: the answer is not for the client
+  bool refused =
+      false;  // stands in place of a refused one: its error becomes `denial`, if there is one
   bool covered = false;    // a Parse whose intent is recorded with the Bind behind it
   bool sql_names = false;  // its text changes names of statements or cursors
   uint64_t group = 0;

@@ -18,15 +18,6 @@ bool UsesNames(const sql::Analysis& analysis) {
   });
 }
 
-WireError NoSuch(std::string_view code, std::string_view what, std::string_view name) {
-  WireError wire;
-  wire.code = code;
-  wire.message = name.empty() && what == "prepared statement"
-                     ? "unnamed prepared statement does not exist"
-                     : std::string(what) + " \"" + std::string(name) + "\" does not exist";
-  return wire;
-}
-
 WireError Unsure(std::string_view name) {
   return ToWire(Error(Errc::sql_state_refused,
                       "a text that defined \"" + std::string(name) +
@@ -200,9 +191,12 @@ Session::Await Session::OnBind(std::string_view message) {
   auto found = co_await FindStatement(name);
   if (!found) co_return false;
   const StatementPtr statement = *found;
-  if (!statement || statement->unsure) {
-    Refuse(statement ? Unsure(name) : NoSuch("26000", "prepared statement", name),
-           Errc::sql_state_refused, false);
+  if (!statement) {
+    AskInVain(Kind::close_statement, Kind::bind, name, message);
+    co_return true;
+  }
+  if (statement->unsure) {
+    Refuse(Unsure(name), Errc::sql_state_refused, false);
     co_return true;
   }
   if (const auto fresh = co_await Refresh(*statement); !fresh) {
@@ -248,8 +242,12 @@ Session::Await Session::OnExecute(std::string_view message) {
   auto found = co_await FindPortal(name);
   if (!found) co_return false;
   const PortalPtr portal = *found;
-  if (!portal || portal->unsure) {
-    Refuse(portal ? Unsure(name) : NoSuch("34000", "portal", name), Errc::sql_state_refused, false);
+  if (!portal) {
+    AskInVain(Kind::close_portal, Kind::execute, name, message);
+    co_return true;
+  }
+  if (portal->unsure) {
+    Refuse(Unsure(name), Errc::sql_state_refused, false);
     co_return true;
   }
   Pending pending{.kind = Kind::execute, .judged = portal->judged, .portal = portal};
@@ -321,6 +319,19 @@ void Session::Refuse(const WireError& error, Errc reason, bool simple, std::opti
     w.Begin('P').CString(mark_).CString(text).U16(0).End();
     skip_ = true;
   }
+}
+
+/// Nothing of this name was judged, so nothing of it may run: it is closed at the server, whose own
+/// error then is the answer.
+void Session::AskInVain(Kind close, Kind kind, std::string_view name, std::string_view message) {
+  Add({.kind = close, .swallow = true, .name = std::string(name)}, {});
+  MessageWriter(to_server_)
+      .Begin('C')
+      .U8(close == Kind::close_statement ? 'S' : 'P')
+      .CString(name)
+      .End();
+  Add({.kind = kind, .refused = true}, message);
+  skip_ = true;
 }
 
 }  // namespace sallyport::pg

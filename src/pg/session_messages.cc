@@ -40,7 +40,7 @@ Session::Await Session::OnError(std::string_view message, size_t at) {
   const bool simple = front->kind == Kind::query;
   std::string shown = std::move(error->message);
   if (front->refused) {
-    shown = std::move(front->denial);
+    if (!front->denial.empty()) shown = std::move(front->denial);
   } else if (result_.condemned) {
     error->sqlstate = SqlState(result_.condemned->code);
     error->text = result_.condemned->detail;

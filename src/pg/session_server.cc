@@ -118,7 +118,7 @@ Session::Await Session::OnAnswer(char type, std::string_view message, size_t at)
         co_return false;
       co_return OnParseComplete(message, at);
     case '2':
-      if (kind != Kind::bind) break;
+      if (kind != Kind::bind || pending_.front().refused) break;
       names_.Bound(pending_.front().portal);
       Pop();
       co_return true;
@@ -129,6 +129,7 @@ Session::Await Session::OnAnswer(char type, std::string_view message, size_t at)
         names_.ClosedPortal(pending_.front().name);
       else
         break;
+      if (pending_.front().swallow) Replace(at, message.size());
       Pop();
       co_return true;
     case 't': {
@@ -237,7 +238,7 @@ bool Session::OnNoData(size_t at, size_t size) {
 /// CommandComplete, EmptyQueryResponse, PortalSuspended: recorded before they are released.
 Session::Await Session::OnComplete(char type, std::string_view message, size_t at) {
   Pending& front = pending_.front();
-  if (front.kind != Kind::query && front.kind != Kind::execute)
+  if ((front.kind != Kind::query && front.kind != Kind::execute) || front.refused)
     co_return Broken("the end of what was not begun");
   std::string_view tag = type == 'C' ? message.substr(5, message.size() - 6) : std::string_view();
   if (type == 's') tag = "SUSPENDED";
