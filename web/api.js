@@ -40,7 +40,7 @@ export function follow(onChange, onLine, onEnd) {
     source.addEventListener('error', () => {
       onLine(false);
       source.close();
-      get('/api/v1/me').catch((problem) => { if (problem.status === 401) { clearTimeout(timer); onEnd(problem); } });
+      get('/api/v1/me').catch((problem) => { if (problem.status === 401 || problem.code === 'session-locked') { clearTimeout(timer); onEnd(problem); } });
       clearTimeout(timer);
       timer = setTimeout(open, wait);
       wait = Math.min(wait * 2, 15000);

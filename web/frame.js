@@ -38,7 +38,7 @@ export function failed(error, me, again) {
   const main = byId('main');
   main.removeAttribute('aria-busy');
   const sheet = (kind, heading, more, ...rest) => put(main, h('h1', {}, t(heading)), h('div', {class: 'notice ' + kind, role: 'alert'}, more && h('p', {}, more), ...rest));
-  if (error instanceof Problem && error.status === 401 && error.code === 'session-locked') {
+  if (error instanceof Problem && error.code === 'session-locked') {
     return sheet('wait', 'locked', t('lockedMore'), h('a', {href: '/unlock?next=' + here()}, t('unlock')));
   }
   if (error instanceof Problem && error.status === 401) {

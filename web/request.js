@@ -9,7 +9,7 @@ import {shownView} from '/assets/shown.js';
 import {known, link, t} from '/assets/words.js';
 
 const id = decodeURIComponent(location.pathname.split('/').pop());
-let request = null, me = null, done = '', busy = false;
+let request = null, me = null, keys = 0, done = '', busy = false;
 
 const sheet = (name, ...content) => h('section', {class: 'sheet', 'aria-labelledby': name}, h('h2', {id: name}, t(name)), ...content);
 const facts = (rows) => h('dl', {class: 'facts'}, rows.filter(([, value]) => value !== '' && value !== null && value !== undefined && value !== false)
@@ -75,7 +75,7 @@ async function decide(decision, form) {
   say(t('working'));
   try {
     const body = {decision, reason: reason.value.trim(), digest: request.digest};
-    if (me.passkeys > 0) body.assertion = await sign(id, decision) ?? undefined;
+    if (keys > 0 && decision === 'approve') body.assertion = await sign(id, decision) ?? undefined;
     request = await post(`/api/v1/approvals/${encodeURIComponent(id)}/decision`, body);
     done = t(decision === 'approve' ? 'doneApprove' : 'doneDeny') + (request.state === 'pending' ? ' ' + t('moreNeeded') : '');
     busy = false;
@@ -85,7 +85,7 @@ async function decide(decision, form) {
   } catch (error) {
     busy = false;
     for (const button of buttons) button.disabled = false;
-    if (error instanceof Problem && error.status === 401) return failed(error, me, () => location.reload());
+    if (error instanceof Problem && (error.status === 401 || error.code === 'session-locked')) return failed(error, me, () => location.reload());
     complain(error.message);
     say(error.message);
   }
@@ -98,14 +98,14 @@ function decision() {
     const code = request.may_not_because;
     return h('div', {class: 'notice'}, h('strong', {}, t('may-not')), h('p', {}, known(code) ? t(code) : code));
   }
-  const key = me.passkeys > 0;
+  const key = keys > 0;
   const form = h('form', {class: 'decide', novalidate: true, submit: (event) => event.preventDefault()},
     h('div', {}, h('label', {for: 'reason'}, t(request.reason_required ? 'reasonRequired' : 'reasonOptional')),
       h('textarea', {id: 'reason', name: 'reason', rows: '3', maxlength: '1000', 'aria-describedby': 'hint complaint', 'aria-required': request.reason_required ? 'true' : null}),
       h('p', {class: 'small soft', id: 'hint'}, t('reasonHint'))),
     h('p', {class: 'complaint', id: 'complaint', role: 'alert'}),
     h('div', {class: 'choice'},
-      h('button', {type: 'button', class: 'no', id: 'deny', click: () => decide('deny', form)}, t(key ? 'denyKey' : 'deny')),
+      h('button', {type: 'button', class: 'no', id: 'deny', click: () => decide('deny', form)}, t('deny')),
       h('button', {type: 'button', class: 'yes', id: 'approve', click: () => decide('approve', form)}, t(key ? 'approveKey' : 'approve'))),
     h('p', {class: 'small soft'}, t('exactlyOnce', {who: whoName(request)}), ' ', !key && supported() && h('a', {href: link('/passkeys')}, t('setUpPasskey'))));
   return sheet('yourDecision', form);
@@ -121,6 +121,7 @@ function show() {
 async function load() {
   const answer = await get('/api/v1/approvals/' + encodeURIComponent(id));
   setClock(answer.now);
+  keys = answer.your_passkeys ?? 0;
   return answer;
 }
 

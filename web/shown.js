@@ -52,8 +52,9 @@ export function sqlView(text) {
     COLOURS[kind] ? h('span', {class: COLOURS[kind]}, reveal(part)) : reveal(part))));
 }
 
-/** Everything that stands in `shown` of a request: {"arguments": {…}} or {"sql": "…", "params": […]}. */
+/** Everything that stands in `shown` of a request: {"arguments": {…}}, {"sql": "…", "params": […]}, or {"text": "…"} of what was cut. */
 export function shownView(shown) {
+  if (typeof shown?.text === 'string') return [h('pre', {}, reveal(shown.text))];
   if (!shown) return [h('p', {class: 'soft'}, t('noArguments'))];
   if (typeof shown.sql === 'string') {
     const params = shown.params ?? [];
@@ -66,6 +67,7 @@ export function shownView(shown) {
 
 /** One line of it, for the list. */
 export function glance(shown) {
+  if (typeof shown?.text === 'string') return shown.text.slice(0, 300);
   if (typeof shown?.sql === 'string') return shown.sql.replace(/\s+/g, ' ').slice(0, 300);
   const value = shown?.arguments;
   if (!plain(value) || Array.isArray(value)) return value === undefined ? '' : jsonText(value).replace(/\s+/g, ' ').slice(0, 300);

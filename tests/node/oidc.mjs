@@ -1,8 +1,9 @@
 // A certified OpenID provider (npm oidc-provider) on loopback, for the tests only.
-//   node oidc.mjs --port N --audience URL [--name corp]
+//   node oidc.mjs --port N --audience URL [--name corp] [--redirect URL …]
 // Prints {"port":N,"issuer":URL}. Every caller of the tests is a client that gets an RFC 9068 access
 // token (at+jwt) by client_credentials with a resource indicator; groups and e-mail come from
-// extraTokenClaims, so that the identity is (iss, sub) with readable names beside it.
+// extraTokenClaims, so that the identity is (iss, sub) with readable names beside it. The same callers log in as people
+// (oidc_login.mjs) at the client sallyport-console, whose redirects are <audience>/login/callback and those of --redirect.
 //   GET  /admin/stats                 how often discovery and keys were fetched
 //   POST /admin/rotate {keep}         new keys; keep=true leaves the old ones in the key set
 //   POST /admin/mode {mode}           up | down (503) | hang | jwks:<hostile kind>
@@ -13,11 +14,13 @@ import crypto from 'node:crypto';
 import { parseArgs } from 'node:util';
 import Provider from 'oidc-provider';
 import { forge, makeKeys, mint, publicJwks } from './forge.mjs';
+import { interact, loginConfiguration } from './oidc_login.mjs';
 
 const { values: flags } = parseArgs({ options: {
   port: { type: 'string' },
   audience: { type: 'string' },
   name: { type: 'string', default: 'corp' },
+  redirect: { type: 'string', multiple: true, default: [] },
 } });
 const issuer = `http://127.0.0.1:${flags.port}`;
 
@@ -28,6 +31,7 @@ const CALLERS = {
   ana: { groups: ['analysts'], email: 'ana@example.com' },
   support: { groups: ['support'], email: 'sam@example.com' },
   lead: { groups: ['payments-leads'], email: 'lea@example.com' },
+  lead2: { groups: ['payments-leads'], email: 'luc@example.com' },
   auditor: { groups: ['internal-audit'], email: 'audrey@example.com' },
   admin: { groups: ['gate-admins'], email: 'adam@example.com' },
   contractor: { groups: [], email: 'carl@example.com' },
@@ -44,23 +48,28 @@ let keys = await makeKeys(`${flags.name}-0`);
 let retired = [];
 let generation = 0;
 
+const people = loginConfiguration(CALLERS, [`${flags.audience}/login/callback`, ...flags.redirect]);
+let provider;
+
 function makeProvider() {
-  const provider = new Provider(issuer, {
-    clients: Object.keys(CALLERS).map((client_id) => ({
+  provider = new Provider(issuer, {
+    ...people.configuration,
+    clients: [people.client, ...Object.keys(CALLERS).map((client_id) => ({
       client_id,
       client_secret: `${client_id}-secret`,
       grant_types: ['client_credentials'],
       redirect_uris: [],
       response_types: [],
-    })),
+    }))],
     jwks: { keys: keys.map((key) => key.jwk) },
-    scopes: ['mcp'],
+    scopes: ['openid', 'offline_access', 'mcp'],
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
+      deviceFlow: { enabled: true },
       resourceIndicators: {
         enabled: true,
-        defaultResource: () => flags.audience,
+        defaultResource: (ctx) => (ctx.oidc.client?.clientId === 'sallyport-console' ? undefined : flags.audience),
         useGrantedResource: () => true,
         getResourceServerInfo: (ctx, resource) => ({
           scope: 'mcp',
@@ -72,8 +81,9 @@ function makeProvider() {
       },
     },
     extraTokenClaims: (ctx, token) => {
-      const { groups, email } = CALLERS[token.clientId] ?? {};
-      const claims = { email, name: token.clientId };
+      const id = token.accountId ?? token.clientId;
+      const { groups, email } = CALLERS[id] ?? {};
+      const claims = { email, name: id };
       if (groups) claims.groups = groups;
       if (token.clientId === 'entra') {
         claims._claim_names = { groups: 'src1' };
@@ -138,6 +148,7 @@ async function admin(req, res) {
 const server = http.createServer(async (req, res) => {
   try {
     if (req.url.startsWith('/admin/')) return await admin(req, res);
+    if (await interact(provider, CALLERS, req, res)) return undefined;
     const path = req.url.split('?')[0];
     if (path.startsWith('/.well-known/')) stats.discovery += 1;
     else if (path === '/jwks') stats.jwks += 1;
