@@ -52,19 +52,31 @@ State Marks::Look() {
   return state_.load();
 }
 
+Result<> Marks::May(State state) {
+  switch (state) {
+    case State::active:
+      return {};
+    case State::locked:
+      return Fail(Errc::session_locked, "the session was idle for too long and is locked");
+    case State::revoked:
+      return Fail(Errc::session_ended, "the session was ended");
+    case State::expired:
+      break;
+  }
+  return Fail(Errc::session_ended, "the session has reached its longest duration");
+}
+
 Result<> Marks::Begin() {
   // Looked at before the mark: work that begins when the session has been idle for too long does
   // not keep it from being locked.
-  const State state = Look();
+  State state = Look();
   if (state == State::active) {
     working_.fetch_add(1);
-    if (state_.load() == State::active) return {};
+    state = state_.load();
+    if (state == State::active) return {};
     End();
   }
-  if (state_.load() == State::locked)
-    return Fail(Errc::session_locked, "the session was idle for too long and is locked");
-  return Fail(Errc::session_ended,
-              state == State::expired ? "the session has expired" : "the session was ended");
+  return May(state);
 }
 
 void Marks::End() {
@@ -84,6 +96,10 @@ bool Marks::Finish(State state) {
     if (state_.compare_exchange_weak(now, state)) return true;
   }
   return false;
+}
+
+Result<> Work::Allowed(const LivePtr& live) {
+  return live ? Marks::May(live->marks->Look()) : Result<>();
 }
 
 Result<Work> Work::Begin(const LivePtr& live) {

@@ -38,6 +38,8 @@ class Marks {
   /// A piece of work begins; session_locked or session_ended if there may be none.
   Result<> Begin();
   void End();
+  /// session_locked or session_ended, unless it is active.
+  static Result<> May(State state);
   void Unlock();
   /// False if it had ended before.
   bool Finish(State state);
@@ -92,6 +94,8 @@ class Work {
     if (marks_) marks_->End();
   }
   static Result<Work> Begin(const LivePtr& live);
+  /// What Begin would say.
+  static Result<> Allowed(const LivePtr& live);
 
  private:
   std::shared_ptr<Marks> marks_;

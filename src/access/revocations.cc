@@ -24,10 +24,13 @@ std::string KindKey(const op::Principal& who) {
 
 void Revocations::Add(const RevocationRow& row) {
   const std::unique_lock lock(mutex_);
-  auto& table = row.sid.empty() ? persons_ : sids_;
-  Nanos& at = table[Key(row.issuer, row.sid.empty() ? row.subject : row.sid)];
-  at = std::max(at, row.at);
-  count_ = persons_.size() + sids_.size();
+  const auto put = [&](Table& table, std::string_view what) {
+    Nanos& at = table[Key(row.issuer, what)];
+    at = std::max(at, row.at);
+  };
+  if (!row.sid.empty()) put(sids_, row.sid);
+  if (!row.subject.empty()) put(row.sid.empty() ? persons_ : sidless_, row.subject);
+  count_ = persons_.size() + sids_.size() + sidless_.size();
 }
 
 void Revocations::AddAll(Nanos at) { all_ = std::max(all_.load(), at); }
@@ -40,7 +43,8 @@ bool Revocations::Covers(const op::Principal& who, Nanos issued_at) const {
     const auto at = what.empty() ? table.end() : table.find(Key(who.issuer, what));
     return at != table.end() && issued_at <= at->second;
   };
-  return covered(persons_, who.subject) || covered(sids_, who.sid);
+  return covered(persons_, who.subject) || covered(sids_, who.sid) ||
+         (who.sid.empty() && covered(sidless_, who.subject));
 }
 
 void Revocations::Forget(Nanos before) {
@@ -48,7 +52,8 @@ void Revocations::Forget(Nanos before) {
   const auto old = [&](const auto& entry) { return entry.second < before; };
   std::erase_if(persons_, old);
   std::erase_if(sids_, old);
-  count_ = persons_.size() + sids_.size();
+  std::erase_if(sidless_, old);
+  count_ = persons_.size() + sids_.size() + sidless_.size();
 }
 
 std::vector<std::string> GroupsSeen::Saw(const op::Principal& who, Nanos issued_at) {

@@ -28,7 +28,9 @@ class Revocations {
 
  private:
   mutable std::shared_mutex mutex_;
-  std::map<std::string, Nanos, std::less<>> persons_, sids_;
+  using Table = std::map<std::string, Nanos, std::less<>>;
+  Table persons_, sids_;
+  Table sidless_;  // persons: credentials that name no session at the provider
   std::atomic<size_t> count_{0};
   std::atomic<Nanos> all_{0};
 };

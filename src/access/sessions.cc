@@ -16,16 +16,7 @@ constexpr Nanos kSweepEvery = Nanos(60) * 1'000'000'000;
 
 bool Over(State state) { return state == State::revoked || state == State::expired; }
 
-Error WhyNot(State state) {
-  switch (state) {
-    case State::locked:
-      return Error(Errc::session_locked, "the session was idle for too long and is locked");
-    case State::expired:
-      return Error(Errc::session_ended, "the session has reached its longest duration");
-    default:
-      return Error(Errc::session_ended, "the session was ended");
-  }
-}
+Error WhyNot(State state) { return Marks::May(state).error(); }
 
 }  // namespace
 
@@ -165,7 +156,6 @@ Task<> Sessions::Unlock(std::string id, op::Principal fresh, Nanos authenticated
   row.session.authenticated_at = authenticated_at;
   row.worked_at = clock_.WallNow();
   SALLYPORT_CO_CHECK(co_await store_->Put(row));
-  Saw(row.session.who, authenticated_at);
   auto live = std::make_shared<Live>(row.session);
   live->marks = before->marks;
   live->marks->Unlock();
@@ -177,6 +167,7 @@ Task<> Sessions::Unlock(std::string id, op::Principal fresh, Nanos authenticated
     entry.noted_at = row.worked_at;
   }
   Publish(row.digest, live);
+  Saw(live->who, authenticated_at);
   if (const State state = live->marks->Look(); Over(state)) {
     // Ended meanwhile: the row that was just put must not be the last word.
     SALLYPORT_CO_CHECK(co_await store_->Put({{id, state, row.worked_at, clock_.WallNow()}}));
@@ -184,6 +175,19 @@ Task<> Sessions::Unlock(std::string id, op::Principal fresh, Nanos authenticated
   }
   if (on_lock_) on_lock_(*live, false);
   co_return Result<>{};
+}
+
+std::vector<Store::Mark> Sessions::Finish(const Target& target, Nanos wall, LivePtr* last) {
+  std::vector<Store::Mark> marks;
+  const std::lock_guard lock(mutex_);
+  for (auto& [id, entry] : by_id_) {
+    if (!target.Means(entry.live->who) || !entry.live->marks->Finish(State::revoked)) continue;
+    entry.told = State::revoked;
+    entry.ended_at = wall;
+    if (last != nullptr) *last = entry.live;
+    marks.push_back({id, State::revoked, entry.live->marks->worked_at(), wall});
+  }
+  return marks;
 }
 
 Task<size_t> Sessions::Revoke(Target target, std::string by, std::string why) {
@@ -200,18 +204,8 @@ Task<size_t> Sessions::Revoke(Target target, std::string by, std::string why) {
            .why = why};
     revocations_.Add(row);
   }
-  std::vector<Store::Mark> marks;
   LivePtr own;
-  {
-    const std::lock_guard lock(mutex_);
-    for (auto& [id, entry] : by_id_) {
-      if (!target.Means(entry.live->who) || !entry.live->marks->Finish(State::revoked)) continue;
-      entry.told = State::revoked;
-      entry.ended_at = wall;
-      if (!person) own = entry.live;
-      marks.push_back({id, State::revoked, entry.live->marks->worked_at(), wall});
-    }
-  }
+  std::vector<Store::Mark> marks = Finish(target, wall, person ? nullptr : &own);
   const size_t ended = marks.size();
   if (!person && ended == 0)
     co_return Fail(Errc::session_unknown, "there is no such session, or it is over");
@@ -233,11 +227,16 @@ bool Sessions::Revoked(const op::Principal& who, Nanos issued_at) const {
 
 void Sessions::Saw(const op::Principal& who, Nanos issued_at) {
   std::vector<std::string> left = groups_.Saw(who, issued_at);
-  if (left.empty() || !on_end_) return;
-  on_end_({.whom = {.issuer = who.issuer, .subject = who.subject, .left_groups = std::move(left)},
-           .by = "identity provider",
-           .why = "the person has left a group",
-           .asked_at = SteadyNow()});
+  if (left.empty()) return;
+  const Ended ended{.whom = {.issuer = who.issuer, .subject = who.subject, .left_groups = left},
+                    .session = nullptr,
+                    .by = "identity provider",
+                    .why = "the person has left a group",
+                    .reason = Errc::session_ended,
+                    .asked_at = SteadyNow()};
+  std::vector<Store::Mark> marks = Finish(ended.whom, clock_.WallNow(), nullptr);
+  if (!marks.empty()) store_->Note(std::move(marks));
+  if (on_end_) on_end_(ended);
 }
 
 std::vector<SessionInfo> Sessions::List(const std::function<bool(const Live&)>& which) const {
@@ -257,6 +256,14 @@ std::optional<SessionInfo> Sessions::Find(std::string_view id) const {
   if (found == by_id_.end()) return std::nullopt;
   Marks& marks = *found->second.live->marks;
   return SessionInfo{found->second.live, marks.Look(), marks.worked_at(), marks.working()};
+}
+
+std::string Sessions::IdOf(std::string_view token) {
+  const TokenDigest digest = DigestToken(token);
+  Part& part = PartOf(digest);
+  const std::lock_guard lock(part.mutex);
+  const auto found = part.live.find(digest);
+  return found == part.live.end() ? "" : found->second->id;
 }
 
 size_t Sessions::size() const {

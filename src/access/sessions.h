@@ -102,6 +102,8 @@ class Sessions {
 
   std::vector<SessionInfo> List(const std::function<bool(const Live&)>& which = nullptr) const;
   std::optional<SessionInfo> Find(std::string_view id) const;
+  /// The id of a token's session, whatever its state; empty: there is none.
+  std::string IdOf(std::string_view token);
   size_t size() const;
 
   /// Locks and expires what is due, notes marks, forgets what is long over. Some ten times a
@@ -134,6 +136,7 @@ class Sessions {
   void Publish(const TokenDigest& digest, LivePtr live);
   void Drop(const TokenDigest& digest);
   Result<> Reserve(const op::Principal& who) const;  // with mutex_
+  std::vector<Store::Mark> Finish(const Target& target, Nanos wall, LivePtr* last);
   std::vector<Ended> Settle(std::vector<Store::Mark>& durable, std::vector<Store::Mark>& soon,
                             std::vector<std::pair<LivePtr, bool>>& locks);
   Part& PartOf(const TokenDigest& digest) { return parts_[digest[0] % kParts]; }

@@ -295,6 +295,18 @@ TEST_F(SessionsTest, RevokingASessionOfTheProvider) {
   EXPECT_TRUE(Good(two.token));
   EXPECT_TRUE(sessions_->Revoked(with, clock_.WallNow()));
   EXPECT_FALSE(sessions_->Revoked(Ana(), clock_.WallNow()));
+  // With the person named too, what says nothing of its session ends as well.
+  op::Principal elsewhere = Ana();
+  elsewhere.sid = "sid-2";
+  const Opened third = Open(elsewhere);
+  EXPECT_EQ(
+      *Await(sessions_->Revoke(
+          {.issuer = "https://idp.example", .subject = "user-ana", .sid = "sid-1"}, "idp", "")),
+      1u);
+  EXPECT_EQ(CodeOf(two.token), Errc::session_ended);
+  EXPECT_TRUE(Good(third.token));
+  EXPECT_TRUE(sessions_->Revoked(Ana(), clock_.WallNow()));
+  EXPECT_FALSE(sessions_->Revoked(elsewhere, clock_.WallNow()));
 }
 
 TEST_F(SessionsTest, AStateThatCannotBeWrittenOpensNothingButRevokes) {
@@ -329,13 +341,30 @@ TEST_F(SessionsTest, AGroupThatWasLeftEndsWhatRestsOnIt) {
   elsewhere.client_id = "another client that is told less";
   sessions_->Saw(elsewhere, before + 5);
   EXPECT_TRUE(ended_.empty());
+  op::Principal by_login = Ana();  // another client: what it shows is not compared, but it ends
+  by_login.client_id = "login";
+  const Opened opened = Open(by_login);
   sessions_->Saw(now, before + 10);
+  EXPECT_EQ(CodeOf(opened.token), Errc::session_ended);
   ASSERT_EQ(ended_.size(), 1u);
   EXPECT_EQ(ended_[0].whom.left_groups, std::vector<std::string>{"analysts"});
   EXPECT_TRUE(ended_[0].whom.Means(Ana()));
   EXPECT_FALSE(ended_[0].whom.Means(now));
   EXPECT_TRUE(sessions_->Revoked(Ana(), before));
   EXPECT_FALSE(sessions_->Revoked(now, before + 10));
+}
+
+TEST_F(SessionsTest, UnlockingWithFewerGroupsKeepsTheSessionAndEndsWhatRestsOnThem) {
+  const Opened opened = Open();
+  clock_.Advance(minutes(16));
+  op::Principal fresh = Ana();
+  fresh.groups = {"staff"};
+  ASSERT_TRUE(Await(sessions_->Unlock(opened.id, fresh, clock_.WallNow())));
+  const auto live = sessions_->Check(opened.token);
+  ASSERT_TRUE(live);
+  EXPECT_EQ((*live)->who.groups, std::vector<std::string>{"staff"});
+  ASSERT_EQ(ended_.size(), 1u);
+  EXPECT_EQ(ended_[0].whom.left_groups, std::vector<std::string>{"analysts"});
 }
 
 TEST_F(SessionsTest, CheckedByManyWhileOneIsRevoked) {

@@ -12,7 +12,9 @@ namespace sallyport::access {
 struct Target {
   std::string session;          // "u_…"; or
   std::string issuer, subject;  // a person; or
-  std::string sid;              // with issuer: a session there
+  /// With issuer: a session there. With a subject too, also what that person holds without saying
+  /// out of which session it came.
+  std::string sid;
   /// Of a person: only what rests on one of these groups, which the person has left.
   std::vector<std::string> left_groups;
 

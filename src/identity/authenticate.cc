@@ -13,13 +13,8 @@ namespace sallyport::identity {
 
 namespace asio = boost::asio;
 
-Task<VerifiedPtr> TokenVerifier::Authenticate(std::string token,
-                                              std::chrono::steady_clock::time_point deadline,
-                                              std::string resource) {
-  bool wants_refresh = false;
-  auto verdict = Verify(token, &wants_refresh, resource);
-  if (verdict || !wants_refresh) co_return verdict;
-
+boost::asio::awaitable<void> TokenVerifier::WaitForKeys(
+    std::string token, std::chrono::steady_clock::time_point deadline) {
   // The refresh ends on another thread; what it may touch is only the executor, and the timer
   // through a weak pointer on that executor, so a coroutine that is gone by then (deadline,
   // cancelled) is not missed.
@@ -32,7 +27,34 @@ Task<VerifiedPtr> TokenVerifier::Authenticate(std::string token,
   });
   boost::system::error_code ended;
   co_await timer->async_wait(asio::redirect_error(asio::use_awaitable, ended));
+}
+
+Task<VerifiedPtr> TokenVerifier::Authenticate(std::string token,
+                                              std::chrono::steady_clock::time_point deadline,
+                                              std::string resource) {
+  bool wants_refresh = false;
+  auto verdict = Verify(token, &wants_refresh, resource);
+  if (verdict || !wants_refresh) co_return verdict;
+  co_await WaitForKeys(token, deadline);
   co_return Verify(token, nullptr, resource);
+}
+
+Task<VerifiedPtr> TokenVerifier::AuthenticateLogin(std::string id_token, IdTokenCheck check,
+                                                   std::chrono::steady_clock::time_point deadline) {
+  bool wants_refresh = false;
+  auto verdict = JudgeLogin(id_token, check, &wants_refresh);
+  if (verdict || !wants_refresh) co_return verdict;
+  co_await WaitForKeys(id_token, deadline);
+  co_return JudgeLogin(id_token, check, nullptr);
+}
+
+Task<LogoutToken> TokenVerifier::AuthenticateLogout(
+    std::string token, std::chrono::steady_clock::time_point deadline) {
+  bool wants_refresh = false;
+  auto verdict = JudgeLogout(token, &wants_refresh);
+  if (verdict || !wants_refresh) co_return verdict;
+  co_await WaitForKeys(token, deadline);
+  co_return JudgeLogout(token, nullptr);
 }
 
 }  // namespace sallyport::identity

@@ -194,7 +194,71 @@ std::vector<std::string> Words(json::Value value) {
   return out;
 }
 
+/// Whether `aud` holds `client_id`, and `azp`, where it stands, is it.
+Result<> CheckForClient(json::Value claims, const std::string& client_id) {
+  const json::Value aud = claims["aud"];
+  bool found = aud.string() == client_id;
+  for (auto v = aud.first(); v; v = v.next()) found |= v.string() == client_id;
+  if (client_id.empty() || !found)
+    return Fail(Errc::token_audience_wrong, "aud is not our client at this provider");
+  const json::Value azp = claims["azp"];
+  if ((azp && azp.string() != client_id) || (!azp && aud.size() > 1))
+    return Fail(Errc::token_audience_wrong, "azp is not our client at this provider");
+  return {};
+}
+
+constexpr const char* kLogoutEvent = "http://schemas.openid.net/event/backchannel-logout";
+
 }  // namespace
+
+Result<CheckedClaims> CheckIdToken(const Jws& jws, const ProviderConfig& provider,
+                                   const IdTokenCheck& check, Nanos now) {
+  const json::Value claims = jws.claims.root();
+  CheckedClaims out;
+  if (!jws.typ.empty() && jws.typ != "jwt") return WrongType("typ is not that of an ID token");
+  SALLYPORT_CHECK(RefuseEventsAndProofs(claims));
+  if (IsWorkload(claims)) return WrongType("it is a workload's token, not an ID token");
+  if (claims["iss"].string() != provider.issuer)
+    return Fail(Errc::token_issuer_unknown, "iss is not the issuer that the key belongs to");
+  SALLYPORT_CHECK(CheckForClient(claims, check.client_id));
+  SALLYPORT_CHECK(CheckTimes(claims, provider, now, out));
+  if (check.nonce.empty() || claims["nonce"].string() != check.nonce)
+    return Invalid("nonce is not that of this login");
+  if (check.authenticated_from > 0 &&
+      out.auth_time + provider.skew.count() * kSecond < check.authenticated_from)
+    return Invalid("the person has not signed in anew");
+  SALLYPORT_TRY(out.subject, ShortText(claims, "sub", 255));
+  if (out.subject.empty()) return Invalid("sub is missing");
+  SALLYPORT_TRY(out.acr, ShortText(claims, "acr", 255));
+  SALLYPORT_TRY(out.sid, ShortText(claims, "sid", 255));
+  out.amr = Words(claims["amr"]);
+  out.client_id = check.client_id;
+  return out;
+}
+
+Result<LogoutToken> CheckLogoutToken(const Jws& jws, const ProviderConfig& provider, Nanos now) {
+  const json::Value claims = jws.claims.root();
+  if (!jws.typ.empty() && jws.typ != "logout+jwt" && jws.typ != "jwt")
+    return WrongType("typ is not that of a logout token");
+  if (!claims["events"][kLogoutEvent].is(json::Kind::object))
+    return WrongType("it is no logout token");
+  if (claims["nonce"]) return WrongType("a logout token has no nonce");
+  if (claims["iss"].string() != provider.issuer)
+    return Fail(Errc::token_issuer_unknown, "iss is not the issuer that the key belongs to");
+  SALLYPORT_CHECK(CheckForClient(claims, provider.client_id));
+  CheckedClaims times;
+  SALLYPORT_CHECK(CheckTimes(claims, provider, now, times));
+  LogoutToken out;
+  out.issuer = provider.issuer;
+  SALLYPORT_TRY(out.subject, ShortText(claims, "sub", 255));
+  SALLYPORT_TRY(out.sid, ShortText(claims, "sid", 255));
+  SALLYPORT_TRY(out.token_id, ShortText(claims, "jti", 255));
+  if (out.subject.empty() && out.sid.empty()) return Invalid("sub and sid are missing");
+  if (out.token_id.empty()) return Invalid("jti is missing");
+  out.issued_at = times.issued_at;
+  out.expires_at = times.valid_until;
+  return out;
+}
 
 Result<CheckedClaims> CheckClaims(const Jws& jws, const ProviderConfig& provider,
                                   const std::vector<std::string>& known_clients, Nanos now) {
@@ -211,6 +275,7 @@ Result<CheckedClaims> CheckClaims(const Jws& jws, const ProviderConfig& provider
   if (out.subject.empty()) return Invalid("sub is missing");
   SALLYPORT_TRY(out.token_id, ShortText(claims, "jti", 255));
   SALLYPORT_TRY(out.acr, ShortText(claims, "acr", 255));
+  SALLYPORT_TRY(out.sid, ShortText(claims, "sid", 255));
   out.amr = Words(claims["amr"]);
   out.scopes = Words(claims["scope"] ? claims["scope"] : claims["scp"]);
   return out;

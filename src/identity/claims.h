@@ -22,6 +22,7 @@ struct CheckedClaims {
   bool whole_gateway = false;  // one of provider.audiences is in `aud`
   std::vector<std::string> resources;  // audiences below provider.resource_prefix
   Nanos auth_time = 0;
+  std::string sid;  // session at the provider
   std::string acr;
   std::vector<std::string> amr;
   std::vector<std::string> scopes;
@@ -37,5 +38,29 @@ struct CheckedClaims {
 /// → token_claims_invalid. Skew widens both ends.
 Result<CheckedClaims> CheckClaims(const Jws& jws, const ProviderConfig& provider,
                                   const std::vector<std::string>& known_clients, Nanos now);
+
+/// What an ID token has to answer to.
+struct IdTokenCheck {
+  std::string client_id;         // ours at the provider
+  std::string nonce;             // of the login that asked for it
+  Nanos authenticated_from = 0;  // 0: any login will do; else it must be one made since then
+};
+
+/// Judges the claims of an ID token, which is good for a login and for nothing else (OpenID Connect
+/// Core 3.1.3.7): `aud` holds our client id, `azp` is ours where it stands, `nonce` is that of the
+/// login, `auth_time` where a fresh login was demanded. Errors as CheckClaims.
+Result<CheckedClaims> CheckIdToken(const Jws& jws, const ProviderConfig& provider,
+                                   const IdTokenCheck& check, Nanos now);
+
+/// Who has been signed out at the provider.
+struct LogoutToken {
+  std::string issuer, subject, sid;  // at least one of the last two
+  std::string token_id;
+  Nanos issued_at = 0, expires_at = 0;
+};
+
+/// Judges the claims of a logout token (OpenID Connect Back-Channel Logout 1.0, section 2.6), but
+/// not whether it was seen before.
+Result<LogoutToken> CheckLogoutToken(const Jws& jws, const ProviderConfig& provider, Nanos now);
 
 }  // namespace sallyport::identity

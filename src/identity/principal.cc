@@ -62,6 +62,7 @@ Result<VerifiedToken> MakeVerified(json::Value claims, const CheckedClaims& chec
   who.name = DisplayName(claims, provider, checked.subject);
   who.provider = provider.name;
   who.client_id = checked.client_id;
+  who.sid = checked.sid;
   who.token_class = TokenClassName(provider.token_class);
   who.expires_at = checked.expires_at;
   for (const AgentConfig& agent : agents) {

@@ -15,7 +15,10 @@ VerifiedPtr TokenCache::Find(const TokenDigest& digest, Nanos now) {
   if (it == part.index.end()) return nullptr;
   Entry& e = *it->second;
   bool in_time = now >= e.origin.valid_from && now < e.origin.valid_until;
-  if (!in_time || !e.origin.issuer->StillHolds(e.origin.kid, e.origin.thumbprint, e.generation)) {
+  const bool key_holds =
+      e.origin.issuer == nullptr ||
+      e.origin.issuer->StillHolds(e.origin.kid, e.origin.thumbprint, e.generation);
+  if (!in_time || !key_holds) {
     part.recent.erase(it->second);
     part.index.erase(it);
     return nullptr;

@@ -32,7 +32,7 @@ class TokenCache {
   VerifiedPtr Find(const TokenDigest& digest, Nanos now);
 
   struct Origin {
-    Issuer* issuer = nullptr;  // outlives the cache
+    Issuer* issuer = nullptr;  // outlives the cache; null: of a session
     std::string kid;
     std::string thumbprint;
     uint64_t generation = 0;

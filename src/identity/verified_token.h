@@ -6,16 +6,19 @@
 #include <string_view>
 #include <vector>
 
+#include "access/live.h"
 #include "base/clock.h"
 #include "op/session.h"
 
 namespace sallyport::identity {
 
-/// A token that passed every check. Immutable and shared: the cache and all sessions of the caller
+/// A token that passed every check when it was judged; TokenVerifier::Holds says whether it is
+/// still good. Immutable and shared: the cache and all sessions of the caller
 /// hold the same object.
 struct VerifiedToken {
   op::Principal principal;
   Nanos issued_at = 0;
+  Nanos skew = 0;                   // that the issuer's clock is granted
   Nanos expires_at = 0;             // `exp` without skew
   std::string token_id;             // `jti`, or empty
   std::vector<std::string> scopes;  // `scope` or `scp`
@@ -24,6 +27,7 @@ struct VerifiedToken {
   Nanos auth_time = 0;                 // 0 = not stated
   bool whole_gateway = false;          // `aud` names the gateway itself
   std::vector<std::string> resources;  // single resources of ours that `aud` names
+  access::LivePtr live;                // of a session token; null for a provider's own
   std::string groups_note;             // why the groups are incomplete; empty if they are complete
 
   /// Whether the token is meant for this resource of ours.

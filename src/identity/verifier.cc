@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <utility>
 
+#include "access/token.h"
 #include "identity/claims.h"
 #include "identity/groups.h"
 #include "identity/issuer.h"
@@ -24,6 +26,11 @@ struct TokenVerifier::Impl {
   Options options;
   std::map<std::string, Provider, std::less<>> by_issuer;  // `iss` selects here and nowhere else
   TokenCache cache;
+  std::mutex logouts_mutex;
+  std::map<std::string, Nanos> logouts;  // ids of logout tokens seen, until they expire
+
+  struct Signed;
+  Result<Signed> ReadSigned(std::string_view token);
 
   Impl(const Clock& c, Options o) : clock(c), options(std::move(o)), cache(options.cache_entries) {}
 
@@ -84,18 +91,116 @@ Result<VerifiedPtr> TokenVerifier::Verify(std::string_view token, bool* wants_re
 
 VerifiedPtr TokenVerifier::Known(std::string_view token, std::string_view resource) {
   if (token.size() > kMaxTokenBytes) return nullptr;
+  if (access::IsSessionToken(token)) {
+    auto verdict = JudgeSession(token);
+    return verdict ? *verdict : nullptr;
+  }
   auto known = impl_->cache.Find(DigestToken(token), impl_->clock.WallNow());
-  return known && known->Covers(resource) ? known : nullptr;
+  return known && known->Covers(resource) && Holds(*known) ? known : nullptr;
+}
+
+Result<> TokenVerifier::Holds(const VerifiedToken& token) const {
+  if (impl_->options.sessions == nullptr) return {};
+  if (token.live) return access::Work::Allowed(token.live);
+  // An issuer's clock may be ahead of ours, by the skew at most: what it has issued "just now" may
+  // be older than a revocation.
+  if (!impl_->options.sessions->Revoked(token.principal, token.issued_at - token.skew)) return {};
+  return Fail(Errc::session_ended,
+              "the person's credentials were revoked after this one was issued");
+}
+
+Result<VerifiedPtr> TokenVerifier::JudgeSession(std::string_view token) {
+  access::Sessions* sessions = impl_->options.sessions;
+  if (sessions == nullptr)
+    return Fail(Errc::token_issuer_unknown, "tokens of sessions are not accepted here");
+  const TokenDigest digest = DigestToken(token);
+  auto checked = sessions->Check(digest);
+  if (!checked) {
+    if (checked.error().code == Errc::session_unknown && !access::WellFormed(token))
+      return Fail(Errc::token_malformed, "the token of a session is not whole");
+    return std::unexpected(std::move(checked.error()));
+  }
+  const access::LivePtr live = std::move(*checked);
+  if (live->kind == "web")
+    return Fail(Errc::token_type_wrong, "a browser's session is good in that browser only");
+  // The same object for the same token, as long as the session has not been unlocked anew.
+  auto known = impl_->cache.Find(digest, impl_->clock.WallNow());
+  if (known && known->live == live) return known;
+  auto made = std::make_shared<VerifiedToken>();
+  made->principal = live->who;
+  made->issued_at = live->authenticated_at;
+  made->auth_time = live->authenticated_at;
+  made->expires_at = live->expires_at;
+  made->whole_gateway = true;
+  made->live = live;
+  impl_->cache.Insert(digest, made, {.valid_until = live->expires_at});
+  return made;
+}
+
+/// What ParseJws and the issuer's keys say of a token, before its claims.
+struct TokenVerifier::Impl::Signed {
+  Jws jws;
+  Provider* provider = nullptr;
+  Issuer::Found found;
+};
+
+Result<TokenVerifier::Impl::Signed> TokenVerifier::Impl::ReadSigned(std::string_view token) {
+  if (token.size() > kMaxTokenBytes)
+    return Fail(Errc::token_malformed, "the token is longer than 16 KiB");
+  Signed read;
+  SALLYPORT_TRY(read.jws, ParseJws(token));
+  read.provider = ProviderOf(read.jws);
+  if (read.provider == nullptr)
+    return Fail(Errc::token_issuer_unknown, "iss is not a configured identity provider");
+  read.found = read.provider->issuer->Find(read.jws.kid);
+  return read;
+}
+
+Result<VerifiedPtr> TokenVerifier::JudgeLogin(std::string_view token, const IdTokenCheck& check,
+                                              bool* wants_refresh) {
+  const Nanos now = impl_->clock.WallNow();
+  SALLYPORT_TRY(auto read, impl_->ReadSigned(token));
+  const ProviderConfig& config = read.provider->issuer->config();
+  const auto claims = CheckIdToken(read.jws, config, check, now);
+  if (read.found.key == nullptr) {
+    if (wants_refresh != nullptr) *wants_refresh = read.found.may_refresh && claims.has_value();
+    return Fail(read.found.why, "the signature of the ID token cannot be checked");
+  }
+  SALLYPORT_CHECK(VerifySignature(read.jws, *read.found.key));
+  if (!claims) return std::unexpected(claims.error());
+  SALLYPORT_TRY(VerifiedToken verified, MakeVerified(read.jws.claims.root(), *claims, config, {}));
+  return std::make_shared<const VerifiedToken>(std::move(verified));
+}
+
+Result<LogoutToken> TokenVerifier::JudgeLogout(std::string_view token, bool* wants_refresh) {
+  const Nanos now = impl_->clock.WallNow();
+  SALLYPORT_TRY(auto read, impl_->ReadSigned(token));
+  const auto logout = CheckLogoutToken(read.jws, read.provider->issuer->config(), now);
+  if (read.found.key == nullptr) {
+    if (wants_refresh != nullptr) *wants_refresh = read.found.may_refresh && logout.has_value();
+    return Fail(read.found.why, "the signature of the logout token cannot be checked");
+  }
+  SALLYPORT_CHECK(VerifySignature(read.jws, *read.found.key));
+  if (!logout) return std::unexpected(logout.error());
+  const std::lock_guard lock(impl_->logouts_mutex);
+  std::erase_if(impl_->logouts, [&](const auto& seen) { return seen.second <= now; });
+  if (!impl_->logouts.emplace(logout->issuer + '\n' + logout->token_id, logout->expires_at).second)
+    return Fail(Errc::token_claims_invalid, "this logout token was used before");
+  return *logout;
 }
 
 Result<VerifiedPtr> TokenVerifier::Judge(std::string_view token, bool* wants_refresh) {
   if (wants_refresh != nullptr) *wants_refresh = false;
+  if (access::IsSessionToken(token)) return JudgeSession(token);
   if (token.size() > kMaxTokenBytes) {
     return Fail(Errc::token_malformed, "the token is longer than 16 KiB");
   }
   const Nanos now = impl_->clock.WallNow();
   const TokenDigest digest = DigestToken(token);
-  if (auto known = impl_->cache.Find(digest, now)) return known;
+  if (auto known = impl_->cache.Find(digest, now)) {
+    SALLYPORT_CHECK(Holds(*known));
+    return known;
+  }
 
   SALLYPORT_TRY(Jws jws, ParseJws(token));
   Impl::Provider* provider = impl_->ProviderOf(jws);
@@ -122,6 +227,10 @@ Result<VerifiedPtr> TokenVerifier::Judge(std::string_view token, bool* wants_ref
   SALLYPORT_TRY(CheckedClaims claims, CheckClaims(jws, config, provider->known_clients, now));
   SALLYPORT_TRY(VerifiedToken verified,
                 MakeVerified(jws.claims.root(), claims, config, provider->agents));
+  verified.skew = config.skew.count() * Nanos(1'000'000'000);
+  SALLYPORT_CHECK(Holds(verified));
+  if (impl_->options.sessions != nullptr)
+    impl_->options.sessions->Saw(verified.principal, verified.issued_at);
   auto shared = std::make_shared<const VerifiedToken>(std::move(verified));
   impl_->cache.Insert(digest, shared,
                       {.issuer = provider->issuer.get(),

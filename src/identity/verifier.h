@@ -7,9 +7,11 @@
 #include <string_view>
 #include <vector>
 
+#include "access/sessions.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "identity/claims.h"
 #include "identity/config.h"
 #include "identity/fetch_seam.h"
 #include "identity/issuer_status.h"
@@ -22,8 +24,9 @@ namespace sallyport::identity {
 /// Guarantee: a VerifiedToken is returned only if the token is a strict compact JWS (RFC 7515),
 /// signed by a current key of the statically configured issuer that its `iss` names, under the one
 /// algorithm which that key is bound to, for our audience, in its lifetime, and of the class the
-/// provider is configured for. No byte of an unverified token selects a URL. Details of errors
-/// never hold bytes of the token.
+/// provider is configured for; or if it is the token of a session of the gateway's own that is
+/// active (class "session"). Either way nothing of it has been revoked. No byte of an unverified
+/// token selects a URL. Details of errors never hold bytes of the token.
 ///
 /// Threads: all methods are thread-safe. `Verify` never blocks on I/O; a token seen before costs
 /// one SHA-256 and a look-up. `Start` makes one background thread per issuer; `Stop` (or the
@@ -38,6 +41,9 @@ class TokenVerifier {
                                    TokenClass::ci_workload};  // at this endpoint
     size_t cache_entries = 16384;
     ObserveIssuer observe;
+    /// Sessions of the gateway's own, and what was revoked; null: neither. Must outlive the
+    /// verifier.
+    access::Sessions* sessions = nullptr;
   };
 
   /// Checks `config` and reads jwks_file keys; fetches nothing yet. `clock` must outlive the
@@ -75,6 +81,18 @@ class TokenVerifier {
   Task<VerifiedPtr> Authenticate(std::string token, std::chrono::steady_clock::time_point deadline,
                                  std::string resource = {});
 
+  /// Whether what was verified earlier is still good: session_locked, session_ended (revoked or
+  /// over). Token lifetimes are not looked at. Costs what access::Sessions::Revoked does.
+  Result<> Holds(const VerifiedToken& token) const;
+
+  /// Verifies the ID token that answers a login, waiting for a refresh of the issuer's keys as
+  /// Authenticate does.
+  Task<VerifiedPtr> AuthenticateLogin(std::string id_token, IdTokenCheck check,
+                                      std::chrono::steady_clock::time_point deadline);
+  /// The same for a logout token; one that was seen before is token_claims_invalid.
+  Task<LogoutToken> AuthenticateLogout(std::string token,
+                                       std::chrono::steady_clock::time_point deadline);
+
   /// Emergency: forget all keys and verified tokens, and fetch anew.
   void FlushKeys();
 
@@ -87,6 +105,12 @@ class TokenVerifier {
 
  private:
   Result<VerifiedPtr> Judge(std::string_view token, bool* wants_refresh);
+  Result<VerifiedPtr> JudgeSession(std::string_view token);
+  Result<VerifiedPtr> JudgeLogin(std::string_view token, const IdTokenCheck& check,
+                                 bool* wants_refresh);
+  Result<LogoutToken> JudgeLogout(std::string_view token, bool* wants_refresh);
+  boost::asio::awaitable<void> WaitForKeys(std::string token,
+                                           std::chrono::steady_clock::time_point deadline);
 
   struct Impl;
   explicit TokenVerifier(std::unique_ptr<Impl> impl);

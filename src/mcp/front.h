@@ -12,7 +12,7 @@
 #include "mcp/connection.h"
 #include "mcp/frontend.h"
 #include "mcp/mask_message.h"
-#include "mcp/origin_check.h"
+#include "net/origin_check.h"
 #include "mcp/parked.h"
 #include "mcp/sealed_state.h"
 #include "mcp/session_table.h"
@@ -25,7 +25,7 @@ struct Call;
 struct Settings {
   std::shared_ptr<const mask::Masker> masker;
   config::ServerLimits limits;
-  OriginCheck origins;
+  net::OriginCheck origins;
 };
 
 /// One connection as one shard sees it.

@@ -21,7 +21,7 @@ std::shared_ptr<const Settings> MakeSettings(const FrontendOptions& options,
                                              const FrontendSettings& given) {
   return std::make_shared<const Settings>(
       Settings{given.masker, given.limits,
-               OriginCheck(options.public_url, given.allowed_hosts, given.allowed_origins)});
+               net::OriginCheck(options.public_url, given.allowed_hosts, given.allowed_origins)});
 }
 
 /// Which era a message is of: the header says so, or its `_meta`.

@@ -1,8 +1,8 @@
-#include "mcp/origin_check.h"
+#include "net/origin_check.h"
 
 #include <algorithm>
 
-namespace sallyport::mcp {
+namespace sallyport::net {
 namespace {
 
 std::string Lower(std::string_view text) {
@@ -53,7 +53,7 @@ OriginCheck::OriginCheck(std::string_view public_url, const std::vector<std::str
   for (const std::string& origin : origins) origins_.push_back(Lower(origin));
 }
 
-Result<> OriginCheck::Check(const net::Headers& headers) const {
+Result<> OriginCheck::Check(const Headers& headers) const {
   if (headers.Count("Host") > 1 || headers.Count("Origin") > 1) {
     return Fail(Errc::request_malformed, "a Host or Origin field occurs twice");
   }
@@ -68,4 +68,4 @@ Result<> OriginCheck::Check(const net::Headers& headers) const {
   return {};
 }
 
-}  // namespace sallyport::mcp
+}  // namespace sallyport::net

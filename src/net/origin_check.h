@@ -7,7 +7,7 @@
 #include "base/result.h"
 #include "net/http.h"
 
-namespace sallyport::mcp {
+namespace sallyport::net {
 
 /// Which Host and Origin a request may carry: the defence against DNS rebinding (MCP, Streamable
 /// HTTP, "Security"). Names compare without case. Immutable.
@@ -20,10 +20,10 @@ class OriginCheck {
               const std::vector<std::string>& origins);
 
   /// request_malformed: several Host or Origin fields; host_refused; origin_refused.
-  Result<> Check(const net::Headers& headers) const;
+  Result<> Check(const Headers& headers) const;
 
  private:
   std::vector<std::string> hosts_, origins_;  // lower case
 };
 
-}  // namespace sallyport::mcp
+}  // namespace sallyport::net

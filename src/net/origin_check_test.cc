@@ -1,11 +1,11 @@
-#include "mcp/origin_check.h"
+#include "net/origin_check.h"
 
 #include <gtest/gtest.h>
 
-namespace sallyport::mcp {
+namespace sallyport::net {
 namespace {
 
-Errc Code(const OriginCheck& check, const net::Headers& headers) {
+Errc Code(const OriginCheck& check, const Headers& headers) {
   const auto checked = check.Check(headers);
   return checked ? Errc::not_found : checked.error().code;  // not_found stands for "accepted"
 }
@@ -45,4 +45,4 @@ TEST(OriginCheck, LoopbackHasSeveralNamesAndOnePort) {
 }
 
 }  // namespace
-}  // namespace sallyport::mcp
+}  // namespace sallyport::net

@@ -1,0 +1,167 @@
+#include "api/api.h"
+
+#include "access/token.h"
+#include "api/cookies.h"
+#include "api/endpoints.h"
+#include "api/logins.h"
+#include "api/web_session.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+
+namespace sallyport::api {
+namespace {
+
+constexpr std::chrono::seconds kVerifyLimit{5};
+constexpr std::string_view kPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src "
+    "'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+std::string Trimmed(std::string url) {
+  while (url.ends_with('/')) url.pop_back();
+  return url;
+}
+
+bool Changes(std::string_view method) { return method != "GET" && method != "HEAD"; }
+
+void AddSecurityHeaders(net::Headers& headers, bool secure) {
+  headers.Add("Content-Security-Policy", std::string(kPolicy));
+  headers.Add("X-Content-Type-Options", "nosniff");
+  headers.Add("X-Frame-Options", "DENY");
+  headers.Add("Referrer-Policy", "no-referrer");
+  headers.Add("Cross-Origin-Opener-Policy", "same-origin");
+  headers.Add("Cross-Origin-Resource-Policy", "same-origin");
+  headers.Add("Cache-Control", "no-store");
+  if (secure) headers.Add("Strict-Transport-Security", "max-age=31536000");
+}
+
+}  // namespace
+
+Api::Api(Options options)
+    : router_(MakeRouter()),
+      origins_(options.public_url, options.allowed_hosts, {}),
+      logins_(std::make_unique<Logins>(std::move(options.logins), options.clock)),
+      parts_{.gate = options.gate,
+             .sessions = options.sessions,
+             .verifier = options.verifier,
+             .clock = options.clock,
+             .public_url = Trimmed(std::move(options.public_url)),
+             .secure = false,
+             .has_role = std::move(options.has_role),
+             .logins = logins_.get()} {
+  parts_.secure = parts_.public_url.starts_with("https://");
+}
+
+Api::~Api() = default;
+
+bool Api::Takes(std::string_view path) {
+  return !path.starts_with("/mcp/") && !path.starts_with("/.well-known/oauth-protected-resource");
+}
+
+void Api::Record(op::EventType type, const net::HttpRequest& request, const Error& error) {
+  op::Evidence evidence;
+  evidence.type = type;
+  evidence.address = request.address;
+  evidence.method = "api";
+  evidence.reason = error.code;
+  evidence.ok = false;
+  (void)parts_.gate.Record(std::move(evidence));
+}
+
+Task<Caller> Api::FromBearer(const net::HttpRequest& request) {
+  if (request.headers.Count("Authorization") > 1)
+    co_return Fail(Errc::request_malformed, "the Authorization field occurs twice");
+  std::string_view token = *request.headers.Find("Authorization");
+  const size_t space = token.find(' ');
+  if (space == token.npos || !net::SameName(token.substr(0, space), "Bearer"))
+    co_return Fail(Errc::token_malformed, "the Authorization field is no bearer token");
+  token.remove_prefix(space);
+  while (token.starts_with(' ')) token.remove_prefix(1);
+  identity::VerifiedPtr known = parts_.verifier.Known(token, parts_.public_url);
+  if (!known) {
+    const Nanos now = parts_.clock.SteadyNow().time_since_epoch() / std::chrono::nanoseconds(1);
+    if (refusals_.Ask(request.address, now).wait_seconds != 0)
+      co_return Fail(Errc::rate_limited, "too many credentials from this address were refused");
+    auto verified = co_await parts_.verifier.Authenticate(
+        std::string(token), std::chrono::steady_clock::now() + kVerifyLimit, parts_.public_url);
+    if (!verified) {
+      if (verified.error().code != Errc::identity_provider_down)
+        refusals_.Add(request.address, now);
+      Record(op::EventType::auth_failure, request, verified.error());
+      co_return std::unexpected(std::move(verified.error()));
+    }
+    known = std::move(*verified);
+  }
+  co_return Caller{.who = known->principal, .live = known->live, .by_cookie = false, .token = {}};
+}
+
+Task<Caller> Api::Identify(const net::HttpRequest& request) {
+  if (request.headers.Count("Authorization") > 0) co_return co_await FromBearer(request);
+  co_return BrowserOf(parts_, request);
+}
+
+/// A browser says where a request that changes something comes from: one that does not is not a
+/// browser of ours.
+Result<> Api::CheckOwnPage(const net::HttpRequest& request) const {
+  const auto site = request.headers.Find("Sec-Fetch-Site");
+  const bool origin = request.headers.Find("Origin").has_value();  // ours: it was checked
+  if ((site && *site != "same-origin") || (!site && !origin))
+    return Fail(Errc::origin_refused, "the request does not come from a page of this gateway");
+  if (request.path().starts_with("/api/") && request.headers.Find("X-Sallyport") != "1")
+    return Fail(Errc::header_invalid, "the header field X-Sallyport: 1 is missing");
+  return {};
+}
+
+boost::asio::awaitable<Reply> Api::Answer(net::HttpExchange& exchange) {
+  const net::HttpRequest& request = exchange.request();
+  const auto refuse = [&](const Error& error) {
+    Record(op::EventType::request_refused, request, error);
+    return Problem(error);
+  };
+  if (const auto allowed = origins_.Check(request.headers); !allowed)
+    co_return refuse(allowed.error());
+  Router::Match match = router_.Find(request.method, request.path());
+  if (match.route == nullptr) {
+    co_return Problem(match.known ? Error(Errc::method_not_allowed) : Error(Errc::not_found));
+  }
+  const Route& route = *match.route;
+  Visit visit{.parts = parts_,
+              .exchange = exchange,
+              .query = Form(request.query()),
+              .path = std::move(match.params),
+              .caller = std::nullopt};
+  const bool cookie = FindCookie(request.headers, kSessionCookie, parts_.secure).has_value();
+  if (Changes(request.method) && cookie && request.headers.Count("Authorization") == 0) {
+    if (const auto own = CheckOwnPage(request); !own) co_return refuse(own.error());
+  }
+  if (route.needs != Needs::nobody) {
+    auto caller =
+        route.needs == Needs::person ? BrowserOf(parts_, request) : co_await Identify(request);
+    if (!caller && route.needs == Needs::person && !Changes(request.method))
+      co_return Redirect("/login?next=" + PercentEncode(request.target));
+    if (!caller) co_return Problem(caller.error());
+    visit.caller = std::move(*caller);
+  }
+  access::Work work;
+  if (route.works && visit.caller) {
+    auto begun = access::Work::Begin(visit.caller->live);
+    if (!begun) co_return Problem(begun.error());
+    work = std::move(*begun);
+  }
+  co_return co_await route.handler(visit);
+}
+
+boost::asio::awaitable<void> Api::Handle(net::HttpExchange& exchange) {
+  Reply reply;
+  try {
+    reply = co_await Answer(exchange);
+  } catch (const std::exception& e) {
+    obs::Log(obs::Level::error, "api.exception", {{"what", e.what()}});
+    reply = Problem(Error(Errc::internal));
+  }
+  if (reply.sent) co_return;
+  AddSecurityHeaders(reply.headers, parts_.secure);
+  if (exchange.request().method == "HEAD") reply.body.clear();
+  (void)co_await exchange.Respond(reply.status, std::move(reply.headers), std::move(reply.body));
+}
+
+}  // namespace sallyport::api

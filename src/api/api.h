@@ -1,0 +1,57 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/login_provider.h"
+#include "api/router.h"
+#include "gate/refusals.h"
+#include "net/origin_check.h"
+
+namespace sallyport::api {
+
+/// What the API is built of. References must outlive it.
+struct Options {
+  gate::Gate& gate;
+  access::Sessions& sessions;
+  identity::TokenVerifier& verifier;
+  const Clock& clock;
+  std::string public_url;
+  std::vector<std::string> allowed_hosts;
+  std::vector<LoginProvider> logins;
+  std::function<bool(const op::Principal&, std::string_view role)> has_role;
+};
+
+/// Pages and API of the gateway: every path of the https listener that is not of the MCP front-end
+/// (Takes). docs/api.md is the reference.
+///
+/// Every answer carries the security headers; every request that changes something and shows a
+/// browser's cookie has to come from the gateway's own pages.
+class Api {
+ public:
+  explicit Api(Options options);
+  ~Api();
+
+  /// Whether a path is ours to answer.
+  static bool Takes(std::string_view path);
+  /// Answers one exchange, on the shard it arrived at.
+  boost::asio::awaitable<void> Handle(net::HttpExchange& exchange);
+
+ private:
+  boost::asio::awaitable<Reply> Answer(net::HttpExchange& exchange);
+  Task<Caller> Identify(const net::HttpRequest& request);
+  Task<Caller> FromBearer(const net::HttpRequest& request);
+  Result<> CheckOwnPage(const net::HttpRequest& request) const;
+  void Record(op::EventType type, const net::HttpRequest& request, const Error& error);
+
+  const Router router_;
+  const net::OriginCheck origins_;
+  gate::Refusals refusals_;
+  std::unique_ptr<Logins> logins_;
+  Parts parts_;
+};
+
+}  // namespace sallyport::api

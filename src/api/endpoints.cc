@@ -1,0 +1,17 @@
+#include "api/endpoints.h"
+
+namespace sallyport::api {
+
+Router MakeRouter() {
+  Router router;
+  AddAssets(router);
+  AddSessions(router);
+  AddRevocations(router);
+  AddLogin(router);
+  AddCliLogin(router);
+  AddUnlock(router);
+  AddBackchannel(router);
+  return router;
+}
+
+}  // namespace sallyport::api

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "api/router.h"
+
+namespace sallyport::api {
+
+// One function per file of endpoints; MakeRouter calls them all.
+
+void AddAssets(Router& router);       // assets.cc: /assets/<name>
+void AddSessions(Router& router);     // sessions.cc: /api/v1/me, /api/v1/sessions, /sessions
+void AddRevocations(Router& router);  // revocations.cc: /api/v1/revocations
+void AddLogin(Router& router);        // login.cc: /login, /login/callback, /logout
+void AddCliLogin(Router& router);     // cli_login.cc: /login/cli, /api/v1/token
+void AddUnlock(Router& router);       // unlock.cc: /unlock
+void AddBackchannel(Router& router);  // backchannel.cc: /backchannel-logout
+
+Router MakeRouter();
+
+}  // namespace sallyport::api

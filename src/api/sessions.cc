@@ -1,0 +1,112 @@
+// Who one is, and one's sessions: /api/v1/me, /api/v1/sessions, and the page /sessions.
+#include <nlohmann/json.hpp>
+
+#include "api/body.h"
+#include "api/endpoints.h"
+
+namespace sallyport::api {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::string Dump(const ordered_json& value) {
+  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+ordered_json Who(const op::Principal& who) {
+  ordered_json out{{"name", who.name}, {"issuer", who.issuer}, {"subject", who.subject}};
+  if (!who.agent.empty()) out["agent"] = who.agent, out["owner"] = who.owner;
+  out["groups"] = who.groups;
+  out["groups_complete"] = who.groups_complete;
+  return out;
+}
+
+ordered_json Describe(const access::SessionInfo& info, const Caller& caller) {
+  const access::Live& live = *info.session;
+  return {{"id", live.id},
+          {"state", access::StateName(info.state)},
+          {"kind", live.kind},
+          {"person", Who(live.who)},
+          {"reason", live.reason},
+          {"scope", live.scope},
+          {"client", live.client},
+          {"opened_at", FormatUtc(live.opened_at)},
+          {"worked_at", FormatUtc(info.worked_at)},
+          {"working", info.working},
+          {"expires_at", FormatUtc(live.expires_at)},
+          {"this_one", caller.live && caller.live->id == live.id}};
+}
+
+bool IsOwn(const op::Principal& a, const op::Principal& b) {
+  return a.issuer == b.issuer && a.subject == b.subject;
+}
+
+boost::asio::awaitable<Reply> Me(Visit& visit) {
+  const Caller& caller = *visit.caller;
+  ordered_json out{{"v", 1}};
+  out.update(Who(caller.who));
+  out["session"] = caller.live ? ordered_json(caller.live->id) : ordered_json(nullptr);
+  if (caller.who.expires_at > 0) out["expires_at"] = FormatUtc(caller.who.expires_at);
+  if (visit.query.Has("why")) {
+    out["provider"] = caller.who.provider;
+    out["client_id"] = caller.who.client_id;
+    out["token_class"] = caller.who.token_class;
+    out["policy_version"] = visit.parts.gate.rules()->version();
+    if (caller.live) {
+      out["kind"] = caller.live->kind;
+      out["authenticated_at"] = FormatUtc(caller.live->authenticated_at);
+    }
+    ordered_json roles = ordered_json::array();
+    for (const char* role : {"admin", "approver", "auditor"}) {
+      if (visit.parts.has_role(caller.who, role)) roles.push_back(role);
+    }
+    out["roles"] = std::move(roles);
+  }
+  co_return Json(Dump(out));
+}
+
+/// One's own, or with ?all those of everybody, for administrators and auditors.
+boost::asio::awaitable<Reply> List(Visit& visit) {
+  const op::Principal& who = visit.who();
+  const bool all = visit.query.Has("all");
+  if (all && !visit.parts.has_role(who, "admin") && !visit.parts.has_role(who, "auditor"))
+    co_return Problem(Error(Errc::policy_default_deny, "only administrators and auditors see all"));
+  ordered_json sessions = ordered_json::array();
+  for (const access::SessionInfo& info : visit.parts.sessions.List(
+           [&](const access::Live& live) { return all || IsOwn(live.who, who); })) {
+    const bool over = info.state == access::State::revoked || info.state == access::State::expired;
+    if (!over || visit.query.Has("ended")) sessions.push_back(Describe(info, *visit.caller));
+  }
+  co_return Json(Dump({{"v", 1}, {"sessions", std::move(sessions)}}));
+}
+
+boost::asio::awaitable<Reply> End(Visit& visit) {
+  const std::string id = visit.Param("id");
+  const op::Principal& who = visit.who();
+  const auto info = visit.parts.sessions.Find(id);
+  const bool own = info && IsOwn(info->session->who, who);
+  // Whether it exists is nobody else's business.
+  if (!info || (!own && !visit.parts.has_role(who, "admin")))
+    co_return Problem(Error(Errc::session_unknown, "there is no such session"));
+  std::string why = "signed out";
+  if (visit.request().headers.Find("Content-Type")) {
+    const auto body = ReadJson(visit);
+    if (!body) co_return Problem(body.error());
+    const auto reason = TextOf(body->root(), "reason", 500, true);
+    if (!reason) co_return Problem(reason.error());
+    if (!reason->empty()) why = *reason;
+  }
+  const auto ended = co_await visit.parts.sessions.Revoke({.session = id}, who.name, why);
+  if (!ended) co_return Problem(ended.error());
+  co_return Json(Dump({{"v", 1}, {"ended", *ended}}));
+}
+
+}  // namespace
+
+void AddSessions(Router& router) {
+  router.Add({.method = "GET", .path = "/api/v1/me", .handler = Me});
+  router.Add({.method = "GET", .path = "/api/v1/sessions", .handler = List});
+  router.Add({.method = "DELETE", .path = "/api/v1/sessions/:id", .handler = End, .works = true});
+}
+
+}  // namespace sallyport::api

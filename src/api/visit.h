@@ -1,0 +1,65 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "access/sessions.h"
+#include "api/form.h"
+#include "api/reply.h"
+#include "base/clock.h"
+#include "gate/gate.h"
+#include "identity/verifier.h"
+#include "net/http_server.h"
+#include "policy/rules.h"
+
+namespace sallyport::api {
+
+class Logins;
+
+/// What all handlers share; references outlive them.
+struct Parts {
+  gate::Gate& gate;
+  access::Sessions& sessions;
+  identity::TokenVerifier& verifier;
+  const Clock& clock;
+  std::string public_url;  // scheme://host[:port], no path
+  bool secure = true;      // public_url is https
+  /// Whether a person has a role of identity.roles: "admin", "approver", "auditor".
+  std::function<bool(const op::Principal&, std::string_view role)> has_role;
+  Logins* logins = nullptr;  // logins that have begun
+};
+
+/// Who asks, verified.
+struct Caller {
+  op::Principal who;
+  access::LivePtr live;    // null: a token of the provider
+  bool by_cookie = false;  // a browser
+  std::string token;       // of the cookie, to end it
+};
+
+/// One request on its way through a handler. Lives on the connection's shard.
+struct Visit {
+  Parts& parts;
+  net::HttpExchange& exchange;
+  Form query;
+  std::vector<std::pair<std::string_view, std::string>>
+      path;                      // ":id" of the route → what stood there
+  std::optional<Caller> caller;  // set where the route needs one
+
+  const net::HttpRequest& request() const { return exchange.request(); }
+  const op::Principal& who() const { return caller->who; }
+  /// The part of the path that the route calls `:name`.
+  std::string Param(std::string_view name) const {
+    for (const auto& [n, value] : path) {
+      if (n == name) return value;
+    }
+    return {};
+  }
+};
+
+}  // namespace sallyport::api
