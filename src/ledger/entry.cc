@@ -57,6 +57,20 @@ void AppendWho(std::string& out, const op::Principal& who, Level level) {
   object.Close();
 }
 
+void AppendApproval(std::string& out, const op::ApprovalEvidence& approval, Level level) {
+  ObjectWriter object(out);
+  object.Text("flow", approval.flow);
+  object.Text("dg", approval.digest);
+  if (!approval.binding.empty()) object.Key("bind") += approval.binding;
+  if (approval.expires > 0) object.Number("exp", uint64_t(approval.expires));
+  if (approval.by != nullptr) AppendWho(object.Key("by"), *approval.by, level);
+  object.Text("vote", approval.vote);
+  object.Text("reason", approval.reason.get());
+  if (!approval.assertion.empty()) object.Key("sig") += approval.assertion;
+  object.Text("st", approval.state);
+  object.Close();
+}
+
 void AppendMasked(std::string& out, const std::vector<op::MaskCount>& masked, Level level) {
   std::vector<op::MaskCount> totals;
   if (level >= kMaskTotals) {
@@ -108,6 +122,7 @@ std::string Encode(const op::Evidence& e, Level level) {
   object.Text("p", e.policy_version);
   if (e.reason) object.Text("why", ReasonCode(*e.reason));
   object.Text("a", e.approval_id);
+  if (e.approval != nullptr) AppendApproval(object.Key("ap"), *e.approval, level);
   if (e.intent) object.Number("i", *e.intent);
   if (!e.ok) object.Flag("ok", false);
   object.Text("code", e.code);

@@ -133,6 +133,7 @@ Result<op::Operation> ToOperation(const Connection& connection, const ClientMess
     return Fail(Errc::mask_failed, "a name or URI with a card number in it cannot be written down");
   }
   operation.arguments = message.params[verb == Verb::completion ? "argument" : "arguments"];
+  operation.exact_answers = message.params["inputResponses"];
   if (verb == Verb::tool_call) {
     for (const Connection::SqlRule& rule : connection.sql) {
       if (rule.tool.Matches(operation.resource))

@@ -23,6 +23,13 @@ std::string_view EventName(EventType type) {
     case EventType::tool_pinned: return "tool.pinned";
     case EventType::tool_changed: return "tool.changed";
     case EventType::column_found: return "column.found";
+    case EventType::approval_requested: return "approval.requested";
+    case EventType::approval_notified: return "approval.notified";
+    case EventType::approval_viewed: return "approval.viewed";
+    case EventType::approval_decided: return "approval.decided";
+    case EventType::approval_redeemed: return "approval.redeemed";
+    case EventType::approval_expired: return "approval.expired";
+    case EventType::approval_withdrawn: return "approval.withdrawn";
     case EventType::evidence_read: return "evidence.read";
   }
   return "unknown";

@@ -34,6 +34,13 @@ enum class EventType : uint8_t {
   tool_pinned,
   tool_changed,    // a pinned definition differs, or a tool was renamed
   column_found,    // card numbers in a column that is not classified; `resource` schema.table.column, `count` values
+  approval_requested,  // an operation waits for people; before anybody can see it
+  approval_notified,   // approvers were told, or could not be
+  approval_viewed,     // somebody looked at it
+  approval_decided,    // a vote; before it counts. `ok` false: refused, `reason`
+  approval_redeemed,   // used; before the operation runs. `ok` false: it was not used after all
+  approval_expired,
+  approval_withdrawn,  // by who asked, or because caller or rules are not what they were
   evidence_read,   // somebody read, searched, exported, replayed or verified the log
 };
 
@@ -45,6 +52,19 @@ struct Payload {
   bool json = true;
   uint64_t total_bytes = 0; // of the masked message
   bool complete = true;     // false: cut at the recording limit
+};
+
+/// What an entry about an approval has beyond the others. docs/formats/approval.md
+struct ApprovalEvidence {
+  std::string flow;
+  std::string digest;        // hex; of `binding`
+  std::string binding;       // JSON: what is decided about; of approval_requested
+  Nanos expires = 0;
+  const Principal* by = nullptr;  // who voted, looked, withdrew; null: the gate itself
+  std::string vote;          // "approve", "deny"
+  MaskedText reason;         // what the person wrote
+  std::string assertion;     // JSON: a passkey's signature that has been verified; never outside text
+  std::string state;         // of the request from here on
 };
 
 /// One entry of the log before encoding (docs/formats/entry.md). Who and where stand in the auth_success
@@ -71,6 +91,7 @@ struct Evidence {
   std::string policy_version;           // hex digest, first 16 characters, of the rule set
   std::optional<Errc> reason;
   std::string approval_id;
+  const ApprovalEvidence* approval = nullptr;  // of the approval events; valid while encoding
 
   std::optional<uint64_t> intent;       // of call_event, call_outcome, call_abandoned: index of the call_intent
   bool ok = true;                       // outcome

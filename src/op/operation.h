@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,6 +66,17 @@ struct SqlText {
   Effect worst = Effect::admin;
 };
 
+/// A statement and its parameters as the client sent them, for an approval to bind: views, read only
+/// when a rule asks for approval. They may hold card numbers.
+struct ExactSql {
+  std::string_view text;
+  std::span<const int16_t> formats;          // none (text), one for all, or one each
+  std::span<const std::string_view> values;
+  const std::vector<bool>* nulls = nullptr;  // beside `values`
+  std::span<const uint32_t> types;           // may be shorter than `values`
+  std::string context;  // texts behind the names that `text` uses (EXECUTE, FETCH); mostly empty
+};
+
 /// What is asked, in no protocol's words. Views stay valid until the permit for it is settled.
 struct Operation {
   Verb verb = Verb::protocol;
@@ -74,6 +86,8 @@ struct Operation {
   const std::map<std::string, std::string>* labels = nullptr;  // of the connection
   std::string_view resource;     // tool, prompt, URI or database
   json::Value arguments;         // missing where there are none
+  json::Value exact_answers;     // of MCP: inputResponses, part of what goes upstream
+  ExactSql exact_sql;            // of verb sql
   std::vector<SqlText> sql;      // of the arguments named by sql_arguments
   /// Of verb sql: the statement on the wire, shared by all that ask for it again; then `sql` is empty.
   std::shared_ptr<const SqlText> statement;

@@ -152,6 +152,13 @@ Result<op::Operation> ToOperation(const AskedAt& at, std::string_view method, co
   operation.resource = at.database;
   operation.statement = judged.statement;
   operation.effect = judged.statement->known.complete ? judged.statement->worst : op::Effect::admin;
+  operation.exact_sql.text = judged.text;
+  if (parameters != nullptr) {
+    operation.exact_sql.formats = parameters->formats;
+    operation.exact_sql.values = parameters->values;
+    operation.exact_sql.nulls = &parameters->nulls;
+    if (types != nullptr) operation.exact_sql.types = *types;
+  }
   if (judged.analysis->route == sql::Route::refused) operation.objection = judged.analysis->refusal;
 
   thread_local std::string json;
