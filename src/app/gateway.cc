@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <thread>
 
+#include "app/approvals.h"
 #include "app/databases.h"
 #include "app/keys.h"
 #include "app/ops.h"
@@ -59,6 +60,7 @@ struct Gateway::Impl {
   config::Root root;
   Secret token_key;
   std::unique_ptr<ledger::Ledger> ledger;
+  std::unique_ptr<Approvals> approvals;
   std::unique_ptr<gate::Gate> gate;
   std::shared_ptr<const mask::Masker> masker;
   std::unique_ptr<net::Shards> shards;
@@ -108,11 +110,13 @@ Result<> Gateway::Impl::OpenLedger() {
 
 Result<> Gateway::Impl::BuildPath() {
   SALLYPORT_TRY(auto rules, policy::RuleSet::Compile(root.policies));
-  gate = std::make_unique<gate::Gate>(*ledger, rules,
-                                      gate::Gate::Options{.always_strict = root.evidence.strict});
   SALLYPORT_TRY(token_key, SecretOr(root.masking.token_key,
                                     root.server.data_dir / "state/token.key", KeyFile));
   SALLYPORT_TRY(masker, MakeMasker(root, token_key));
+  SALLYPORT_TRY(approvals, Approvals::Open(root, *ledger, masker));
+  gate = std::make_unique<gate::Gate>(
+      *ledger, rules,
+      gate::Gate::Options{.always_strict = root.evidence.strict, .desk = &approvals->desk()});
   MaskLogLines(masker);
   const size_t count = root.server.shards != 0 ? root.server.shards
                                                : std::max(1u, std::thread::hardware_concurrency());
@@ -272,6 +276,7 @@ std::vector<ReadyCheck> Gateway::Impl::Checks() const {
                         issuer.state == identity::IssuerStatus::State::stale;
     checks.push_back({"identity provider " + issuer.provider, usable, issuer.last_error});
   }
+  checks.push_back({"state", approvals->state().healthy(), approvals->state().failure()});
   checks.push_back({"accepting", !stopped, stopped ? "draining" : ""});
   return checks;
 }
@@ -316,6 +321,13 @@ void Gateway::Impl::DeclareMetrics() {
   m.Observe("sallyport_mcp_parked", "Calls that wait for an answer of their client",
             [this] { return double(frontend->stats().parked); });
   if (databases) DeclareDatabaseMetrics();
+  m.Observe("sallyport_approvals_pending", "Requests that wait for a decision",
+            [this] { return double(approvals->desk().counts().pending); });
+  m.Observe("sallyport_approvals_approved", "Approvals that are not used yet",
+            [this] { return double(approvals->desk().counts().approved); });
+  m.Observe("sallyport_state_unavailable",
+            "1 while the embedded state cannot be written: approvals and sessions are refused",
+            [this] { return approvals->state().healthy() ? 0.0 : 1.0; });
   m.Observe("sallyport_policy_rules", "Rules in force",
             [this] { return double(gate->rules()->size()); });
   m.Observe("sallyport_log_lines_dropped_total", "Operational log lines that could not be written",
@@ -358,6 +370,7 @@ Gateway::~Gateway() { Stop(milliseconds(0)); }
 void Gateway::Tick() {
   TakeReadings(impl_->root.server.data_dir, *impl_->masker, *impl_->gate);
   impl_->frontend->Tick();
+  impl_->approvals->desk().Tick();
   if (impl_->databases) impl_->databases->Tick();
 }
 
@@ -378,6 +391,7 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
   SALLYPORT_TRY(auto fresh_masker, MakeMasker(fresh, token_key));
   if (tls) SALLYPORT_CHECK(tls->Reload());
   SALLYPORT_CHECK(gate->Replace(std::move(rules)));
+  approvals->Reload(fresh, fresh_masker);
   frontend->Reload(SettingsOf(fresh, fresh_masker));
   if (databases) databases->Reload(fresh_masker, DatabaseLimits(fresh));
   masker = std::move(fresh_masker);
@@ -435,6 +449,7 @@ void Gateway::Stop(milliseconds grace) {
   impl_->listeners.clear();
   impl_->ops.reset();
   impl_->shards->Stop();
+  impl_->approvals->state().Close();
   (void)impl_->ledger->Close();
 }
 

@@ -44,6 +44,12 @@ Approval ReadApproval(Context& context, const Node& node, size_t index, Places& 
                     "write group:NAME");
     }
   }
+  for (const std::string& who : approval.approvers) {
+    if (!who.starts_with("agent:")) continue;
+    context.Error(fields.ValueMark("approvers"), kCfgBadValue,
+                  fields.where() + ".approvers names " + who + ", but only people approve",
+                  "write group:NAME or user:NAME");
+  }
   if (auto need = fields.Count("need", 1, 10)) approval.need = static_cast<uint32_t>(*need);
   approval.reason_required =
       fields.Choice("reason", {"required", "optional"}).value_or("optional") == "required";

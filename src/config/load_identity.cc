@@ -183,6 +183,38 @@ void ReadMfa(Context& context, const Node& node) {
   context.NotActedOn("identity.mfa");
 }
 
+void ReadPerson(Context& context, const Node& node, Root& root, Places& places,
+                std::map<std::string, Mark>& names, std::map<std::string, std::string>& owners) {
+  Fields fields(context, node, "identity.persons[" + std::to_string(root.persons.size()) + "]");
+  Person person;
+  person.name = fields.RequiredText("name", "add name: it is for readers of this file");
+  CheckName(context, fields.ValueMark("name"), "person", person.name, names);
+  fields.Require("accounts", "write accounts: [{ provider: NAME, subject: SUB }, …]");
+  for (const Node& item : fields.List("accounts")) {
+    Fields f(context, item, fields.where() + ".accounts");
+    Person::Account account;
+    account.provider = f.RequiredText("provider", "name one of identity.providers");
+    account.subject = f.RequiredText("subject", "write the sub of its tokens");
+    if (!account.provider.empty())
+      places.providers.push_back({f.ValueMark("provider"), f.where(), account.provider});
+    const auto [at, fresh] =
+        owners.try_emplace(account.provider + "|" + account.subject, person.name);
+    if (!fresh) {
+      context.Error(item.mark, kCfgDuplicateName,
+                    f.where() + ": the account belongs to \"" + at->second + "\" already",
+                    "an account has one person");
+    }
+    f.Done();
+    person.accounts.push_back(std::move(account));
+  }
+  if (person.accounts.size() == 1) {
+    context.Warn(node.mark, kCfgNoEffect, fields.where() + " has one account: it links nothing",
+                 "add the person's other accounts");
+  }
+  fields.Done();
+  root.persons.push_back(std::move(person));
+}
+
 }  // namespace
 
 void ReadIdentity(Context& context, const Node& node, Root& root, Places& places) {
@@ -190,6 +222,10 @@ void ReadIdentity(Context& context, const Node& node, Root& root, Places& places
   for (const Node& provider : fields.List("providers"))
     ReadProvider(context, provider, root, places);
   for (const Node& agent : fields.List("agents")) ReadAgent(context, agent, root, places);
+  std::map<std::string, Mark> person_names;
+  std::map<std::string, std::string> account_owners;
+  for (const Node& person : fields.List("persons"))
+    ReadPerson(context, person, root, places, person_names, account_owners);
   if (const Node* mfa = fields.Get("mfa")) ReadMfa(context, *mfa);
   if (const Node* roles = fields.Get("roles")) {
     Fields f(context, *roles, "identity.roles");
@@ -197,7 +233,6 @@ void ReadIdentity(Context& context, const Node& node, Root& root, Places& places
       if (f.Get(role) != nullptr) root.roles[std::string(role)] = ReadWho(f, role, false, places);
     }
     f.Done();
-    context.NotActedOn("identity.roles");
   }
   fields.Done();
   if (root.providers.empty() && !HasErrors(context.problems)) {

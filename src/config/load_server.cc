@@ -84,6 +84,8 @@ void ReadLimits(Context& context, const Node& node, ServerLimits& limits) {
   Set(limits.streams_per_caller, f.Count("streams_per_caller", 1, 100'000));
   Set(limits.sessions_per_caller, f.Count("sessions_per_caller", 1, 100'000));
   Set(limits.calls_per_caller, f.Count("calls_per_caller", 1, 100'000));
+  Set(limits.approvals_per_caller, f.Count("approvals_per_caller", 1, 100'000));
+  Set(limits.approvals_per_hour, f.Count("approvals_per_hour", 1, 1'000'000));
   Set(limits.upstream_body_bytes, f.Size("upstream_body_bytes", 1 << 10, 1 << 30));
   Set(limits.call_timeout, f.Duration("call_timeout", 100ms, 24h));
   Set(limits.upstream_idle_timeout, f.Duration("upstream_idle_timeout", 100ms, 24h));

@@ -49,6 +49,8 @@ struct ServerLimits {
       32;  // concurrent requests of one principal that are answered as a stream
   uint32_t sessions_per_caller = 64;  // legacy MCP sessions of one principal at one connection
   uint32_t calls_per_caller = 256;    // concurrent calls of one principal
+  uint32_t approvals_per_caller = 20;  // open requests for approval of one account
+  uint32_t approvals_per_hour = 300;   // new ones of one account
   uint64_t upstream_body_bytes = 32u << 20;     // one upstream message (JSON body or SSE event)
   milliseconds call_timeout{300'000};           // one upstream call, progress does not extend it
   milliseconds upstream_idle_timeout{120'000};  // no byte from the upstream for so long
@@ -176,12 +178,22 @@ struct Approval {
   milliseconds ttl{900'000};
 };
 
+/// identity.persons[]: accounts of one person, so that nobody approves under another name.
+struct Person {
+  struct Account {
+    std::string provider, subject;
+  };
+  std::string name;
+  std::vector<Account> accounts;
+};
+
 struct Root {
   std::filesystem::path file;  // where it was read from; relative paths start there
   Server server;
   std::vector<identity::ProviderConfig> providers;
   std::vector<identity::AgentConfig> agents;
   std::map<std::string, std::vector<std::string>> roles;
+  std::vector<Person> persons;
   std::vector<Connection> connections;
   Masking masking;
   std::vector<Approval> approvals;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "approval/binding.h"
+#include "approval/desk.h"
 #include "base/ids.h"
 #include "gate/rate.h"
 #include "ledger/entry.h"
@@ -19,6 +21,14 @@ bool NeedsStrict(const op::Operation& operation) { return operation.effect > op:
 
 std::string CallerKey(const op::Principal& who) { return who.issuer + '\n' + who.subject; }
 
+/// The arguments as the log and the approvers see them.
+op::Payload Shown(const op::Operation& operation) {
+  return {.text = operation.recorded_arguments,
+          .json = operation.recorded_complete,
+          .total_bytes = operation.argument_bytes,
+          .complete = operation.recorded_complete};
+}
+
 /// What an intent and a denial have in common: who asked what, and what was decided.
 Evidence Describe(EventType type, const op::Session& session, const op::Operation& operation,
                   const op::Decision& decision, uint64_t number) {
@@ -31,12 +41,7 @@ Evidence Describe(EventType type, const op::Session& session, const op::Operatio
   e.resource = operation.resource;
   e.verdict = decision.effect;
   e.rules = decision.rules;
-  if (!operation.recorded_arguments.empty()) {
-    e.request = op::Payload{.text = operation.recorded_arguments,
-                            .json = operation.recorded_complete,
-                            .total_bytes = operation.argument_bytes,
-                            .complete = operation.recorded_complete};
-  }
+  if (!operation.recorded_arguments.empty()) e.request = Shown(operation);
   e.masked = operation.masked;
   return e;
 }
@@ -84,6 +89,7 @@ Task<std::shared_ptr<const op::Session>> Gate::Open(std::unique_ptr<op::Session>
   e.opened = session.get();
   e.connection = session->connection;
   SALLYPORT_CO_TRY(session->entry, Write(e));
+  if (options_.desk != nullptr) options_.desk->Saw(session->who);
   co_return std::shared_ptr<const op::Session>(std::move(session));
 }
 
@@ -121,6 +127,44 @@ op::Decision Gate::Decide(const policy::RuleSet& rules, const op::Principal& who
   return decision;
 }
 
+Task<> Gate::Approve(const op::Session& session, const op::Operation& operation,
+                     const std::string& policy_version, op::Refusal& refusal) {
+  const op::Decision& decision = refusal.decision;
+  approval::Desk& desk = *options_.desk;
+  // A second time only if somebody else used the approval between our finding and our using it.
+  for (int attempt = 0;; ++attempt) {
+    approval::Filing filing{.flow = decision.approval,
+                            .requester = session.who,
+                            .session = session.entry,
+                            .connection = std::string(operation.connection),
+                            .verb = operation.verb,
+                            .method = std::string(operation.method),
+                            .resource = std::string(operation.resource),
+                            .effect = operation.effect,
+                            .exact = approval::ExactOf(operation),
+                            .shown = Shown(operation),
+                            .policy_version = policy_version,
+                            .decision_id = refusal.decision_id,
+                            .rules = decision.rules,
+                            .why = decision.why};
+    SALLYPORT_CO_TRY(const approval::Request request, co_await desk.File(std::move(filing)));
+    refusal.approval_id = request.id;
+    refusal.approval_url = desk.UrlOf(request.id);
+    refusal.approval_expires = request.expires;
+    if (request.state == approval::State::pending)
+      co_return Fail(Errc::approval_required, decision.why);
+    if (request.state != approval::State::approved)
+      co_return std::unexpected(desk.Refuse(request.id));
+    if (!decision.obligations.rates.empty()) {
+      refusal.retry_after_seconds =
+          rates_->Take(CallerKey(session.who), decision.obligations.rates, clock_.WallNow());
+      if (refusal.retry_after_seconds > 0) co_return Fail(Errc::rate_limited);  // not used up
+    }
+    const Result<> used = co_await desk.Redeem(request.id, request.digest, session.entry);
+    if (used || used.error().code != Errc::approval_closed || attempt > 0) co_return used;
+  }
+}
+
 boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
     std::shared_ptr<const op::Session> session, const op::Operation& operation, Memo* memo) {
   const std::shared_ptr<const policy::RuleSet> rules = rules_.load();
@@ -149,9 +193,16 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
       decision.reason = Errc::rate_limited;
     }
   }
-  const bool allowed = decision.effect == op::Verdict::allow;
   refusal.decision_id = NewId("d_");
-  if (decision.effect == op::Verdict::approve) refusal.approval_id = NewId("a_");
+  bool allowed = decision.effect == op::Verdict::allow;
+  if (decision.effect == op::Verdict::approve && options_.desk != nullptr) {
+    if (const Result<> used = co_await Approve(*session, operation, rules->version(), refusal)) {
+      allowed = true;
+    } else {
+      decision.reason = used.error().code;
+      decision.why = used.error().detail;
+    }
+  }
 
   // 2. Record the intent (or the refusal). No evidence, no access.
   Evidence e = Describe(allowed ? EventType::call_intent : EventType::call_denied, *session,
@@ -160,7 +211,7 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
   e.approval_id = refusal.approval_id;
   e.policy_version = rules->version();
   if (!allowed) e.reason = decision.reason;
-  const bool strict = NeedsStrict(operation);
+  const bool strict = NeedsStrict(operation) || decision.effect == op::Verdict::approve;
   const Result<uint64_t> recorded = co_await WriteFor(e, strict && allowed);
   if (!recorded) {
     refusal.error = recorded.error();
@@ -222,7 +273,9 @@ Result<> Gate::Replace(std::shared_ptr<const policy::RuleSet> rules) {
   e.policy_version = rules->version();
   e.count = rules->size();
   SALLYPORT_CHECK(Write(e));
+  const std::string version = rules->version();
   rules_.store(std::move(rules));
+  if (options_.desk != nullptr) options_.desk->EndOthers(version);
   return {};
 }
 

@@ -12,6 +12,9 @@
 #include "op/operation.h"
 #include "op/session.h"
 
+namespace sallyport::approval {
+class Desk;
+}
 namespace sallyport::ledger {
 class Ledger;
 }
@@ -92,6 +95,9 @@ class Gate {
   struct Options {
     bool always_strict =
         false;  // evidence.durability: strict; writes are recorded strictly in any case
+    /// Where operations wait that a rule holds for approval; must outlive the Gate. Null: such an
+    /// operation is refused with approval_required, and nobody can approve it.
+    approval::Desk* desk = nullptr;
   };
   Gate(ledger::Ledger& ledger, std::shared_ptr<const policy::RuleSet> rules, Options options,
        const Clock& clock = SystemClock());
@@ -106,6 +112,12 @@ class Gate {
 
   /// Decides, records, permits. The refusal is recorded too, before it is returned. `memo` (may be
   /// null) saves deciding again what was decided before; operations with a `statement` only.
+  ///
+  /// An operation that a rule holds for approval: an approval of exactly this operation by this
+  /// caller under these rules is used up, durably, and the permit given; else there is a request
+  /// for one from here on, and the refusal (approval_required) carries its id, URL and end. Refused
+  /// by an approver: approval_denied, until the request would have ended. How to wait:
+  /// approval/desk.h.
   boost::asio::awaitable<std::expected<Permit, op::Refusal>> Admit(
       std::shared_ptr<const op::Session> session, const op::Operation& operation,
       Memo* memo = nullptr);
@@ -120,6 +132,9 @@ class Gate {
   /// tool. `at` is filled in. ledger_unavailable if it cannot be recorded.
   Result<> Record(op::Evidence evidence);
 
+  /// Where held operations wait; null where approvals are off.
+  approval::Desk* desk() const { return options_.desk; }
+
   /// The rules in force now, for filtering lists. A decision always uses one snapshot throughout.
   std::shared_ptr<const policy::RuleSet> rules() const;
   /// Swaps the rules (reload) and records the new version.
@@ -130,6 +145,10 @@ class Gate {
 
  private:
   friend class Permit;
+  /// Of an operation that needs approval: the approval that has been used up for it, or why not;
+  /// the refusal's approval members are filled in.
+  Task<> Approve(const op::Session& session, const op::Operation& operation,
+                 const std::string& policy_version, op::Refusal& refusal);
   static op::Decision Decide(const policy::RuleSet& rules, const op::Principal& who,
                              const op::Operation& operation);
   void Abandon(const Permit& permit) noexcept;

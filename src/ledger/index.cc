@@ -16,16 +16,20 @@ namespace {
 
 constexpr uint64_t kBatch = 4096;  // entries in one transaction
 
+constexpr int64_t kVersion = 2;  // PRAGMA user_version; an older index is built anew
+
 constexpr const char* kSchema = R"(
 PRAGMA synchronous = OFF;
+PRAGMA user_version = 2;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS session (
   idx INTEGER PRIMARY KEY, sid TEXT, subject TEXT, name TEXT, agent TEXT);
 CREATE TABLE IF NOT EXISTS entry (
   idx INTEGER PRIMARY KEY, at INTEGER, event TEXT, session INTEGER, connection TEXT, resource TEXT,
-  verdict TEXT, decision TEXT, reason TEXT);
+  verdict TEXT, decision TEXT, reason TEXT, approval TEXT);
 CREATE INDEX IF NOT EXISTS entry_session ON entry (session);
 CREATE INDEX IF NOT EXISTS entry_at ON entry (at);
+CREATE INDEX IF NOT EXISTS entry_approval ON entry (approval) WHERE approval IS NOT NULL;
 CREATE INDEX IF NOT EXISTS session_sid ON session (sid);
 )";
 
@@ -125,7 +129,7 @@ class Inserter {
  public:
   explicit Inserter(sqlite3* db)
       : db_(db),
-        entry_(db, "INSERT OR REPLACE INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
+        entry_(db, "INSERT OR REPLACE INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"),
         session_(db, "INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3, ?4, ?5)"),
         about_(db, "SELECT connection, resource FROM entry WHERE idx = ?1") {}
 
@@ -147,7 +151,8 @@ class Inserter {
     }
     entry_.Bind(connection).Bind(resource).Bind(root["x"].string()).Bind(root["d"].string());
     // What an answer was withheld for is a reason like that of a refusal.
-    SALLYPORT_CHECK(entry_.Bind((root["why"] ? root["why"] : root["code"]).string()).Run());
+    entry_.Bind((root["why"] ? root["why"] : root["code"]).string());
+    SALLYPORT_CHECK(entry_.Bind(root["a"].string()).Run());
     const json::Value who = root["who"];
     if (!who) return {};
     session_.Bind(int64_t(index)).Bind(root["sid"].string()).Bind(who["sub"].string());
@@ -203,6 +208,17 @@ Result<SearchIndex> SearchIndex::Open(const std::filesystem::path& data_dir) {
 }
 
 Result<> SearchIndex::Prepare() {
+  {
+    Statement version(db_.get(), "PRAGMA user_version");
+    if (!version) return SqlError(db_.get());
+    SALLYPORT_TRY(const bool row, version.Step());
+    if (row && version.Integer(0) != kVersion) {
+      SALLYPORT_CHECK(version.Run());
+      SALLYPORT_CHECK(Execute(db_.get(),
+                              "DROP TABLE IF EXISTS entry; DROP TABLE IF EXISTS session; "
+                              "DROP TABLE IF EXISTS meta"));
+    }
+  }
   SALLYPORT_CHECK(Execute(db_.get(), kSchema));
   SALLYPORT_TRY(const std::string next, Meta(db_.get(), "next"));
   next_ = next.empty() ? 0 : std::strtoull(next.c_str(), nullptr, 10);
@@ -263,8 +279,13 @@ Result<std::vector<uint64_t>> SearchIndex::Find(const SearchCriteria& c) {
   add(c.agent, "s.agent = $");
   add(c.connection, "e.connection = $");
   add(c.tool, "e.resource = $");
-  add(c.decision, "(e.verdict = $ OR e.decision = $ OR e.reason = $)");
-  add(c.session, "s.sid = $");
+  add(c.decision, "(e.verdict = $ OR e.decision = $ OR e.reason = $ OR e.approval = $)");
+  // What became of the requests for approval of a session belongs to it, whoever did it.
+  constexpr const char* kOfSession =
+      "e.idx IN (SELECT idx FROM entry WHERE session IN (SELECT idx FROM session WHERE sid = $) "
+      "UNION SELECT idx FROM entry WHERE approval IN (SELECT approval FROM entry WHERE approval "
+      "IS NOT NULL AND session IN (SELECT idx FROM session WHERE sid = $)))";
+  add(c.session, kOfSession);
   add(c.event, c.event.ends_with('.') ? "substr(e.event, 1, length($)) = $" : "e.event = $");
   if (c.from > 0) sql += " AND e.at >= " + std::to_string(c.from);
   if (c.to > 0) sql += " AND e.at < " + std::to_string(c.to);

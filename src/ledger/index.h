@@ -20,8 +20,8 @@ struct SearchCriteria {
   std::string agent;
   std::string connection;
   std::string tool;       // resource: tool, prompt, URI, relation; outcomes match by their intent
-  std::string decision;   // a verdict (allow, deny, approve), a decision id (d_…) or a reason code
-  std::string session;    // s_…
+  std::string decision;   // a verdict (allow, deny, approve), a decision id (d_…), an approval id (a_…) or a reason code
+  std::string session;    // s_…; with all entries about its requests for approval
   std::string event;      // "call.denied", or all of a kind: "call."
   Nanos from = 0;         // inclusive
   Nanos to = 0;           // exclusive; 0: no end

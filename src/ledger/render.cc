@@ -27,8 +27,8 @@ void CopyRaw(ObjectWriter& out, std::string_view name, const Value& value) {
       to.begin() + long(from), to.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
 }
 
-void Who(ObjectWriter& out, const Value& who) {
-  ObjectWriter object(out.Key("who"));
+void Who(ObjectWriter& out, const Value& who, std::string_view key = "who") {
+  ObjectWriter object(out.Key(key));
   CopyText(object, "issuer", who["iss"]);
   CopyText(object, "subject", who["sub"]);
   CopyText(object, "name", who["name"]);
@@ -59,7 +59,7 @@ void Session(ObjectWriter& out, uint64_t index, const Value& session) {
 }
 
 void Decision(ObjectWriter& out, const Value& entry) {
-  if (!entry["d"] && !entry["x"] && !entry["why"] && !entry["p"]) return;
+  if (!entry["d"] && !entry["x"] && !entry["why"] && !entry["p"] && !entry["a"]) return;
   ObjectWriter object(out.Key("decision"));
   CopyText(object, "id", entry["d"]);
   CopyText(object, "verdict", entry["x"]);
@@ -67,6 +67,23 @@ void Decision(ObjectWriter& out, const Value& entry) {
   CopyText(object, "policy_version", entry["p"]);
   CopyText(object, "reason", entry["why"]);
   CopyText(object, "approval_id", entry["a"]);
+  object.Close();
+}
+
+void Approval(ObjectWriter& out, const Value& root) {
+  const Value approval = root["ap"];
+  if (!approval) return;
+  ObjectWriter object(out.Key("approval"));
+  CopyText(object, "id", root["a"]);
+  CopyText(object, "flow", approval["flow"]);
+  CopyText(object, "state", approval["st"]);
+  CopyText(object, "digest", approval["dg"]);
+  CopyRaw(object, "binding", approval["bind"]);
+  if (const auto exp = approval["exp"].integer()) object.Text("expires", FormatUtc(*exp));
+  if (approval["by"]) Who(object, approval["by"], "by");
+  CopyText(object, "vote", approval["vote"]);
+  CopyText(object, "reason", approval["reason"]);
+  CopyRaw(object, "proof", approval["sig"]);
   object.Close();
 }
 
@@ -130,6 +147,7 @@ std::string RenderEntry(uint64_t index, const Entry& entry, const Entry* session
   CopyText(object, "method", root["m"] ? root["m"] : about["m"]);
   CopyText(object, "resource", about["r"]);
   Decision(object, root);
+  Approval(object, root);
   CopyRaw(object, "intent", root["i"]);
   Outcome(object, entry);
   CopyRaw(object, "count", root["count"]);

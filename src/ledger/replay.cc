@@ -1,7 +1,9 @@
 #include "ledger/replay.h"
 
 #include <cstdio>
+#include <ctime>
 #include <limits>
+#include <map>
 
 #include "json/document.h"
 #include "ledger/render.h"
@@ -14,6 +16,19 @@ using json::Value;
 constexpr size_t kShownBytes = 2000;  // of one payload
 constexpr std::string_view kIndent = "                          ";
 
+/// FormatUtc backwards; 0 where it is none.
+int64_t ParseUtc(std::string_view text) {
+  tm utc{};
+  long long fraction = 0;
+  const std::string owned(text);
+  if (std::sscanf(owned.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%9lldZ", &utc.tm_year, &utc.tm_mon,
+                  &utc.tm_mday, &utc.tm_hour, &utc.tm_min, &utc.tm_sec, &fraction) != 7) {
+    return 0;
+  }
+  utc.tm_year -= 1900, --utc.tm_mon;
+  return int64_t{timegm(&utc)} * 1'000'000'000 + fraction;
+}
+
 std::string Text(const Value& value) { return Printable(value.string().value_or("")); }
 
 /// Writes the timeline of one session.
@@ -22,7 +37,7 @@ class Timeline {
   void Add(const Value& event) {
     const std::string name(event["event"].string().value_or(""));
     if (name == "auth.success") return Opened(event);
-    if (name == "call.intent") return Asked(event, "allowed");
+    if (name == "call.intent") return Asked(event, Allowed(event));
     if (name == "call.denied") return Asked(event, Verdict(event));
     if (name == "call.outcome") return Outcome(event);
     if (name == "call.abandoned") return Line(event, "←", "abandoned: no result was released");
@@ -35,6 +50,7 @@ class Timeline {
           event, "■",
           "closed after " + std::to_string(event["count"].integer().value_or(0)) + " operations");
     }
+    if (name.starts_with("approval.")) return Approval(name.substr(9), event);
     std::string what = Printable(name);
     if (const Value reason = event["decision"]["reason"]) what += " " + Text(reason);
     if (const Value detail = event["detail"]) what += " " + Text(detail);
@@ -45,7 +61,15 @@ class Timeline {
 
  private:
   static std::string Verdict(const Value& event) {
-    return event["decision"]["verdict"].string() == "approve" ? "needs approval" : "DENIED";
+    const Value decision = event["decision"];
+    if (decision["verdict"].string() != "approve") return "DENIED";
+    if (decision["reason"].string() == "approval-required")
+      return "needs approval " + Text(decision["approval_id"]);
+    return "DENIED: " + Text(decision["reason"]);
+  }
+  static std::string Allowed(const Value& event) {
+    const Value id = event["decision"]["approval_id"];
+    return id ? "allowed by approval " + Text(id) : "allowed";
   }
 
   void Line(const Value& event, std::string_view mark, const std::string& what) {
@@ -110,6 +134,59 @@ class Timeline {
     Masked(event["masked"]);
   }
 
+  /// How long after the request, "2 min 5 s".
+  static std::string Span(int64_t from, int64_t to) {
+    const int64_t s = (to - from) / 1'000'000'000;
+    char text[48];
+    if (s >= 3600) {
+      std::snprintf(text, sizeof text, "%lld h %lld min", static_cast<long long>(s / 3600),
+                    static_cast<long long>(s / 60 % 60));
+    } else if (s >= 60) {
+      std::snprintf(text, sizeof text, "%lld min %lld s", static_cast<long long>(s / 60),
+                    static_cast<long long>(s % 60));
+    } else {
+      std::snprintf(text, sizeof text, "%.1f s", double(to - from) / 1e9);
+    }
+    return text;
+  }
+
+  /// Request, notification, look, vote, use and end of one request for approval.
+  void Approval(const std::string& what, const Value& event) {
+    const Value approval = event["approval"], by = approval["by"];
+    const std::string id = Text(approval["id"]);
+    const bool ok = event["outcome"]["ok"].boolean().value_or(true);
+    const int64_t at = ParseUtc(event["time"].string().value_or(""));
+    std::string line = "approval " + id + " ";
+    if (what == "requested") {
+      asked_[id] = at;
+      line += "asked for: " + Text(event["resource"]) + ", flow " + Text(approval["flow"]);
+    } else if (what == "decided") {
+      line += (approval["vote"].string() == "approve" ? "APPROVED by " : "DENIED by ") +
+              Text(by["name"]) + " <" + Text(by["subject"]) + ">";
+      if (!ok) line += "  vote refused: " + Text(event["decision"]["reason"]);
+      if (approval["proof"]) line += "  with passkey";
+    } else if (what == "viewed") {
+      line += "looked at by " + Text(by["name"]) + " <" + Text(by["subject"]) + ">";
+    } else if (what == "notified") {
+      line += (ok ? "told to " : "could not be told to ") + Text(event["detail"]);
+    } else if (what == "redeemed") {
+      line += ok ? "used" : "not used after all: " + Text(event["decision"]["reason"]);
+    } else {
+      line += Printable(what);
+      if (by) line += " by " + Text(by["name"]) + " <" + Text(by["subject"]) + ">";
+      if (what == "withdrawn" && event["detail"]) line += ": " + Text(event["detail"]);
+    }
+    const auto asked = asked_.find(id);
+    if (what != "requested" && asked != asked_.end() && at >= asked->second)
+      line += "  after " + Span(asked->second, at);
+    Line(event, "⧖", line);
+    if (approval["reason"]) More("reason", Text(approval["reason"]));
+    if (what == "requested") {
+      More("digest", Text(approval["digest"]));
+      Payload("asked", event["request"]);
+    }
+  }
+
   void Payload(std::string_view label, const Value& payload) {
     if (!payload) return;
     std::string text = payload["json"] ? std::string(payload["json"].raw())
@@ -141,6 +218,7 @@ class Timeline {
   }
 
   std::string out_;
+  std::map<std::string, int64_t> asked_;  // request for approval → when
 };
 
 }  // namespace

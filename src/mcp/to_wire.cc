@@ -173,7 +173,8 @@ bool IsVerdict(Errc code) {
 struct Verdict {
   std::string_view decision = "deny";
   Errc reason = Errc::internal;
-  std::string rule, decision_id, approval_id;
+  std::string rule, decision_id, approval_id, approval_url;
+  Nanos approval_expires = 0;
 };
 
 /// `{"v":1,"decision":…,"reason":…}`, for machines.
@@ -188,6 +189,8 @@ std::string Structure(const Verdict& v) {
   add("rule", v.rule);
   add("decision_id", v.decision_id);
   add("approval_id", v.approval_id);
+  add("approval_url", v.approval_url);
+  if (v.approval_expires > 0) add("approval_expires", FormatUtc(v.approval_expires));
   return out += '}';
 }
 
@@ -261,7 +264,9 @@ WireAnswer ToWire(const op::Refusal& refusal, const WireContext& context) {
   Verdict verdict{.reason = refusal.error.code,
                   .rule = decision.rules.empty() ? std::string() : decision.rules.front(),
                   .decision_id = refusal.decision_id,
-                  .approval_id = refusal.approval_id};
+                  .approval_id = refusal.approval_id,
+                  .approval_url = refusal.approval_url,
+                  .approval_expires = refusal.approval_expires};
   std::string text(RowOf(refusal.error.code).text);
   if (refusal.error.code == Errc::rule_deny && !verdict.rule.empty())
     text = "Blocked by policy " + verdict.rule + ".";
@@ -269,8 +274,16 @@ WireAnswer ToWire(const op::Refusal& refusal, const WireContext& context) {
     verdict.decision = "approve";
     text = "This call needs an approval";
     if (!decision.approval.empty()) text += " by " + decision.approval;
-    text += ". Approval id " + refusal.approval_id + '.';
+    text += '.';
+    if (!refusal.approval_id.empty()) {
+      text += " It waits for a decision at " + refusal.approval_url + " until " +
+              FormatUtc(refusal.approval_expires).substr(0, 19) +
+              "Z. Once it is approved, make the same call again: it then runs once. Approval id " +
+              refusal.approval_id + '.';
+    }
   }
+  // What an approver wrote is masked, and meant to be read.
+  if (refusal.error.code == Errc::approval_denied) text += " (" + refusal.error.detail + ")";
   if (!decision.message.empty()) text += ' ' + decision.message;
   WireAnswer answer = Say(verdict, WithId(std::move(text), refusal.decision_id), context);
   if (refusal.retry_after_seconds > 0) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace sallyport::op {
@@ -40,7 +41,9 @@ struct Refusal {
   Error error;
   Decision decision;
   std::string decision_id;        // "d_…"; empty when the ledger itself failed
-  std::string approval_id;        // "a_…" for approval_required
+  std::string approval_id;        // "a_…" for approval_required and what became of one
+  std::string approval_url;       // where it is decided about
+  Nanos approval_expires = 0;
   uint32_t retry_after_seconds = 0;  // for rate_limited
 };
 

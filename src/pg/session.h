@@ -115,6 +115,7 @@ class Session : public std::enable_shared_from_this<Session> {
   boost::asio::awaitable<std::expected<gate::Permit, op::Refusal>> Admit(
       std::string_view method, Judged& judged, const BindParameters* parameters,
       const std::vector<uint32_t>* types);
+  std::string BehindNames(const Judged& judged) const;
   boost::asio::awaitable<op::Refusal> RecordRefusal(std::string_view method, Error why);
   Task<StatementPtr> FindStatement(std::string_view name);
   Task<PortalPtr> FindPortal(std::string_view name);

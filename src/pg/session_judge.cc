@@ -111,6 +111,26 @@ Task<> Session::Refresh(Statement& statement) {
   co_return Result<>();
 }
 
+/// The texts that EXECUTE and FETCH run: an approval of "EXECUTE p" is one of what p stands for
+/// now.
+std::string Session::BehindNames(const Judged& judged) const {
+  std::string texts;
+  for (const sql::NameEffect& effect : judged.analysis->names) {
+    JudgedPtr behind;
+    if (effect.what == What::execute) {
+      if (const StatementPtr statement = names_.FindStatement(effect.name))
+        behind = statement->judged;
+    } else if (effect.what == What::fetch) {
+      if (const PortalPtr portal = names_.FindPortal(effect.name)) behind = portal->judged;
+    } else {
+      continue;
+    }
+    // Without a text behind it the name stands for nothing that another session would know.
+    texts += effect.name + '=' + (behind ? behind->text : who_->id) + '\n';
+  }
+  return texts;
+}
+
 boost::asio::awaitable<std::expected<gate::Permit, op::Refusal>> Session::Admit(
     std::string_view method, Judged& judged, const BindParameters* parameters,
     const std::vector<uint32_t>* types) {
@@ -118,6 +138,7 @@ boost::asio::awaitable<std::expected<gate::Permit, op::Refusal>> Session::Admit(
   figures_->statements.fetch_add(1, std::memory_order_relaxed);
   auto operation = ToOperation(At(*settings), method, judged, parameters, types);
   if (!operation) co_return std::unexpected(co_await RecordRefusal(method, operation.error()));
+  if (!judged.analysis->names.empty()) operation->exact_sql.context = BehindNames(judged);
   co_return co_await front_.options.gate.Admit(who_, *operation, judged.memo.get());
 }
 

@@ -152,7 +152,14 @@ WireError ToWire(const op::Refusal& refusal) {
   if (!decision.rules.empty()) wire.detail += "; rule: " + decision.rules.front();
   wire.detail += "; decision: " + refusal.decision_id;
   if (!refusal.approval_id.empty()) wire.detail += "; approval: " + refusal.approval_id;
-  if (!decision.message.empty()) wire.hint = decision.message;
+  if (!refusal.approval_url.empty()) wire.detail += "; at: " + refusal.approval_url;
+  if (refusal.error.code == Errc::approval_required && !refusal.approval_url.empty()) {
+    wire.hint = "It waits for a decision at " + refusal.approval_url +
+                "; once it is approved, run the same statement again.";
+    if (!decision.message.empty()) wire.hint += ' ' + decision.message;
+  } else if (!decision.message.empty()) {
+    wire.hint = decision.message;
+  }
   if (refusal.retry_after_seconds > 0)
     wire.hint = "Run it again in " + std::to_string(refusal.retry_after_seconds) + " s.";
   return wire;
