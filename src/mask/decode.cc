@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <immintrin.h>
 #include <zlib.h>
 
 #include "mask/fold.h"
@@ -175,26 +177,63 @@ bool WorthALook(const uint8_t* b, size_t n) {
   }
   return true;
 }
+constexpr size_t kHead = 12;           // decoded bytes that are looked at first
+using Head = std::array<uint8_t, 16>;  // kHead of them
+
+/// What WorthALook says no to, mostly: control characters and bytes that are no UTF-8, anywhere but
+/// in the last three, where a character may be cut.
+bool MayBeWorthALook(const Head& head) {
+  const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(head.data()));
+  const auto bits = [](__m128i m) { return uint32_t(_mm_movemask_epi8(m)); };
+  const auto is = [&](int c) { return _mm_cmpeq_epi8(b, _mm_set1_epi8(char(c))); };
+  const auto in = [&](int low, int high) {
+    const __m128i at = _mm_sub_epi8(b, _mm_set1_epi8(char(low)));
+    return _mm_cmpeq_epi8(_mm_min_epu8(at, _mm_set1_epi8(char(high - low))), at);
+  };
+  constexpr uint32_t kSure = (1u << (kHead - 3)) - 1, kAllOf = (1u << kHead) - 1;
+  const uint32_t white = bits(_mm_or_si128(_mm_or_si128(is(0), in(9, 10)), is(13)));
+  const uint32_t control = (bits(in(0, 0x1f)) & ~white) | bits(is(0x7f));
+  const uint32_t more = bits(in(0x80, 0xbf)), lead = bits(in(0xc2, 0xf4)),
+                 bad = bits(_mm_or_si128(in(0xc0, 0xc1), in(0xf5, 0xff)));
+  const uint32_t no_text = control | bad | (lead & ~(more >> 1)) | (more & ~((more | lead) << 1));
+  if ((no_text & kSure) == 0) return true;
+  const uint32_t ebcdic = bits(_mm_or_si128(_mm_or_si128(in(0xf0, 0xf9), is(0x40)), is(0x60)));
+  return (ebcdic & kAllOf) == kAllOf || head[0] == 0x1f || head[0] == 0x78;
+}
+bool IsWorthALook(const Head& head) {
+  return MayBeWorthALook(head) && WorthALook(head.data(), kHead);
+}
+
 bool Base64Head(std::string_view piece) {
   if (piece.size() < 16 || piece.size() % 4 == 1) return false;
-  uint8_t head[12];
+  Head head{};
   for (size_t i = 0; i < 4; i++) {
     uint32_t v = 0;
-    if (i == 1 && !MayBegin(head)) return false;
+    if (i == 1 && !MayBegin(head.data())) return false;
     for (size_t k = 0; k < 4; k++) v = v << 6 | uint32_t(kBase64Value[uint8_t(piece[4 * i + k])]);
     head[3 * i] = uint8_t(v >> 16), head[3 * i + 1] = uint8_t(v >> 8), head[3 * i + 2] = uint8_t(v);
   }
-  return WorthALook(head, sizeof head);
+  return IsWorthALook(head);
 }
 bool HexHead(std::string_view piece) {
-  if (piece.size() < 24 || piece.size() % 2 != 0) return false;
-  uint8_t head[12];
-  for (size_t i = 0; i < 12; i++) {
-    const int a = HexValue(piece[2 * i]), b = HexValue(piece[2 * i + 1]);
-    if (a < 0 || b < 0) return false;
-    head[i] = uint8_t(a * 16 + b);
+  if (piece.size() < 2 * kHead || piece.size() % 2 != 0) return false;
+  Head head{};
+  uint8_t last[8];
+  if (!FromHex16(piece.data(), head.data()) || !FromHex16(piece.data() + 8, last)) return false;
+  std::memcpy(head.data() + 8, last + 4, 4);
+  return IsWorthALook(head);
+}
+
+/// One of the base64 alphabets' marks, which also join words and paths. At least 16 characters.
+bool HasMark(std::string_view token) {
+  __m128i any = _mm_setzero_si128();
+  for (size_t i = 0; i < token.size(); i += 16) {
+    const __m128i t = _mm_loadu_si128(
+        reinterpret_cast<const __m128i*>(token.data() + std::min(i, token.size() - 16)));
+    for (const char c : {'+', '/', '-', '_'})
+      any = _mm_or_si128(any, _mm_cmpeq_epi8(t, _mm_set1_epi8(c)));
   }
-  return WorthALook(head, sizeof head);
+  return _mm_movemask_epi8(any) != 0;
 }
 
 struct Blob {
@@ -390,6 +429,21 @@ class BlobFinder {
 
 }  // namespace
 
+bool FromHex16(const char* text, uint8_t* bytes) {
+  const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text));
+  const __m128i digit = _mm_sub_epi8(t, _mm_set1_epi8('0'));
+  const __m128i letter = _mm_sub_epi8(_mm_or_si128(t, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+  const __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+  const __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(5)), letter);
+  if (_mm_movemask_epi8(_mm_or_si128(is_digit, is_letter)) != 0xffff) return false;
+  const __m128i value =
+      _mm_or_si128(_mm_and_si128(is_digit, digit),
+                   _mm_and_si128(is_letter, _mm_add_epi8(letter, _mm_set1_epi8(10))));
+  const __m128i pairs = _mm_maddubs_epi16(value, _mm_set1_epi16(0x0110));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(bytes), _mm_packus_epi16(pairs, pairs));
+  return true;
+}
+
 bool MayBeBlob(std::string_view token) {
   const auto number = [](std::string_view t) {
     return t.size() < 24 && std::ranges::all_of(t, IsDigit);
@@ -401,6 +455,7 @@ bool MayBeBlob(std::string_view token) {
     const size_t skip = token[0] == 'x' ? 1 : (token[1] | 0x20) == 'x' ? 2 : 0;
     if (skip && HexHead(token.substr(skip))) return true;
   }
+  if (!HasMark(token)) return false;
   for (size_t at = 0, i = 0; i <= token.size(); i++) {
     if (i < token.size() && kBase64Value[uint8_t(token[i])] < 62) continue;  // no + / - _
     const std::string_view part = token.substr(at, i - at);

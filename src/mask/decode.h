@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,5 +24,8 @@ void FindInBlobs(const Masker::Impl& impl, std::string_view text, size_t from, s
 /// A cheap look at a token of at least 16 characters of the base64 alphabets: false when it surely
 /// decodes to nothing that FindInBlobs looks into.
 bool MayBeBlob(std::string_view token);
+
+/// Sixteen hexadecimal digits as eight bytes; false when there is another character.
+bool FromHex16(const char* text, uint8_t* bytes);
 
 }  // namespace sallyport::mask

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
 
 #include "mask/decode.h"
 #include "mask/digit_groups.h"
@@ -24,6 +25,21 @@ bool IsUuid(std::string_view t) {
   for (char c : t)  // without a branch: four dashes and hexadecimal digits
     hex += (uint8_t(c - '0') < 10) | (uint8_t((c | 0x20) - 'a') < 6);
   return hex == 32;
+}
+
+/// Hexadecimal digits with a letter among them: with nothing else beside it no PIN block, which has
+/// its name before it.
+bool IsHash(std::string_view t) {
+  bool digits = true;
+  for (size_t i = 0; i + 16 <= t.size(); i += 16) {
+    uint8_t bytes[8];
+    if (!FromHex16(t.data() + i, bytes)) return false;
+    uint64_t v;
+    std::memcpy(&v, bytes, 8);
+    // A nibble of ten or more carries into its fourth bit.
+    digits &= (((v & 0x7777777777777777) + 0x6666666666666666) & v & 0x8888888888888888) == 0;
+  }
+  return !digits;
 }
 
 /// Calls f(bit) for each bit of a word, until f returns false.
@@ -78,13 +94,19 @@ class RunsOfBits {
 
 class Scanner {
  public:
-  Scanner(std::string_view text, size_t from, ScanResult& result, bool first_only)
+  Scanner(std::string_view text, size_t from, std::vector<Region>& regions, bool first_only)
       : t_(text),
         from_(from),
-        result_(result),
-        regions_(from, text.size(), result.regions),
+        regions_(from, text.size(), regions),
         first_only_(first_only),
         walker_(text, from, regions_) {}
+
+  /// The text is several ones, in one batch.
+  void PartAt(const TextStarts& starts) {
+    starts_ = starts.halves.data();
+    batch_.firsts = starts.firsts;
+  }
+  size_t digits() const { return digits_; }
 
   /// Blocks stand at multiples of 64 of the text, so that a text stream, which keeps to them too,
   /// sees the same regions. The block before the first one is looked at for its digits only.
@@ -102,7 +124,7 @@ class Scanner {
     for (at_ = first; at_ < t_.size() && !Done(); at_ += BlockBatch::kBlocks * 64) {
       blocks_ = std::min((t_.size() - at_ + 63) / 64, BlockBatch::kBlocks);
       SiftBlocks(t_.data() + at_, std::min(t_.size() - at_, BlockBatch::kBlocks * 64), batch_);
-      result_.digits += batch_.digit_count;
+      digits_ += batch_.digit_count;
       Batch();
       regions_.Settle();
       NextBatch(batch_);
@@ -214,7 +236,32 @@ class Scanner {
     }
     if (MayBeBlob(token)) return regions_.Add(b, e);
     const size_t n = e - b - (token[0] == '0' && (token[1] | 0x20) == 'x' ? 2 : 0);
-    if ((n == 16 || n == 32) && HasCodeBigram(t_.data(), b)) regions_.Add(b, e);  // a PIN block
+    if (n != 16 && n != 32) return;  // of a PIN block
+    const size_t begin = BeginOf(b);
+    if (b == begin && IsHash(token) && IsBlank(e)) return;
+    if (HasCodeBigram(t_.data() + begin, b - begin)) regions_.Add(b, e);
+  }
+  /// Where the text begins that this place is in.
+  size_t BeginOf(size_t at) const {
+    if (starts_ == nullptr) return 0;
+    const size_t half = at / 32, word = half / 64;
+    const uint64_t upto = starts_[word] << (63 - half % 64);
+    if (upto != 0) return (half - size_t(std::countl_zero(upto))) * 32;
+    return word == 0 ? 0 : (63 - size_t(std::countl_zero(starts_[0] | 1))) * 32;
+  }
+  /// The first text that begins behind this place, or the end.
+  size_t EndOf(size_t at) const {
+    if (starts_ == nullptr) return t_.size();
+    const size_t half = at / 32 + 1, word = half / 64;
+    const uint64_t behind = word < 2 ? starts_[word] >> (half % 64) : 0;
+    if (behind != 0) return (half + size_t(std::countr_zero(behind))) * 32;
+    return word == 0 && starts_[1] != 0 ? (64 + size_t(std::countr_zero(starts_[1]))) * 32
+                                        : t_.size();
+  }
+  /// Up to the end of its text there are spaces only.
+  bool IsBlank(size_t at) const {
+    const size_t end = EndOf(at - 1);
+    return end - at <= 64 && t_.substr(at, end - at).find_first_not_of(' ') == t_.npos;
   }
 
   // ---- the rest
@@ -259,9 +306,10 @@ class Scanner {
 
   std::string_view t_;
   size_t from_;
-  ScanResult& result_;
   Regions regions_;
   bool first_only_;
+  const uint64_t* starts_ = nullptr;
+  size_t digits_ = 0;
   BlockBatch batch_;
   size_t at_ = 0, blocks_ = 0;  // the batch begins here and has so many blocks
   RunsOfBits<16> tokens_;
@@ -274,20 +322,29 @@ class Scanner {
 }  // namespace
 
 void ScanText(std::string_view text, size_t from, ScanResult& result) {
-  Scanner(text, from, result, false).Run();
+  Scanner scanner(text, from, result.regions, false);
+  scanner.Run();
+  result.digits += scanner.digits();
+}
+
+void ScanCells(std::string_view texts, const TextStarts& starts, std::vector<Region>& regions) {
+  Scanner scanner(texts, 0, regions, false);
+  scanner.PartAt(starts);
+  scanner.Run();
 }
 
 bool MayHoldCardData(std::string_view bytes) {
-  ScanResult result;
-  Scanner(bytes, 0, result, true).Run();
-  return !result.regions.empty();
+  std::vector<Region> regions;
+  Scanner(bytes, 0, regions, true).Run();
+  return !regions.empty();
 }
 
 bool MayHoldCardDataInJson(std::string_view json, bool& direct) {
-  ScanResult result;
-  Scanner(json, 0, result, true).Run();
-  direct = !result.regions.empty();
-  return direct || result.digits >= 13;
+  std::vector<Region> regions;
+  Scanner scanner(json, 0, regions, true);
+  scanner.Run();
+  direct = !regions.empty();
+  return direct || scanner.digits() >= 13;
 }
 
 }  // namespace sallyport::mask

@@ -265,7 +265,7 @@ SALLYPORT_INLINE void SiftMasks(const Blocks& text, BlockBatch& b) {
     text.FetchNext(k);
     Sift(k, b);
   }
-  b.busy |= b.fours & (b.fours << 1 | 1);  // the block before the batch may have one
+  b.busy |= b.fours & (b.fours << 1 | b.firsts);
   for (size_t k = 0; k < blocks; k += 8) {
     if ((b.busy >> k & 0xff) != 0) SiftGroups(k, b);
   }

@@ -22,6 +22,9 @@ struct BlockBatch {
   alignas(64) uint64_t no_word[kSize];   // digits, 0x80 and above, letters that no number word has
   alignas(64) uint64_t no_begin[kSize];  // letters that begin no number word
 
+  uint64_t firsts = 1;  // given: blocks in which one group of four may be part of a number, as
+                        // what stands before them is not in the batch, or another text
+
   uint64_t tokens;     // has or ends 16 of `token` in a row, or more
   uint64_t long_runs;  // the same for 12 digits
   uint64_t groups;     // groups of digits beside each other in sizes that cards are written in

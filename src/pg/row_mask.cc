@@ -16,52 +16,39 @@ namespace {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-/// Twelve digits or more, wherever they stand: less is no card number.
-bool ManyDigits(std::string_view value) {
-  return value.size() >= 12 && std::ranges::count_if(value, IsDigit) >= 12;
-}
-
-std::unexpected<Error> BadRow() {
-  return Fail(Errc::upstream_protocol, "a row does not fit its description");
-}
-
-/// f(column, value, is_null) for each cell; false: malformed, or f said so.
-template <class F>
-bool EachCell(std::string_view body, size_t columns, F f) {
-  if (body.size() < 2 || Load16(body.data()) != columns) return false;
-  size_t at = 2;
-  for (size_t i = 0; i < columns; ++i) {
-    if (at + 4 > body.size()) return false;
-    const uint32_t n = Load32(body.data() + at);
-    at += 4;
-    if (n == 0xffffffff) {
-      if (!f(i, std::string_view(), true)) return false;
-      continue;
-    }
-    if (n > body.size() - at) return false;
-    if (!f(i, body.substr(at, n), false)) return false;
-    at += n;
-  }
-  return at == body.size();
-}
-
 size_t CharLength(unsigned char lead) {
   return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
 }
 
 }  // namespace
 
+bool HasManyDigits(std::string_view value) {
+  return value.size() >= 12 && std::ranges::count_if(value, IsDigit) >= 12;
+}
+
 bool RenderSource(sql::SourceMask mask, std::string_view value, std::string& out) {
   if (mask == sql::SourceMask::null) return false;
+  const size_t head = mask == sql::SourceMask::first6_last4 ? 6 : 0;
+  const size_t tail = mask == sql::SourceMask::full ? 0 : 4;
+  uint8_t high = 0;
+  for (const char c : value) high |= static_cast<uint8_t>(c);
+  if (high < 0x80) {
+    const size_t n = value.size(), from = out.size();
+    // A short value has no part that could be shown without showing most of it.
+    const size_t first = n >= 12 ? head : 0, last = n >= 12 ? n - tail : n;
+    out.append(value);
+    for (size_t i = first; i < last; ++i) {
+      char& c = out[from + i];
+      c = IsDigit(c) ? '*' : c;
+    }
+    return true;
+  }
   size_t characters = 0;
   for (size_t i = 0; i < value.size(); i += CharLength(static_cast<unsigned char>(value[i])))
     ++characters;
-  const size_t head = mask == sql::SourceMask::first6_last4 ? 6 : 0;
-  const size_t tail = mask == sql::SourceMask::full ? 0 : 4;
   size_t k = 0;
   for (size_t i = 0; i < value.size(); ++k) {
     const size_t n = std::min(CharLength(static_cast<unsigned char>(value[i])), value.size() - i);
-    // A short value has no part that could be shown without showing most of it.
     const bool shown = characters >= 12 && (k < head || k + tail >= characters);
     if (n > 1) {
       out += '*';  // digits of other scripts are digits
@@ -161,108 +148,6 @@ Result<std::shared_ptr<const RowMask>> RowMask::Make(const Shape& shape,
   return std::shared_ptr<const RowMask>(std::move(made));
 }
 
-Result<bool> RowMask::Suspicious(std::string_view rows) const {
-  if (passes_) return false;
-  if (origin_) return true;
-  thread_local std::string texts;
-  texts.clear();
-  bool found = false;
-  const bool patterns = !masker_->impl().regexes.empty();
-  for (size_t at = 0; at < rows.size();) {
-    const size_t total = size_t{Load32(rows.data() + at + 1)} + 1;
-    const bool read = EachCell(rows.substr(at + 5, total - 5), cells_.size(),
-                               [&](size_t i, std::string_view value, bool null) {
-                                 if (null || found) return true;
-                                 switch (cells_[i].look) {
-                                   case Look::skip:
-                                     break;
-                                   case Look::text:
-                                     if (patterns) found = true;
-                                     if (value.size() >= 3) texts.append(value).append("\n\n");
-                                     break;
-                                   case Look::digits:
-                                     found = patterns || ManyDigits(value);
-                                     break;
-                                   case Look::number:
-                                     found = BinaryNumberMayBeCard(cells_[i].type, value);
-                                     break;
-                                   case Look::always:
-                                   case Look::origin:
-                                     found = true;
-                                     break;
-                                 }
-                                 return true;
-                               });
-    if (!read) return BadRow();
-    if (joins_ && !found) found = !Joined(rows.substr(at + 5, total - 5)).empty();
-    at += total;
-  }
-  return found || (!texts.empty() && mask::MayHoldCardData(texts));
-}
-
-Result<> RowMask::Rewrite(std::string_view rows, std::string& out, RowTally& tally) const {
-  for (size_t at = 0; at < rows.size();) {
-    const size_t total = size_t{Load32(rows.data() + at + 1)} + 1;
-    SALLYPORT_CHECK(Row(rows.substr(at, total), out, tally));
-    at += total;
-  }
-  return {};
-}
-
-/// Appends one whole DataRow, masked where needed.
-std::vector<bool> RowMask::Joined(std::string_view body) const {
-  std::vector<bool> parts;
-  std::string digits;
-  size_t first = 0;
-  const auto close = [&](size_t end) {
-    std::vector<mask::Finding> findings;
-    if (end - first > 1 && digits.size() >= 13 && digits.size() <= 19)
-      masker_->FindText(digits, {}, findings);
-    if (!findings.empty()) {
-      parts.resize(cells_.size());
-      std::fill(parts.begin() + ptrdiff_t(first), parts.begin() + ptrdiff_t(end), true);
-    }
-    digits.clear();
-  };
-  EachCell(body, cells_.size(), [&](size_t i, std::string_view value, bool is_null) {
-    const bool part = cells_[i].joins && !is_null && !value.empty() && value.size() < 19 &&
-                      std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; });
-    if (!part) {
-      close(i);
-      first = i + 1;
-    } else {
-      digits.append(value);
-    }
-    return true;
-  });
-  close(cells_.size());
-  return parts;
-}
-
-Result<> RowMask::Row(std::string_view message, std::string& out, RowTally& tally) const {
-  const size_t start = out.size();
-  const std::vector<bool> parts = joins_ ? Joined(message.substr(5)) : std::vector<bool>();
-  out.append(message.substr(0, 7));
-  const bool read = EachCell(
-      message.substr(5), cells_.size(), [&](size_t i, std::string_view value, bool is_null) {
-        const size_t head = out.size();
-        out.append(4, '\xff');
-        if (is_null) return true;
-        bool null = false;
-        if (!parts.empty() && parts[i]) {
-          out.append(value.size(), '*');
-          tally.Add(i, mask::DetectorKind::pan);
-        } else if (cells_[i].look == Look::skip || !Cell(i, value, out, null, tally))
-          out.append(value);
-        if (null) return true;
-        Store32(out.data() + head, static_cast<uint32_t>(out.size() - head - 4));
-        return true;
-      });
-  if (!read) return BadRow();
-  Store32(out.data() + start + 1, static_cast<uint32_t>(out.size() - start - 1));
-  return {};
-}
-
 bool RowMask::Cell(size_t column, std::string_view value, std::string& out, bool& null,
                    RowTally& tally) const {
   const Rule& rule = cells_[column];
@@ -279,7 +164,7 @@ bool RowMask::Cell(size_t column, std::string_view value, std::string& out, bool
       if (masker_->impl().regexes.empty() && !mask::MayHoldCardData(value)) return false;
       break;
     case Look::digits:
-      if (masker_->impl().regexes.empty() && !ManyDigits(value)) return false;
+      if (masker_->impl().regexes.empty() && !HasManyDigits(value)) return false;
       break;
     case Look::number:
       if (!BinaryNumberMayBeCard(rule.type, value)) return false;

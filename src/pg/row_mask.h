@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -56,6 +57,44 @@ class RowTally {
   std::vector<Cell> cells_;
 };
 
+/// What has to be changed in some rows. Made by RowMask::Find; its buffers can be used again.
+class RowEdits {
+ public:
+  bool empty() const { return edits_.empty(); }
+  void Clear() { edits_.clear(), text_.clear(); }
+  /// Appends the rows it was made for, with the changes.
+  void Apply(std::string_view rows, std::string& out) const;
+
+ private:
+  friend class RowMask;
+  struct Edit {
+    uint32_t row, at;    // where the row and the cell's length begin
+    uint32_t size;       // of the cell as it came
+    uint32_t text;       // in text_: what it becomes
+    uint32_t text_size;  // kNull: NULL
+  };
+  static constexpr uint32_t kNull = 0xffffffff;
+
+  std::vector<Edit> edits_;  // in order, when complete
+  std::string text_;
+};
+
+/// Cells side by side that hold digits only: pieces of one number. A chain that is too long for one
+/// is none.
+class DigitChain {
+ public:
+  /// Whether a cell may be a piece.
+  static bool IsPiece(std::string_view value);
+  void Add(std::string_view piece);
+  size_t pieces() const { return pieces_; }
+  /// The chain has ended: whether it is a card number; the next one begins.
+  bool Close(const mask::Masker& masker);
+
+ private:
+  std::array<char, 19> digits_;
+  size_t size_ = 0, pieces_ = 0;
+};
+
 /// How the rows of one result are masked: chosen once from its columns, then applied to bytes.
 /// Layer 3, by origin: a column that the catalog classifies, or that the analysis expects to be
 /// masked, is masked whatever it looks like. Layer 4, by content: what a type can hold is looked
@@ -71,11 +110,11 @@ class RowMask {
   /// No column can hold anything: rows need no look.
   bool passes() const { return passes_; }
 
-  /// Looks at `rows`, whole DataRow messages one behind the other. False: they can go as they are.
-  /// upstream_protocol: not rows of this shape.
-  Result<bool> Suspicious(std::string_view rows) const;
-  /// Appends them to `out`, masked where needed.
-  Result<> Rewrite(std::string_view rows, std::string& out, RowTally& tally) const;
+  /// Looks at `rows`, whole DataRow messages one behind the other, less than 4 GiB. What has to be
+  /// changed in them is in `edits`; none: they can go as they are. One pass over the lengths; the
+  /// texts are looked at many at a time (mask::CellScan), and only where that points at is a cell
+  /// judged on its own, as Cell() does. upstream_protocol: not rows of this shape.
+  Result<> Find(std::string_view rows, RowEdits& edits, RowTally& tally) const;
 
   /// One cell. False: as it is. True: `out` holds its new bytes (appended), or `null` is set.
   bool Cell(size_t column, std::string_view value, std::string& out, bool& null,
@@ -88,6 +127,8 @@ class RowMask {
     star,  // classified, or no text and not to be read in pieces: every byte becomes '*'
   };
   Long LongCell(size_t column) const;
+  /// The cell is computed text: it may be a piece of a number, with the rest beside it.
+  bool Joins(size_t column) const { return joins_ && cells_[column].joins; }
   size_t columns() const { return cells_.size(); }
   const mask::Masker& masker() const { return *masker_; }
   const std::shared_ptr<const mask::Masker>& shared_masker() const { return masker_; }
@@ -112,9 +153,7 @@ class RowMask {
   };
 
   Rule RuleFor(const ResultColumn& column, const sql::Catalog* catalog) const;
-  Result<> Row(std::string_view body, std::string& out, RowTally& tally) const;
-  /// The cells of a row that make up a card number only together; empty: none.
-  std::vector<bool> Joined(std::string_view body) const;
+  class Finder;
   bool Scan(const Rule& rule, size_t column, std::string_view value, std::string& out, bool& null,
             RowTally& tally) const;
 
@@ -122,6 +161,9 @@ class RowMask {
   std::vector<Rule> cells_;
   bool passes_ = true, origin_ = false, joins_ = false;
 };
+
+/// Twelve digits or more, wherever they stand: less is no card number.
+bool HasManyDigits(std::string_view value);
 
 /// A value as its origin's mask shows it: digits become '*', but for what the mask leaves. False:
 /// it is to be NULL.

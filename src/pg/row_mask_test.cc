@@ -79,11 +79,11 @@ class RowMaskTest : public testing::Test {
     auto made = RowMask::Make(*ShapeOf(columns), analysis_, catalog_.get(), masker_);
     EXPECT_TRUE(made) << (made ? "" : made.error().detail);
     const std::string row = Row(cells);
-    const auto suspicious = (*made)->Suspicious(row);
-    EXPECT_TRUE(suspicious);
-    if (!*suspicious) return cells;
+    RowEdits edits;
+    EXPECT_TRUE((*made)->Find(row, edits, tally_));
+    if (edits.empty()) return cells;
     std::string out;
-    EXPECT_TRUE((*made)->Rewrite(row, out, tally_));
+    edits.Apply(row, out);
     return Parse(out);
   }
 
@@ -98,7 +98,9 @@ TEST_F(RowMaskTest, WhatCanHoldNothingIsNotLookedAt) {
                             catalog_.get(), masker_);
   ASSERT_TRUE(made);
   EXPECT_TRUE((*made)->passes());
-  EXPECT_EQ((*made)->Suspicious("rubbish"), false);
+  RowEdits edits;
+  EXPECT_TRUE((*made)->Find("rubbish", edits, tally_));
+  EXPECT_TRUE(edits.empty());
 }
 
 TEST_F(RowMaskTest, NumbersInTextAreMaskedAndNullStaysNull) {
@@ -174,10 +176,11 @@ TEST_F(RowMaskTest, AVerificationCodeIsKnownByItsColumn) {
 TEST_F(RowMaskTest, RowsThatDoNotFitAreRefused) {
   auto made = RowMask::Make(*ShapeOf({{"a"}, {"b"}}), analysis_, catalog_.get(), masker_);
   ASSERT_TRUE(made);
-  EXPECT_FALSE((*made)->Suspicious(Row({"only one"})));
+  RowEdits edits;
+  EXPECT_FALSE((*made)->Find(Row({"only one"}), edits, tally_));
   std::string cut = Row({"x", "y"});
   cut[10] = 100;  // a cell longer than its row
-  EXPECT_FALSE((*made)->Suspicious(cut));
+  EXPECT_FALSE((*made)->Find(cut, edits, tally_));
 }
 
 TEST_F(RowMaskTest, FormatsOfABindAreThoseOfTheShape) {

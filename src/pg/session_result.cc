@@ -165,13 +165,13 @@ bool Session::OnRows(size_t at, size_t size, uint64_t rows) {
                                            " rows that the rules let through"));
   }
   result_.rows += rows;
-  const auto suspicious = result_.mask->Suspicious(run);
-  if (!suspicious) return Broken("rows that do not fit their description");
-  if (*suspicious) {
+  thread_local RowEdits edits;
+  if (!result_.mask->Find(run, edits, result_.tally))
+    return Broken("rows that do not fit their description");
+  if (!edits.empty()) {
     Replace(at, size);
     const size_t begin = to_client_.size();
-    if (!result_.mask->Rewrite(run, to_client_, result_.tally))
-      return Broken("rows that do not fit their description");
+    edits.Apply(run, to_client_);
     const std::string_view released = std::string_view(to_client_).substr(begin);
     result_.bytes += released.size();
     if (result_.record.wants_rows()) result_.record.Rows(released);
