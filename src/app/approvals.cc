@@ -1,9 +1,11 @@
 #include "app/approvals.h"
 
 #include <algorithm>
+#include <openssl/evp.h>
 
 #include "access/store_sqlite.h"
 #include "app/keys.h"
+#include "base/bytes.h"
 #include "mask/seal.h"
 #include "obs/log.h"
 #include "state/database.h"
@@ -41,6 +43,35 @@ approval::Persons PersonsOf(const config::Root& root) {
   return approval::Persons(std::move(persons));
 }
 
+/// What stands behind each connection, without its secrets.
+std::map<std::string, std::string> TargetsOf(const config::Root& root) {
+  std::map<std::string, std::string> targets;
+  for (const config::Connection& connection : root.connections) {
+    std::string text;
+    const auto add = [&](std::string_view part) {
+      text.append(std::to_string(part.size())).append(":").append(part);
+    };
+    if (connection.mcp) {
+      if (const auto* http = std::get_if<config::McpHttp>(&connection.mcp->upstream)) {
+        add("http"), add(http->url), add(http->auth.secret.name);
+      } else {
+        add("stdio");
+        for (const std::string& word : std::get<config::McpStdio>(connection.mcp->upstream).command)
+          add(word);
+      }
+    } else if (connection.postgres) {
+      const config::Postgres& p = *connection.postgres;
+      add("postgres"), add(p.host), add(std::to_string(p.port)), add(p.database);
+      add(p.jit_role ? "role of " + p.admin_user : "user " + p.user);
+    }
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr);
+    targets[connection.name] = HexEncode(ByteView(digest, size)).substr(0, 16);
+  }
+  return targets;
+}
+
 Result<std::unique_ptr<state::Database>> OpenState(const std::filesystem::path& file) {
   SALLYPORT_TRY(auto db, state::Database::Open(file));
   SALLYPORT_CHECK(approval::Desk::Migrate(*db));
@@ -65,6 +96,7 @@ Result<std::unique_ptr<Approvals>> Approvals::Open(const config::Root& root, led
       .persons = PersonsOf(root),
       .open_per_caller = root.server.limits.approvals_per_caller,
       .filed_per_hour = root.server.limits.approvals_per_hour,
+      .targets = TargetsOf(root),
       .public_url = root.server.public_url,
       .mask = [self = out.get()](std::string_view text, bool json) -> op::Payload {
         const auto current = self->masker_.load();

@@ -163,7 +163,7 @@ std::string Binding(const Request& r) {
   object.Number("v", 1).Text("id", r.id);
   object.Text("issuer", r.requester.issuer).Text("subject", r.requester.subject);
   object.Text("agent", r.requester.agent);
-  object.Text("connection", r.connection).Text("kind", KindName(r.verb));
+  object.Text("connection", r.connection).Text("target", r.target).Text("kind", KindName(r.verb));
   object.Text("resource", r.resource).Text("arguments", r.arguments);
   object.Text("policy", r.policy_version).Text("flow", r.flow).Number("need", r.need);
   object.Texts("approvers", r.approvers).Number("expires", uint64_t(r.expires));

@@ -60,14 +60,15 @@ TEST(Exact, StatementsWithFormatsTypesAndBytes) {
 
 TEST(Binding, ChangesWithEachOfItsParts) {
   Request r;
-  r.id = "a_1", r.flow = "leads", r.connection = "payments", r.resource = "refund";
+  r.id = "a_1", r.target = "t", r.flow = "leads", r.connection = "payments", r.resource = "refund";
   r.requester.issuer = "i", r.requester.subject = "s";
   r.arguments = "ab", r.policy_version = "p", r.approvers = {"group:leads"}, r.expires = 7;
   r.verb = op::Verb::tool_call;
-  EXPECT_EQ(Binding(r),
-            R"({"v":1,"id":"a_1","issuer":"i","subject":"s","agent":"","connection":"payments",)"
-            R"("kind":"tool","resource":"refund","arguments":"ab","policy":"p","flow":"leads",)"
-            R"("need":1,"approvers":["group:leads"],"expires":7})");
+  EXPECT_EQ(
+      Binding(r),
+      R"({"v":1,"id":"a_1","issuer":"i","subject":"s","agent":"","connection":"payments","target":"t",)"
+      R"("kind":"tool","resource":"refund","arguments":"ab","policy":"p","flow":"leads",)"
+      R"("need":1,"approvers":["group:leads"],"expires":7})");
   const std::string digest = DigestOf(r);
   EXPECT_EQ(digest.size(), 64u);
   const auto changed = [&](auto change) {
@@ -80,6 +81,7 @@ TEST(Binding, ChangesWithEachOfItsParts) {
   EXPECT_TRUE(changed([](Request& o) { o.requester.subject = "x"; }));
   EXPECT_TRUE(changed([](Request& o) { o.requester.agent = "x"; }));
   EXPECT_TRUE(changed([](Request& o) { o.connection = "x"; }));
+  EXPECT_TRUE(changed([](Request& o) { o.target = "x"; }));
   EXPECT_TRUE(changed([](Request& o) { o.verb = op::Verb::sql; }));
   EXPECT_TRUE(changed([](Request& o) { o.resource = "x"; }));
   EXPECT_TRUE(changed([](Request& o) { o.arguments = "x"; }));

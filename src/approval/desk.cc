@@ -16,13 +16,14 @@ constexpr Nanos kHour = 3600 * kSecond;
 constexpr Nanos kKeepEnded = kHour;  // in memory
 constexpr std::chrono::seconds kTurn{30};
 
-Request MakeRequest(const Filing& filing, const Flow& flow, Nanos now,
+Request MakeRequest(const Filing& filing, const Flow& flow, const std::string& target, Nanos now,
                     const state::Sealer& sealer) {
   Request r;
   r.id = NewId("a_");
   r.flow = flow.name, r.need = flow.need, r.reason_required = flow.reason_required;
   r.approvers = flow.approvers;
   r.requester = filing.requester, r.session = filing.session, r.connection = filing.connection;
+  r.target = target;
   r.verb = filing.verb, r.method = filing.method, r.resource = filing.resource;
   r.effect = filing.effect, r.shown = filing.shown, r.policy_version = filing.policy_version;
   r.decision_id = filing.decision_id, r.rules = filing.rules, r.why = filing.why;
@@ -98,6 +99,12 @@ Result<Flow> Desk::Impl::FindFlow(const std::string& name) const {
   return *at;
 }
 
+const std::string& Desk::Impl::TargetOf(const std::string& connection) const {
+  static const std::string none;
+  const auto at = options.targets.find(connection);
+  return at == options.targets.end() ? none : at->second;
+}
+
 Result<> Desk::Impl::HasRoom(const Filing& filing, Nanos now) {
   if (open >= options.open_total)
     return Fail(Errc::limit_exceeded, "too many requests for approval are open");
@@ -118,9 +125,10 @@ std::string Desk::Impl::KeyOf(const Filing& f, const Flow& flow) const {
   };
   for (const std::string_view part :
        {std::string_view(f.requester.issuer), std::string_view(f.requester.subject),
-        std::string_view(f.requester.agent), std::string_view(f.connection), KindName(f.verb),
-        std::string_view(f.resource), std::string_view(f.policy_version),
-        std::string_view(flow.name), std::string_view(f.exact)}) {
+        std::string_view(f.requester.agent), std::string_view(f.connection),
+        std::string_view(TargetOf(f.connection)), KindName(f.verb), std::string_view(f.resource),
+        std::string_view(f.policy_version), std::string_view(flow.name),
+        std::string_view(f.exact)}) {
     add(part);
   }
   return sealer.Digest("operation", text);
@@ -236,6 +244,7 @@ Desk::Desk(state::Writer& state, state::Sealer sealer, Recorder recorder, Option
     : impl_(std::make_shared<Impl>(state, std::move(sealer), std::move(recorder),
                                    std::move(options), clock)) {
   if (auto loaded = impl_->LoadAll(); !loaded) impl_->broken = loaded.error();
+  impl_->EndStale();
 }
 
 Desk::~Desk() = default;
@@ -269,7 +278,8 @@ Task<Request> Desk::File(Filing filing) {
         made = std::make_shared<Impl::Item>();
         made->busy = true;
         made->key = key;
-        made->request = MakeRequest(filing, flow, now, impl->sealer);
+        made->request =
+            MakeRequest(filing, flow, impl->TargetOf(filing.connection), now, impl->sealer);
         impl->by_key[key] = made;
         impl->Count(made->request);
         ++impl->callers[Impl::Caller(filing.requester)].filed;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,8 @@ class Desk {
     size_t open_per_caller = 20;  // pending and approved requests of one caller
     size_t filed_per_hour = 300;  // new requests of one caller
     size_t open_total = 100'000;
+    /// Connection → digest of what stands behind it: who changes the target asks again.
+    std::map<std::string, std::string> targets;
     std::string public_url;  // requests are at <public_url>/approvals/<id>
     /// Makes a text fit for being written down (mask::Seal); an empty payload where it cannot.
     std::function<op::Payload(std::string_view text, bool json)> mask;

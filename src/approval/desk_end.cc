@@ -84,27 +84,48 @@ size_t Desk::EndOf(const std::string& issuer, const std::string& subject, const 
       why);
 }
 
+std::string Desk::Impl::Stale(const Request& r) const {
+  if (!policy_version.empty() && r.policy_version != policy_version)
+    return "the rules have changed";
+  if (r.target != TargetOf(r.connection)) return "the connection leads somewhere else now";
+  const auto flow = std::ranges::find(options.flows, r.flow, &Flow::name);
+  const bool same = flow != options.flows.end() && flow->approvers == r.approvers &&
+                    flow->need == r.need && flow->reason_required == r.reason_required;
+  return same ? "" : "the approval flow has changed";
+}
+
+size_t Desk::Impl::EndStale() {
+  std::vector<std::pair<ItemPtr, std::string>> found;
+  {
+    const std::lock_guard lock(mutex);
+    for (const auto& [id, item] : by_id) {
+      if (!item->request.open()) continue;
+      if (std::string why = Stale(item->request); !why.empty())
+        found.emplace_back(item, std::move(why));
+    }
+  }
+  for (const auto& [item, why] : found) End(item, State::withdrawn, nullptr, why);
+  return found.size();
+}
+
 size_t Desk::EndOthers(const std::string& policy_version) {
-  return impl_->EndWhere([&](const Request& r) { return r.policy_version != policy_version; },
-                         "the rules have changed");
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->policy_version = policy_version;
+  }
+  return impl_->EndStale();
 }
 
 void Desk::Configure(std::vector<Flow> flows, Persons persons, size_t open_per_caller,
                      size_t filed_per_hour) {
   {
     const std::lock_guard lock(impl_->mutex);
-    impl_->options.flows = flows;
+    impl_->options.flows = std::move(flows);
     impl_->options.persons = std::move(persons);
     impl_->options.open_per_caller = open_per_caller;
     impl_->options.filed_per_hour = filed_per_hour;
   }
-  impl_->EndWhere(
-      [&](const Request& r) {
-        const auto flow = std::ranges::find(flows, r.flow, &Flow::name);
-        return flow == flows.end() || flow->approvers != r.approvers || flow->need != r.need ||
-               flow->reason_required != r.reason_required;
-      },
-      "the approval flow has changed");
+  impl_->EndStale();
 }
 
 void Desk::Saw(const op::Principal& who) {
@@ -154,8 +175,11 @@ void Desk::Tick() {
   }
   if (broken) {
     if (!impl_->LoadAll()) return;
-    const std::lock_guard lock(impl_->mutex);
-    impl_->broken.reset();
+    {
+      const std::lock_guard lock(impl_->mutex);
+      impl_->broken.reset();
+    }
+    impl_->EndStale();
   }
   const Nanos now = impl_->wall.Now();
   impl_->Expire(now);

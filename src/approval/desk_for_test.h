@@ -76,8 +76,7 @@ class DeskFixture : public testing::Test {
     dir_ = name;
     const std::vector<mask::DetectorSpec> detectors{
         {.name = "pan", .kind = mask::DetectorKind::pan}};
-    auto masker = mask::Masker::Make(detectors,
-                                     Secret(std::string(32, 'k')));
+    auto masker = mask::Masker::Make(detectors, Secret(std::string(32, 'k')));
     ASSERT_TRUE(masker) << masker.error().detail;
     masker_ = *masker;
     options_.flows = {{.name = "leads", .approvers = {"group:leads"}}};

@@ -52,6 +52,7 @@ struct Desk::Impl : std::enable_shared_from_this<Desk::Impl> {
   std::map<std::string, Load> callers;
   std::deque<ItemPtr> ended;  // oldest first; kept for a while, for lists
   size_t open = 0;
+  std::string policy_version;  // in force; empty: not told yet
   Nanos pruned = 0;
   std::vector<std::function<void(const Request&)>> listeners;
 
@@ -105,6 +106,7 @@ struct Desk::Impl : std::enable_shared_from_this<Desk::Impl> {
   Result<Flow> FindFlow(const std::string& name) const;
 
   // Without it.
+  const std::string& TargetOf(const std::string& connection) const;  // never changes
   Result<> LoadAll();
   std::string KeyOf(const Filing& filing, const Flow& flow) const;
   Task<Turn> TakeTurn(std::string id);  // waits for it; not_found
@@ -115,6 +117,9 @@ struct Desk::Impl : std::enable_shared_from_this<Desk::Impl> {
   /// Ends an open request at once; recorded and written behind. False: not open, or somebody's turn
   /// (then it ends with that).
   bool End(const ItemPtr& item, State to, const op::Principal* by, const std::string& why);
+  /// Withdraws what was asked under other rules, of another flow, or for another target than now.
+  size_t EndStale();
+  std::string Stale(const Request& request) const;  // why; empty: it is not. With the lock held
   size_t EndWhere(const std::function<bool(const Request&)>& which, const std::string& why);
   void Expire(Nanos now);
   void Forget(Nanos now);

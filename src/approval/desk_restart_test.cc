@@ -61,6 +61,25 @@ TEST_F(DeskRestartTest, EndsSurvive) {
   EXPECT_EQ(desk_->Find(expired.id)->state, State::expired);
 }
 
+TEST_F(DeskRestartTest, AnotherTargetBehindTheConnectionAsksAgain) {
+  options_.targets = {{"payments", "one"}};
+  Restart();
+  const Request r = Filed();
+  ASSERT_TRUE(Vote(r, Lead("l1")));
+  options_.targets = {{"payments", "two"}};
+  Restart();
+  EXPECT_EQ(desk_->Find(r.id)->state, State::withdrawn);
+  EXPECT_EQ(Code(Run(desk_->Redeem(r.id, r.digest, 1))), Errc::approval_closed);
+  EXPECT_NE(Filed().id, r.id);
+}
+
+TEST_F(DeskRestartTest, AnotherFlowThanBeforeAsksAgain) {
+  const Request r = Filed();
+  options_.flows[0].need = 2;
+  Restart();
+  EXPECT_EQ(desk_->Find(r.id)->state, State::withdrawn);
+}
+
 TEST_F(DeskRestartTest, AClockSetBackWhileItWasDownEndsIt) {
   const Request r = Filed();
   Stop();

@@ -51,6 +51,7 @@ struct Request {
   op::Principal requester;
   uint64_t session = 0;  // log index of the requester's session
   std::string connection;
+  std::string target;  // digest of what stood behind the connection: address, database, credential
   op::Verb verb = op::Verb::protocol;
   std::string method, resource;
   op::Effect effect = op::Effect::none;

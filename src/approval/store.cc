@@ -58,6 +58,7 @@ std::string Write(const Request& r) {
                {"requester", Write(r.requester)},
                {"session", r.session},
                {"connection", r.connection},
+               {"target", r.target},
                {"verb", int(r.verb)},
                {"method", r.method},
                {"resource", r.resource},
@@ -81,7 +82,7 @@ Row ReadRow(const json& v) {
   r.flow = v.at("flow"), r.need = v.at("need"), r.reason_required = v.at("reason_required");
   r.approvers = v.at("approvers").get<std::vector<std::string>>();
   r.requester = ReadPrincipal(v.at("requester"));
-  r.session = v.at("session"), r.connection = v.at("connection");
+  r.session = v.at("session"), r.connection = v.at("connection"), r.target = v.at("target");
   r.verb = op::Verb(v.at("verb").get<int>()), r.method = v.at("method");
   r.resource = v.at("resource"), r.effect = op::Effect(v.at("effect").get<int>());
   row.shown = v.at("shown");

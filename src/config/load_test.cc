@@ -95,6 +95,25 @@ TEST(Load, SaysWhatIsNotActedOn) {
   }
 }
 
+TEST(Load, ReadsPersonsAndLimitsOfApprovals) {
+  const std::string text =
+      "version: 1\n"
+      "server: { public_url: \"http://127.0.0.1:7300\", listen: { http: \"127.0.0.1:7300\" },\n"
+      "  data_dir: state, limits: { approvals_per_caller: 3, approvals_per_hour: 4 } }\n"
+      "identity:\n"
+      "  providers: [{ name: corp, oidc: { issuer: \"https://a.example\", audience: x } }]\n"
+      "  persons: [{ name: jane, accounts: [{ provider: corp, subject: u1 },\n"
+      "    { provider: corp, subject: u2 }] }]\n"
+      "connections: [{ name: e, mcp: { stdio: { command: [npx] } } }]\n"
+      "policies: [{ id: try, effect: allow, who: [any], on: { connection: e } }]\n";
+  const auto result = LoadText(text, "x.yaml");
+  ASSERT_TRUE(result.root);
+  EXPECT_EQ(result.root->server.limits.approvals_per_caller, 3u);
+  EXPECT_EQ(result.root->server.limits.approvals_per_hour, 4u);
+  ASSERT_EQ(result.root->persons.size(), 1u);
+  EXPECT_EQ(result.root->persons[0].accounts[1].subject, "u2");
+}
+
 TEST(Load, MissingSecretsAreWarnings) {
   auto result = LoadFile(kData / "contract.yaml");
   EXPECT_FALSE(HasErrors(result.problems));

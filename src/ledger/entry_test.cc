@@ -33,6 +33,34 @@ TEST(Entry, HasOneSpelling) {
       R"("mask":[{"k":"pan","p":"/arguments/note","n":2}]})");
 }
 
+TEST(Entry, ApprovalsSayWhoAndWhat) {
+  const auto voter = TestSession();
+  op::ApprovalEvidence approval{.flow = "leads",
+                                .digest = "ab12",
+                                .binding = R"({"v":1})",
+                                .expires = 9,
+                                .by = &voter->who,
+                                .vote = "approve",
+                                .reason = mask::Seal::Of("as agreed"),
+                                .assertion = R"({"k":"v"})",
+                                .state = "approved"};
+  Evidence e;
+  e.type = EventType::approval_decided;
+  e.at = 5;
+  e.session = 7;
+  e.approval_id = "a_1";
+  e.approval = &approval;
+  const std::string bytes = EncodeEntry(e);
+  EXPECT_TRUE(bytes.starts_with(
+      R"({"v":1,"e":"approval.decided","t":5,"s":7,"a":"a_1","ap":{"flow":"leads","dg":"ab12",)"
+      R"("bind":{"v":1},"exp":9,"by":{"iss":"https://idp.example.com","sub":"agent-1",)"))
+      << bytes;
+  EXPECT_TRUE(
+      bytes.ends_with(R"("vote":"approve","reason":"as agreed","sig":{"k":"v"},"st":"approved"}})"))
+      << bytes;
+  EXPECT_TRUE(DecodeEntry(bytes));
+}
+
 TEST(Entry, SessionIsToldOnce) {
   const auto session = TestSession();
   Evidence e;

@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include "json/document.h"
 #include "ledger/entry.h"
@@ -176,6 +177,56 @@ TEST_F(SearchTest, ReplaysASession) {
   EXPECT_EQ(std::count(lines->begin(), lines->end(), '\n'), 5);
   EXPECT_EQ(RenderReplay(dir_.path(), "s_nobody", ReplayFormat::text).error().code,
             Errc::not_found);
+}
+
+TEST_F(SearchTest, AnApprovalIsOneStoryWithItsSession) {
+  const auto lead = TestSession();
+  lead->who.subject = "lea", lead->who.name = "Lea";
+  op::ApprovalEvidence about{.flow = "leads", .digest = "ab12", .state = "pending"};
+  Evidence e = TestIntent(1, "refund_order", R"({"amount":900})");
+  e.type = EventType::approval_requested;
+  e.approval_id = "a_1";
+  e.approval = &about;
+  e.at = kStart + 10'000'000'000;
+  Put(e);  // 8
+  e.type = EventType::approval_decided;
+  about.by = &lead->who, about.vote = "approve", about.reason = mask::Seal::Of("as agreed");
+  e.request.reset();
+  e.at = kStart + 135'000'000'000;
+  Put(e);  // 9
+  about.by = nullptr, about.vote = "", about.reason = {};
+  e.type = EventType::approval_redeemed;
+  e.session = 5;  // another session of the caller
+  Put(e);         // 10
+  e = TestIntent(5, "refund_order", R"({"amount":900})");
+  e.verdict = op::Verdict::approve;
+  e.approval_id = "a_1";
+  Put(e);  // 11
+  EXPECT_EQ(Find({.decision = "a_1"}), (std::vector<uint64_t>{8, 9, 10, 11}));
+  EXPECT_EQ(Find({.session = "s_test"}), (std::vector<uint64_t>{1, 2, 3, 4, 7, 8, 9, 10, 11}));
+  EXPECT_EQ(Find({.session = "s_person"}), (std::vector<uint64_t>{5, 8, 9, 10, 11}));
+  const auto text = RenderReplay(dir_.path(), "s_test", ReplayFormat::text);
+  ASSERT_TRUE(text) << text.error().detail;
+  for (const char* words :
+       {"approval a_1 asked for: refund_order, flow leads", "APPROVED by Lea <lea>",
+        "after 2 min 5 s", "as agreed", "approval a_1 used", "allowed by approval a_1"}) {
+    EXPECT_NE(text->find(words), std::string::npos) << words << "\n" << *text;
+  }
+}
+
+TEST_F(SearchTest, AnIndexOfAnOlderVersionIsBuiltAnew) {
+  const auto before = Find({.event = "call."});
+  {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open((dir_.path() / "index.sqlite").c_str(), &db), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(db,
+                           "DROP INDEX entry_approval; ALTER TABLE entry DROP COLUMN approval; "
+                           "PRAGMA user_version = 0",
+                           nullptr, nullptr, nullptr),
+              SQLITE_OK);
+    sqlite3_close(db);
+  }
+  EXPECT_EQ(Find({.event = "call."}), before);
 }
 
 TEST_F(SearchTest, TailFollows) {
