@@ -110,7 +110,7 @@ class DeskFixture : public testing::Test {
     Stop();
     Start();
   }
-  static std::string Key() { return Base64Encode(std::vector<uint8_t>(32, 7)); }
+  static std::string Key() { return Base64UrlEncode(std::vector<uint8_t>(32, 7)); }
 
   /// Runs a Task to its end.
   template <class T>

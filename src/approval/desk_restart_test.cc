@@ -159,7 +159,7 @@ TEST_F(DeskRestartTest, AnotherKeyOpensNothing) {
   auto db = state::Database::Open(dir_ / "state.db");
   ASSERT_TRUE(db);
   writer_ = std::make_unique<state::Writer>(std::move(db));
-  const std::string other = Base64Encode(std::vector<uint8_t>(32, 8));
+  const std::string other = Base64UrlEncode(std::vector<uint8_t>(32, 8));
   desk_ = std::make_unique<Desk>(*writer_, *state::Sealer::Make(Secret(other)), log_.recorder(),
                                  options_, clock_);
   EXPECT_EQ(Code(Run(desk_->Exact(r.id))), Errc::state_unavailable);

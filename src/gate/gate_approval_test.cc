@@ -32,7 +32,7 @@ class GateApprovalTest : public testing::Test {
     auto db = state::Database::Open(dir_ / "state" / "state.db");
     ASSERT_TRUE(db && approval::Desk::Migrate(**db));
     state_ = std::make_unique<state::Writer>(std::move(db));
-    const Secret key(Base64Encode(std::vector<uint8_t>(32, 1)));
+    const Secret key(Base64UrlEncode(std::vector<uint8_t>(32, 1)));
     approval::Desk::Options desk{.flows = {{.name = "leads", .approvers = {"group:leads"}}},
                                  .persons = {},
                                  .public_url = "https://gate.example",

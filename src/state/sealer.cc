@@ -48,9 +48,9 @@ void Derive(ByteView key, std::string_view label, std::array<uint8_t, 32>& out) 
 Result<Sealer> Sealer::Make(const Secret& key) {
   std::string_view text = key.Reveal();
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
-  auto bytes = Base64Decode(text);
+  auto bytes = Base64UrlDecode(text);
   if (!bytes || bytes->size() != 32)
-    return Fail(Errc::config_invalid, "the key of the state must be 32 bytes in base64");
+    return Fail(Errc::config_invalid, "the key of the state must be 32 bytes in URL-safe base64");
   Sealer sealer;
   Derive(*bytes, "sallyport state seal v1", sealer.seal_);
   Derive(*bytes, "sallyport state digest v1", sealer.digest_);

@@ -16,7 +16,8 @@ namespace sallyport::state {
 /// Immutable, thread-safe.
 class Sealer {
  public:
-  /// `key`: 32 bytes, in base64 (as the key files of the data directory). config_invalid otherwise.
+  /// `key`: 32 bytes, in URL-safe base64 (as the key files of the data directory). config_invalid
+  /// otherwise.
   static Result<Sealer> Make(const Secret& key);
   ~Sealer();
   Sealer(const Sealer&) = default;

@@ -11,7 +11,7 @@ namespace {
 
 Sealer Made(uint8_t fill) {
   const std::vector<uint8_t> key(32, fill);
-  return *Sealer::Make(Secret(Base64Encode(key) + "\n"));
+  return *Sealer::Make(Secret(Base64UrlEncode(key) + "\n"));
 }
 
 TEST(Sealer, OpensWhatItSealedForThePlace) {
@@ -46,7 +46,7 @@ TEST(Sealer, DigestsDependOnKeyPurposeAndText) {
 }
 
 TEST(Sealer, WantsAWholeKey) {
-  EXPECT_FALSE(Sealer::Make(Secret("c2hvcnQ=")));
+  EXPECT_FALSE(Sealer::Make(Secret("c2hvcnQ")));
   EXPECT_FALSE(Sealer::Make(Secret("no base64")));
   EXPECT_FALSE(Sealer::Make(Secret()));
 }
