@@ -1,6 +1,7 @@
 #include "api/api.h"
 
 #include "access/token.h"
+#include "api/change_feed.h"
 #include "api/cookies.h"
 #include "api/endpoints.h"
 #include "api/logins.h"
@@ -14,7 +15,8 @@ namespace {
 constexpr std::chrono::seconds kVerifyLimit{5};
 constexpr std::string_view kPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src "
-    "'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    "'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'";
 
 std::string Trimmed(std::string url) {
   while (url.ends_with('/')) url.pop_back();
@@ -30,7 +32,7 @@ void AddSecurityHeaders(net::Headers& headers, bool secure) {
   headers.Add("Referrer-Policy", "no-referrer");
   headers.Add("Cross-Origin-Opener-Policy", "same-origin");
   headers.Add("Cross-Origin-Resource-Policy", "same-origin");
-  headers.Add("Cache-Control", "no-store");
+  if (headers.Count("Cache-Control") == 0) headers.Add("Cache-Control", "no-store");
   if (secure) headers.Add("Strict-Transport-Security", "max-age=31536000");
 }
 
@@ -47,11 +49,17 @@ Api::Api(Options options)
              .public_url = Trimmed(std::move(options.public_url)),
              .secure = false,
              .has_role = std::move(options.has_role),
-             .logins = logins_.get()} {
+             .logins = logins_.get(),
+             .desk = options.desk,
+             .passkeys = options.passkeys,
+             .changes = std::make_shared<ChangeFeed>()} {
   parts_.secure = parts_.public_url.starts_with("https://");
 }
 
 Api::~Api() = default;
+
+void Api::Tell(const approval::Request& request) { parts_.changes->Tell(request); }
+void Api::EndStreams() { parts_.changes->Close(); }
 
 bool Api::Takes(std::string_view path) {
   return !path.starts_with("/mcp/") && !path.starts_with("/.well-known/oauth-protected-resource");

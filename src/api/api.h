@@ -11,6 +11,10 @@
 #include "gate/refusals.h"
 #include "net/origin_check.h"
 
+namespace sallyport::approval {
+struct Request;
+}
+
 namespace sallyport::api {
 
 /// What the API is built of. References must outlive it.
@@ -23,6 +27,8 @@ struct Options {
   std::vector<std::string> allowed_hosts;
   std::vector<LoginProvider> logins;
   std::function<bool(const op::Principal&, std::string_view role)> has_role;
+  approval::Desk* desk = nullptr;
+  approval::Passkeys* passkeys = nullptr;
 };
 
 /// Pages and API of the gateway: every path of the https listener that is not of the MCP front-end
@@ -39,6 +45,10 @@ class Api {
   static bool Takes(std::string_view path);
   /// Answers one exchange, on the shard it arrived at.
   boost::asio::awaitable<void> Handle(net::HttpExchange& exchange);
+  /// A request has changed: the pages that look at it hear of it. Thread-safe.
+  void Tell(const approval::Request& request);
+  /// Ends the streams of all pages: the gateway goes down. Thread-safe.
+  void EndStreams();
 
  private:
   boost::asio::awaitable<Reply> Answer(net::HttpExchange& exchange);

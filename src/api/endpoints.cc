@@ -11,6 +11,10 @@ Router MakeRouter() {
   AddCliLogin(router);
   AddUnlock(router);
   AddBackchannel(router);
+  AddApprovals(router);
+  AddEvents(router);
+  AddPasskeys(router);
+  AddPages(router);
   return router;
 }
 

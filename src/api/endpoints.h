@@ -13,6 +13,10 @@ void AddLogin(Router& router);        // login.cc: /login, /login/callback, /log
 void AddCliLogin(Router& router);     // cli_login.cc: /login/cli, /api/v1/token
 void AddUnlock(Router& router);       // unlock.cc: /unlock
 void AddBackchannel(Router& router);  // backchannel.cc: /backchannel-logout
+void AddApprovals(Router& router);    // approvals.cc: /api/v1/approvals
+void AddEvents(Router& router);       // events.cc: /api/v1/events
+void AddPasskeys(Router& router);     // passkeys.cc: /api/v1/passkeys
+void AddPages(Router& router);        // pages.cc: /approvals, /passkeys
 
 Router MakeRouter();
 

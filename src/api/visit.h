@@ -17,7 +17,14 @@
 #include "net/http_server.h"
 #include "policy/rules.h"
 
+namespace sallyport::approval {
+class Desk;
+class Passkeys;
+}  // namespace sallyport::approval
+
 namespace sallyport::api {
+
+class ChangeFeed;
 
 class Logins;
 
@@ -31,7 +38,10 @@ struct Parts {
   bool secure = true;      // public_url is https
   /// Whether a person has a role of identity.roles: "admin", "approver", "auditor".
   std::function<bool(const op::Principal&, std::string_view role)> has_role;
-  Logins* logins = nullptr;  // logins that have begun
+  Logins* logins = nullptr;        // logins that have begun
+  approval::Desk* desk = nullptr;  // null: nothing is approved here
+  approval::Passkeys* passkeys = nullptr;
+  std::shared_ptr<ChangeFeed> changes;  // of requests, for the pages
 };
 
 /// Who asks, verified.

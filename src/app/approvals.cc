@@ -7,7 +7,9 @@
 #include "app/keys.h"
 #include "base/bytes.h"
 #include "mask/seal.h"
+#include "net/fetch.h"
 #include "obs/log.h"
+#include "secrets/source.h"
 #include "state/database.h"
 #include "state/sealer.h"
 
@@ -75,6 +77,7 @@ std::map<std::string, std::string> TargetsOf(const config::Root& root) {
 Result<std::unique_ptr<state::Database>> OpenState(const std::filesystem::path& file) {
   SALLYPORT_TRY(auto db, state::Database::Open(file));
   SALLYPORT_CHECK(approval::Desk::Migrate(*db));
+  SALLYPORT_CHECK(approval::Passkeys::Migrate(*db));
   SALLYPORT_CHECK(access::PrepareState(*db));
   return db;
 }
@@ -107,13 +110,72 @@ Result<std::unique_ptr<Approvals>> Approvals::Open(const config::Root& root, led
   out->desk_ = std::make_unique<approval::Desk>(*out->state_, std::move(sealer),
                                                 approval::RecordTo(ledger, SystemClock()),
                                                 std::move(options));
+  out->passkeys_ =
+      std::make_unique<approval::Passkeys>(*out->state_, approval::RecordTo(ledger, SystemClock()),
+                                           root.server.public_url, SystemClock());
   return out;
 }
 
-void Approvals::Reload(const config::Root& root, std::shared_ptr<const mask::Masker> masker) {
+Result<std::shared_ptr<approval::Webhooks>> Approvals::MakeWebhooks(const config::Root& root) {
+  approval::Webhooks::Options options{
+      .hooks = {},
+      .fetch = net::FetchUrl,
+      .clock = &SystemClock(),
+      .url_of = [this](const std::string& id) { return desk_->UrlOf(id); },
+      .pending =
+          [this](const std::string& id) {
+            const auto request = desk_->Find(id);
+            return request && request->state == approval::State::pending;
+          },
+      .notified =
+          [this](const std::string& id, const std::string& name, bool ok) {
+            if (!ok) obs::Log(obs::Level::warn, "approval.not_notified", {{"webhook", name}});
+            (void)desk_->Notified(id, name, ok);
+          }};
+  for (const config::Approval& flow : root.approvals) {
+    size_t n = 0;
+    for (const config::ApprovalWebhook& hook : flow.notify) {
+      approval::Webhook made{
+          .name = flow.name + "/" + std::to_string(++n),
+          .flow = flow.name,
+          .format = hook.slack ? approval::Webhook::Format::slack : approval::Webhook::Format::json,
+          .url = {},
+          .key = {},
+          .allow_addresses = hook.allow_addresses,
+          .allow_loopback_http = hook.allow_loopback_http,
+          .ca_file = hook.ca};
+      SALLYPORT_TRY(made.url, secrets::Resolve(hook.url));
+      if (hook.key) {
+        SALLYPORT_TRY(made.key, secrets::Resolve(*hook.key));
+      }
+      options.hooks.push_back(std::move(made));
+    }
+  }
+  return std::make_shared<approval::Webhooks>(std::move(options));
+}
+
+Result<> Approvals::StartWebhooks(const config::Root& root) {
+  SALLYPORT_TRY(auto webhooks, MakeWebhooks(root));
+  webhooks_.store(std::move(webhooks));
+  told_ = root.approvals;
+  desk_->OnChange([this](const approval::Request& request) {
+    if (const auto all = webhooks_.load()) all->Tell(request);
+  });
+  for (const approval::Request& request : desk_->List({.state = approval::State::pending}))
+    webhooks_.load()->Tell(request);
+  return {};
+}
+
+Result<> Approvals::Reload(const config::Root& root, std::shared_ptr<const mask::Masker> masker) {
+  if (root.approvals != told_) {
+    SALLYPORT_TRY(auto webhooks, MakeWebhooks(root));
+    webhooks_.store(std::move(webhooks));
+    told_ = root.approvals;
+  }
   masker_.store(std::move(masker));
   desk_->Configure(FlowsOf(root), PersonsOf(root), root.server.limits.approvals_per_caller,
                    root.server.limits.approvals_per_hour);
+  return {};
 }
 
 }  // namespace sallyport::app

@@ -4,6 +4,8 @@
 #include <memory>
 
 #include "approval/desk.h"
+#include "approval/passkeys.h"
+#include "approval/webhooks.h"
 #include "base/result.h"
 #include "config/schema.h"
 #include "ledger/writer.h"
@@ -21,15 +23,23 @@ class Approvals {
                                                  std::shared_ptr<const mask::Masker> masker);
 
   approval::Desk& desk() { return *desk_; }
+  approval::Passkeys& passkeys() { return *passkeys_; }
   state::Writer& state() { return *state_; }
-  void Reload(const config::Root& root, std::shared_ptr<const mask::Masker> masker);
+  /// Begins to tell webhooks, of what has been waiting since before a restart too: at least once.
+  Result<> StartWebhooks(const config::Root& root);
+  Result<> Reload(const config::Root& root, std::shared_ptr<const mask::Masker> masker);
 
  private:
   Approvals() = default;
+  Result<std::shared_ptr<approval::Webhooks>> MakeWebhooks(const config::Root& root);
 
   std::atomic<std::shared_ptr<const mask::Masker>> masker_;
   std::unique_ptr<state::Writer> state_;
   std::unique_ptr<approval::Desk> desk_;
+  std::unique_ptr<approval::Passkeys> passkeys_;
+  std::vector<config::Approval> told_;  // what the webhooks were made of
+  // Behind the desk, which they ask: they end first.
+  std::atomic<std::shared_ptr<approval::Webhooks>> webhooks_;
 };
 
 }  // namespace sallyport::app

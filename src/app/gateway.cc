@@ -349,6 +349,7 @@ Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
   SALLYPORT_CHECK(impl->BuildIdentity());
   SALLYPORT_CHECK(impl->BuildFrontend());
   SALLYPORT_CHECK(impl->BuildDatabases());
+  SALLYPORT_CHECK(impl->approvals->StartWebhooks(impl->root));
   SALLYPORT_CHECK(impl->Listen());
   impl->DeclareMetrics();
   impl->verifier->Start();
@@ -391,7 +392,7 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
   SALLYPORT_TRY(auto fresh_masker, MakeMasker(fresh, token_key));
   if (tls) SALLYPORT_CHECK(tls->Reload());
   SALLYPORT_CHECK(gate->Replace(std::move(rules)));
-  approvals->Reload(fresh, fresh_masker);
+  SALLYPORT_CHECK(approvals->Reload(fresh, fresh_masker));
   frontend->Reload(SettingsOf(fresh, fresh_masker));
   if (databases) databases->Reload(fresh_masker, DatabaseLimits(fresh));
   masker = std::move(fresh_masker);

@@ -2,20 +2,12 @@
 #include <cstdio>
 #include <functional>
 
+#include "app/arguments.h"
 #include "app/exit_code.h"
 #include "app/verbs.h"
 
 namespace sallyport::app {
 namespace {
-
-/// The command that was chosen, ready to run.
-using Chosen = std::function<int()>;
-
-CLI::App* Command(CLI::App& parent, const char* name, const char* what, const char* example) {
-  CLI::App* command = parent.add_subcommand(name, what);
-  command->footer(std::string("Example:\n  ") + example);
-  return command;
-}
 
 void AddService(CLI::App& root, Chosen& chosen) {
   static DevOptions dev;
@@ -100,6 +92,15 @@ void AddAudit(CLI::App& root, Chosen& chosen) {
   c->add_option("--data-dir", prove.data_dir, "data directory");
   c->add_option("--out", prove.out, "file to write (default: standard output)");
   c->callback([&chosen] { chosen = [] { return RunAuditProve(prove); }; });
+
+  static AuditVerifyApprovalOptions approval;
+  c = Command(*audit, "verify-approval",
+              "Proves offline that a person's passkey signed a decision about exactly this request",
+              "sallyport audit verify-approval 4711 --data-dir /var/lib/sallyport");
+  c->add_option("index", approval.index, "index of the approval.decided entry")->required();
+  c->add_option("--data-dir", approval.data_dir, "data directory, or a copy of it");
+  c->add_flag("--json", approval.json, "what was found as JSON");
+  c->callback([&chosen] { chosen = [] { return RunAuditVerifyApproval(approval); }; });
 
   static AuditSearchOptions search;
   c = Command(*audit, "search", "Finds entries",
@@ -204,6 +205,7 @@ int main(int argc, char** argv) {
   AddPins(root, chosen);
   AddDb(root, chosen);
   AddDoctor(root, chosen);
+  AddApprovalVerbs(root, chosen);
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "app/gate_client.h"
+
 // One struct of options and one function per command of the command line. main.cc reads the
 // arguments into the structs; each function lives in a file of its own and returns an ExitCode.
 
@@ -60,6 +62,13 @@ struct AuditProveOptions {
 };
 int RunAuditProve(const AuditProveOptions& options);
 
+struct AuditVerifyApprovalOptions {
+  std::string data_dir;
+  uint64_t index = 0;
+  bool json = false;
+};
+int RunAuditVerifyApproval(const AuditVerifyApprovalOptions& options);
+
 struct AuditSearchOptions {
   std::string data_dir, person, agent, connection, tool, decision, session, event, reason, from, to;
   uint64_t limit = 1000;
@@ -99,6 +108,17 @@ struct DoctorOptions {
   bool json = false;
 };
 int RunDoctorPostgres(const DoctorOptions& options);
+
+/// approvals list|show|approve|deny and, with `mine`, requests list|show|withdraw.
+struct ApprovalsOptions {
+  GateOptions gate;
+  std::string id, state, reason, digest;
+  bool mine = false, all = false, approve = false, json = false;
+};
+int RunApprovalsList(const ApprovalsOptions& options);
+int RunApprovalsShow(const ApprovalsOptions& options);
+int RunApprovalsDecide(const ApprovalsOptions& options);
+int RunRequestsWithdraw(const ApprovalsOptions& options);
 
 /// The data directory a command works on: the one given, else that of `config`, else the
 /// environment's SALLYPORT_DATA_DIR, else the default of the service.

@@ -17,13 +17,20 @@ bool IsOrigin(std::string_view text) {
   });
 }
 
-void ReadNotify(Context& context, const Node& node, const std::string& where) {
+void ReadNotify(Context& context, const Node& node, const std::string& where, Approval& approval) {
   Fields fields(context, node, where);
-  if (const Node* webhook = fields.Get("webhook")) {
+  if (const Node* webhook = fields.Require("webhook", "write webhook: { url: { env: NAME } }")) {
     Fields f(context, *webhook, where + ".webhook");
+    ApprovalWebhook hook;
     if (f.Require("url", "write url: { env: NAME }: a webhook's URL is a secret") != nullptr)
-      f.Secret("url");
+      hook.url = f.Secret("url").value_or(secrets::Ref{});
+    hook.key = f.Secret("key");
+    hook.slack = f.Choice("format", {"json", "slack"}).value_or("json") == "slack";
+    hook.allow_addresses = f.Texts("allow_addresses");
+    hook.allow_loopback_http = f.Bool("allow_loopback_http").value_or(false);
+    if (auto ca = f.Path("ca")) hook.ca = *ca;
     f.Done();
+    approval.notify.push_back(std::move(hook));
   }
   fields.Done();
 }
@@ -56,9 +63,8 @@ Approval ReadApproval(Context& context, const Node& node, size_t index, Places& 
   if (auto ttl = fields.Duration("ttl", 1s, 7 * 24h)) approval.ttl = *ttl;
   size_t n = 0;
   for (const Node& item : fields.List("notify")) {
-    ReadNotify(context, item, fields.where() + ".notify[" + std::to_string(n++) + "]");
+    ReadNotify(context, item, fields.where() + ".notify[" + std::to_string(n++) + "]", approval);
   }
-  if (n != 0) context.NotActedOn("approvals." + approval.name + ".notify");
   fields.Done();
   return approval;
 }

@@ -170,12 +170,25 @@ struct Evidence {
   uint64_t payload_bytes = 16 << 10;  // recorded per message; what is beyond is a declared cut
 };
 
+/// approvals[].notify[].webhook: who is told that something waits.
+struct ApprovalWebhook {
+  secrets::Ref url;
+  std::optional<secrets::Ref> key;  // of the HMAC-SHA256 signature
+  bool slack = false;               // format: json | slack
+  std::vector<std::string> allow_addresses;
+  bool allow_loopback_http = false;
+  std::filesystem::path ca;
+  bool operator==(const ApprovalWebhook&) const = default;
+};
+
 struct Approval {
   std::string name;
   std::vector<std::string> approvers;
   uint32_t need = 1;
   bool reason_required = false;
   milliseconds ttl{900'000};
+  std::vector<ApprovalWebhook> notify;
+  bool operator==(const Approval&) const = default;
 };
 
 /// identity.persons[]: accounts of one person, so that nobody approves under another name.

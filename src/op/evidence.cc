@@ -30,6 +30,7 @@ std::string_view EventName(EventType type) {
     case EventType::approval_redeemed: return "approval.redeemed";
     case EventType::approval_expired: return "approval.expired";
     case EventType::approval_withdrawn: return "approval.withdrawn";
+    case EventType::passkey_registered: return "passkey.registered";
     case EventType::evidence_read: return "evidence.read";
   }
   return "unknown";

@@ -41,6 +41,7 @@ enum class EventType : uint8_t {
   approval_redeemed,   // used; before the operation runs. `ok` false: it was not used after all
   approval_expired,
   approval_withdrawn,  // by who asked, or because caller or rules are not what they were
+  passkey_registered,  // a person signs decisions with this key from here on; before it counts
   evidence_read,   // somebody read, searched, exported, replayed or verified the log
 };
 

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+namespace sallyport::app {
+
+/// The command that was chosen, ready to run.
+using Chosen = std::function<int()>;
+
+/// A command with its example, which --help shows.
+inline CLI::App* Command(CLI::App& parent, const char* name, const char* what,
+                         const char* example) {
+  CLI::App* command = parent.add_subcommand(name, what);
+  command->footer(std::string("Example:\n  ") + example);
+  return command;
+}
+
+/// `approvals …` and `requests …`
+void AddApprovalVerbs(CLI::App& root, Chosen& chosen);
+
+}  // namespace sallyport::app

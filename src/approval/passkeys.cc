@@ -1,0 +1,188 @@
+#include "approval/passkeys.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <openssl/sha.h>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+
+namespace sallyport::approval {
+namespace {
+
+using nlohmann::json;
+
+constexpr Nanos kChallengeTime = Nanos{300} * 1'000'000'000;
+constexpr size_t kMostChallenges = 10'000;
+
+constexpr const char* kSteps[] = {R"(
+CREATE TABLE passkey (
+  id TEXT PRIMARY KEY, issuer TEXT NOT NULL, subject TEXT NOT NULL, sign_count INTEGER NOT NULL,
+  doc TEXT NOT NULL) STRICT, WITHOUT ROWID;
+)"};
+
+std::string Write(const Passkey& key) {
+  return json{{"algorithm", static_cast<int32_t>(key.algorithm)},
+              {"public_key", key.public_key},
+              {"name", key.name},
+              {"created", key.created},
+              {"entry", key.entry}}
+      .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+/// What the log says of a new key: enough to check its signatures for ever.
+std::string KeyJson(const Passkey& key, const RelyingParty& party) {
+  return json{{"credential", key.id},
+              {"algorithm", static_cast<int32_t>(key.algorithm)},
+              {"public_key", key.public_key},
+              {"origin", party.origin},
+              {"rp_id", party.id}}
+      .dump();
+}
+
+state::Writer::Work Insert(const op::Principal& who, const Passkey& key) {
+  return [issuer = who.issuer, subject = who.subject, key](state::Database& db) -> Result<> {
+    SALLYPORT_TRY(auto put, db.Use("INSERT INTO passkey VALUES (?1, ?2, ?3, ?4, ?5)"));
+    put.Bind(key.id).Bind(issuer).Bind(subject).Bind(int64_t{key.sign_count}).Bind(Write(key));
+    return put.Run();
+  };
+}
+
+}  // namespace
+
+std::string UserHandle(const op::Principal& who) {
+  const std::string text = who.issuer + '\n' + who.subject;
+  uint8_t hash[SHA256_DIGEST_LENGTH];
+  SHA256(AsBytes(text).data(), text.size(), hash);
+  return Base64UrlEncode(hash);
+}
+
+Result<> Passkeys::Migrate(state::Database& db) { return db.Migrate("passkey", kSteps); }
+
+Passkeys::Passkeys(state::Writer& state, Recorder recorder, std::string_view public_url,
+                   const Clock& clock)
+    : state_(state),
+      recorder_(std::move(recorder)),
+      party_(RelyingPartyOf(public_url)),
+      clock_(clock),
+      usable_(Load()) {}
+
+Result<> Passkeys::Load() {
+  std::map<Person, std::vector<Passkey>> keys;
+  SALLYPORT_CHECK(state_.CommitBlocking([&keys](state::Database& db) -> Result<> {
+    keys.clear();
+    SALLYPORT_TRY(auto query, db.Use("SELECT id, issuer, subject, sign_count, doc FROM passkey"));
+    try {
+      for (;;) {
+        SALLYPORT_TRY(const bool row, query.Step());
+        if (!row) return {};
+        const json doc = json::parse(query.Text(4));
+        Passkey key;
+        key.id = query.Text(0);
+        key.sign_count = static_cast<uint32_t>(query.Integer(3));
+        key.algorithm = PasskeyAlgorithm(doc.at("algorithm").get<int32_t>());
+        key.public_key = doc.at("public_key"), key.name = doc.at("name");
+        key.created = doc.at("created"), key.entry = doc.at("entry");
+        keys[{std::string(query.Text(1)), std::string(query.Text(2))}].push_back(std::move(key));
+      }
+    } catch (const json::exception&) {
+      return Fail(Errc::state_unavailable, "state: a passkey cannot be read");
+    }
+  }));
+  const std::lock_guard lock(mutex_);
+  keys_ = std::move(keys);
+  return {};
+}
+
+std::vector<Passkey> Passkeys::Of(const op::Principal& who) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = keys_.find({who.issuer, who.subject});
+  return at == keys_.end() ? std::vector<Passkey>{} : at->second;
+}
+
+std::string Passkeys::Challenge(const op::Principal& who) {
+  Pending pending{.challenge = NewHandle(32), .until = clock_.WallNow() + kChallengeTime};
+  const std::string text = pending.challenge;
+  const std::lock_guard lock(mutex_);
+  if (pending_.size() >= kMostChallenges) {
+    std::erase_if(pending_,
+                  [now = clock_.WallNow()](const auto& p) { return p.second.until <= now; });
+    if (pending_.size() >= kMostChallenges) pending_.clear();
+  }
+  pending_[{who.issuer, who.subject}] = std::move(pending);
+  return text;
+}
+
+Result<> Passkeys::TakeChallenge(const Person& person, std::string& challenge) {
+  const std::lock_guard lock(mutex_);
+  const auto at = pending_.find(person);
+  if (at == pending_.end() || at->second.until <= clock_.WallNow())
+    return Fail(Errc::passkey_invalid, "the registration took too long, or was used already");
+  challenge = at->second.challenge;
+  pending_.erase(at);
+  const auto keys = keys_.find(person);
+  if (keys != keys_.end() && keys->second.size() >= kPerPerson)
+    return Fail(Errc::limit_exceeded, "you have ten passkeys already");
+  return {};
+}
+
+Task<Passkey> Passkeys::Register(op::Principal who, std::string name, Registration registration) {
+  SALLYPORT_CO_CHECK(usable_);
+  SALLYPORT_CO_CHECK(party_);
+  const Person person{who.issuer, who.subject};
+  std::string challenge;
+  SALLYPORT_CO_CHECK(TakeChallenge(person, challenge));
+  SALLYPORT_CO_TRY(Passkey key, VerifyRegistration(registration, *party_, challenge));
+  key.name = std::move(name);
+  key.created = clock_.WallNow();
+
+  op::ApprovalEvidence about;
+  about.by = &who;
+  about.assertion = KeyJson(key, *party_);
+  op::Evidence e;
+  e.type = op::EventType::passkey_registered;
+  e.approval = &about;
+  SALLYPORT_CO_TRY(key.entry, co_await recorder_.strict(e));
+  // A credential id that is known already, whoever's, is refused by the table's primary key.
+  if (const auto stored = co_await state_.Commit(Insert(who, key)); !stored) {
+    e.ok = false;
+    e.reason = stored.error().code;
+    (void)recorder_.now(e);
+    co_return std::unexpected(stored.error());
+  }
+  const std::lock_guard lock(mutex_);
+  keys_[person].push_back(key);
+  co_return key;
+}
+
+Task<std::string> Passkeys::Confirm(op::Principal who, std::string digest, bool approve,
+                                    Assertion assertion) {
+  SALLYPORT_CO_CHECK(usable_);
+  SALLYPORT_CO_CHECK(party_);
+  std::string proof, id;
+  uint32_t counter = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto keys = keys_.find({who.issuer, who.subject});
+    std::vector<Passkey> none;
+    std::vector<Passkey>& all = keys == keys_.end() ? none : keys->second;
+    const auto key = std::ranges::find(all, assertion.credential, &Passkey::id);
+    if (key == all.end())
+      co_return Fail(Errc::passkey_invalid, "the credential is none of this person's");
+    SALLYPORT_CO_TRY(counter,
+                     VerifyAssertion(assertion, *key, *party_, VoteChallenge(digest, approve)));
+    key->sign_count = counter;
+    id = key->id;
+    proof = ProofJson(assertion, *key, *party_);
+  }
+  if (counter != 0) {
+    SALLYPORT_CO_CHECK(co_await state_.Commit([id, counter](state::Database& db) -> Result<> {
+      SALLYPORT_TRY(auto put, db.Use("UPDATE passkey SET sign_count = max(sign_count, ?2) "
+                                     "WHERE id = ?1"));
+      return put.Bind(id).Bind(int64_t{counter}).Run();
+    }));
+  }
+  co_return proof;
+}
+
+}  // namespace sallyport::approval
