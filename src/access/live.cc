@@ -52,31 +52,16 @@ State Marks::Look() {
   return state_.load();
 }
 
-Result<> Marks::May(State state) {
-  switch (state) {
-    case State::active:
-      return {};
-    case State::locked:
-      return Fail(Errc::session_locked, "the session was idle for too long and is locked");
-    case State::revoked:
-      return Fail(Errc::session_ended, "the session was ended");
-    case State::expired:
-      break;
-  }
-  return Fail(Errc::session_ended, "the session has reached its longest duration");
-}
-
-Result<> Marks::Begin() {
+State Marks::Begin() {
   // Looked at before the mark: work that begins when the session has been idle for too long does
   // not keep it from being locked.
   State state = Look();
   if (state == State::active) {
     working_.fetch_add(1);
     state = state_.load();
-    if (state == State::active) return {};
-    End();
+    if (state != State::active) End();
   }
-  return May(state);
+  return state;
 }
 
 void Marks::End() {
@@ -98,14 +83,29 @@ bool Marks::Finish(State state) {
   return false;
 }
 
+Result<> Work::May(const Live& live, State state) {
+  switch (state) {
+    case State::active:
+      return {};
+    case State::locked:
+      return Fail(Errc::session_locked,
+                  "the session was idle for too long; unlock it at " + live.unlock_url);
+    case State::revoked:
+      return Fail(Errc::session_ended, "the session was ended");
+    case State::expired:
+      break;
+  }
+  return Fail(Errc::session_ended, "the session has reached its longest duration");
+}
+
 Result<> Work::Allowed(const LivePtr& live) {
-  return live ? Marks::May(live->marks->Look()) : Result<>();
+  return live ? May(*live, live->marks->Look()) : Result<>();
 }
 
 Result<Work> Work::Begin(const LivePtr& live) {
   Work work;
   if (live) {
-    SALLYPORT_CHECK(live->marks->Begin());
+    SALLYPORT_CHECK(May(*live, live->marks->Begin()));
     work.marks_ = live->marks;
   }
   return work;

@@ -35,11 +35,9 @@ class Marks {
 
   /// The state as it is now.
   State Look();
-  /// A piece of work begins; session_locked or session_ended if there may be none.
-  Result<> Begin();
+  /// A piece of work begins, if the state then is active.
+  State Begin();
   void End();
-  /// session_locked or session_ended, unless it is active.
-  static Result<> May(State state);
   void Unlock();
   /// False if it had ended before.
   bool Finish(State state);
@@ -76,6 +74,7 @@ struct Live {
   Nanos opened_at = 0;
   Nanos authenticated_at = 0;
   Nanos expires_at = 0;
+  std::string unlock_url;  // where its person unlocks it
   std::shared_ptr<Marks> marks;
 };
 using LivePtr = std::shared_ptr<const Live>;
@@ -96,6 +95,8 @@ class Work {
   static Result<Work> Begin(const LivePtr& live);
   /// What Begin would say.
   static Result<> Allowed(const LivePtr& live);
+  /// session_locked (with where to unlock it) or session_ended, unless `state` is active.
+  static Result<> May(const Live& live, State state);
 
  private:
   std::shared_ptr<Marks> marks_;

@@ -16,7 +16,7 @@ constexpr Nanos kSweepEvery = Nanos(60) * 1'000'000'000;
 
 bool Over(State state) { return state == State::revoked || state == State::expired; }
 
-Error WhyNot(State state) { return Marks::May(state).error(); }
+Error WhyNot(const Live& live, State state) { return Work::May(live, state).error(); }
 
 }  // namespace
 
@@ -37,6 +37,7 @@ std::unique_ptr<Sessions> Sessions::Make(Options options, std::shared_ptr<Store>
 void Sessions::Adopt(Row row) {
   auto live = std::make_shared<Live>(std::move(row.session));
   live->who.session = live->id;
+  live->unlock_url = options_.unlock_url + live->id;
   live->marks = std::make_shared<Marks>(
       clock_, Marks::Bounds{.idle = options_.idle.count(), .expires_at = live->expires_at},
       row.worked_at, row.state);
@@ -128,7 +129,7 @@ Result<LivePtr> Sessions::Check(const TokenDigest& digest) {
   }
   if (!live) return Fail(Errc::session_unknown, "there is no such session");
   const State state = live->marks->Look();
-  if (state != State::active) return std::unexpected(WhyNot(state));
+  if (state != State::active) return std::unexpected(WhyNot(*live, state));
   return live;
 }
 
@@ -144,7 +145,8 @@ Task<> Sessions::Unlock(std::string id, op::Principal fresh, Nanos authenticated
   }
   if (before->who.issuer != fresh.issuer || before->who.subject != fresh.subject)
     co_return Fail(Errc::session_foreign, "the session is another person's");
-  if (Over(before->marks->Look())) co_return std::unexpected(WhyNot(before->marks->Look()));
+  if (const State state = before->marks->Look(); Over(state))
+    co_return std::unexpected(WhyNot(*before, state));
   if (revocations_.Covers(fresh, authenticated_at))
     co_return Fail(Errc::session_ended, "the login was revoked");
   row.session = *before;
@@ -171,7 +173,7 @@ Task<> Sessions::Unlock(std::string id, op::Principal fresh, Nanos authenticated
   if (const State state = live->marks->Look(); Over(state)) {
     // Ended meanwhile: the row that was just put must not be the last word.
     SALLYPORT_CO_CHECK(co_await store_->Put({{id, state, row.worked_at, clock_.WallNow()}}));
-    co_return std::unexpected(WhyNot(state));
+    co_return std::unexpected(WhyNot(*live, state));
   }
   if (on_lock_) on_lock_(*live, false);
   co_return Result<>{};
@@ -215,6 +217,7 @@ Task<size_t> Sessions::Revoke(Target target, std::string by, std::string why) {
              .by = std::move(by),
              .why = std::move(why),
              .reason = Errc::session_ended,
+             .sessions = ended,
              .asked_at = asked_at});
   if (person) SALLYPORT_CO_CHECK(co_await store_->Put(std::move(row)));
   if (ended > 0) SALLYPORT_CO_CHECK(co_await store_->Put(std::move(marks)));
@@ -296,7 +299,7 @@ std::vector<Ended> Sessions::Settle(std::vector<Store::Mark>& durable,
       over.push_back({.whom = {.session = id},
                       .session = entry.live,
                       .by = state == State::expired ? "expiry" : "revocation",
-                      .why = WhyNot(state).detail,
+                      .why = WhyNot(*entry.live, state).detail,
                       .asked_at = SteadyNow()});
     } else if (state == State::locked) {
       locks.emplace_back(entry.live, true);

@@ -50,7 +50,8 @@ struct Ended {
   std::string by;   // who did it, for people: a name, "expiry", "backchannel-logout"
   std::string why;
   Errc reason = Errc::session_ended;
-  Nanos asked_at = 0;  // steady: when it was asked for, for the time it took
+  size_t sessions = 0;  // of the gateway's own that ended with it
+  Nanos asked_at = 0;   // steady: when it was asked for, for the time it took
 };
 
 /// Sessions of people and agents: opaque reference tokens whose state is here and nowhere else, so
@@ -72,6 +73,7 @@ class Sessions {
     std::chrono::nanoseconds max_duration = std::chrono::hours(4);
     uint32_t per_person = 64;
     uint32_t most = 100'000;
+    std::string unlock_url;  // before the id of a session
   };
 
   /// Reads what is kept. If that cannot be read, there are no sessions, and as nobody knows any

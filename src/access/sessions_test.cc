@@ -60,7 +60,8 @@ class SessionsTest : public testing::Test {
  protected:
   void SetUp() override { Start(); }
   void Start() {
-    sessions_ = Sessions::Make({.per_person = 3}, store_, clock_);
+    sessions_ = Sessions::Make({.per_person = 3, .unlock_url = "https://gate/unlock?session="},
+                               store_, clock_);
     sessions_->OnEnd([this](const Ended& e) { ended_.push_back(e); });
     sessions_->OnLock(
         [this](const Live& live, bool locked) { locks_.emplace_back(live.id, locked); });
@@ -129,6 +130,10 @@ TEST_F(SessionsTest, KeepalivesLockAndTheSameTokenWorksAfterUnlocking) {
   sessions_->Tick();
   ASSERT_EQ(locks_.size(), 1u);
   EXPECT_EQ(locks_[0], std::pair(opened.id, true));
+  EXPECT_NE(sessions_->Check(opened.token)
+                .error()
+                .detail.find("https://gate/unlock?session=" + opened.id),
+            std::string::npos);
 
   op::Principal other = Ana();
   other.subject = "user-eve";

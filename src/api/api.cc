@@ -61,6 +61,8 @@ Api::~Api() = default;
 void Api::Tell(const approval::Request& request) { parts_.changes->Tell(request); }
 void Api::EndStreams() { parts_.changes->Close(); }
 
+void Api::Stop() { logins_->Stop(); }
+
 bool Api::Takes(std::string_view path) {
   return !path.starts_with("/mcp/") && !path.starts_with("/.well-known/oauth-protected-resource");
 }

@@ -41,6 +41,9 @@ class Api {
   explicit Api(Options options);
   ~Api();
 
+  /// Ends what still talks to a provider; before the shards stop.
+  void Stop();
+
   /// Whether a path is ours to answer.
   static bool Takes(std::string_view path);
   /// Answers one exchange, on the shard it arrived at.

@@ -43,13 +43,19 @@ struct Outcome {
 
 struct Logins::Threads {
   boost::asio::thread_pool pool{2};
+  std::stop_source stop;
 };
 
 std::string Challenge(std::string_view verifier) { return Digest(verifier); }
 
 Logins::Logins(std::vector<LoginProvider> providers, const Clock& clock)
     : providers_(std::move(providers)), clock_(clock), threads_(std::make_unique<Threads>()) {}
-Logins::~Logins() = default;
+Logins::~Logins() { Stop(); }
+
+void Logins::Stop() {
+  threads_->stop.request_stop();
+  threads_->pool.join();
+}
 
 const LoginProvider* Logins::Provider(std::string_view name) const {
   for (const LoginProvider& provider : providers_) {
@@ -119,6 +125,7 @@ Task<FetchResponse> Logins::Fetch(const LoginProvider& provider, FetchRequest re
   request.ca_file = provider.ca_file;
   request.allow_addresses = provider.allow_addresses;
   request.allow_loopback_http = provider.allow_loopback_http;
+  request.stop = threads_->stop.get_token();
   const auto executor = co_await net::ThisExecutor();
   const auto outcome = std::make_shared<Outcome>(executor);
   boost::asio::post(threads_->pool, [executor, outcome, request = std::move(request)]() mutable {

@@ -36,6 +36,9 @@ class Logins {
   ~Logins();
   Logins(const Logins&) = delete;
 
+  /// Ends the exchanges with providers, and their threads.
+  void Stop();
+
   /// The provider of that name, or the first; null: there is none.
   const LoginProvider* Provider(std::string_view name) const;
 

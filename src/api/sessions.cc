@@ -3,6 +3,7 @@
 
 #include "api/body.h"
 #include "api/endpoints.h"
+#include "policy/reach.h"
 
 namespace sallyport::api {
 namespace {
@@ -37,6 +38,18 @@ ordered_json Describe(const access::SessionInfo& info, const Caller& caller) {
           {"this_one", caller.live && caller.live->id == live.id}};
 }
 
+std::string_view EffectName(op::Verdict effect) {
+  switch (effect) {
+    case op::Verdict::allow:
+      return "allow";
+    case op::Verdict::approve:
+      return "approve";
+    case op::Verdict::deny:
+      break;
+  }
+  return "deny";
+}
+
 bool IsOwn(const op::Principal& a, const op::Principal& b) {
   return a.issuer == b.issuer && a.subject == b.subject;
 }
@@ -61,6 +74,15 @@ boost::asio::awaitable<Reply> Me(Visit& visit) {
       if (visit.parts.has_role(caller.who, role)) roles.push_back(role);
     }
     out["roles"] = std::move(roles);
+    ordered_json rules = ordered_json::array();
+    for (const policy::RuleForPerson& rule :
+         policy::RulesFor(*visit.parts.gate.rules(), caller.who)) {
+      rules.push_back({{"id", rule.id},
+                       {"effect", EffectName(rule.effect)},
+                       {"connection", rule.connection},
+                       {"because", rule.because}});
+    }
+    out["rules"] = std::move(rules);
   }
   co_return Json(Dump(out));
 }
@@ -89,7 +111,7 @@ boost::asio::awaitable<Reply> End(Visit& visit) {
   if (!info || (!own && !visit.parts.has_role(who, "admin")))
     co_return Problem(Error(Errc::session_unknown, "there is no such session"));
   std::string why = "signed out";
-  if (visit.request().headers.Find("Content-Type")) {
+  if (!visit.request().body.empty()) {
     const auto body = ReadJson(visit);
     if (!body) co_return Problem(body.error());
     const auto reason = TextOf(body->root(), "reason", 500, true);
@@ -106,6 +128,8 @@ boost::asio::awaitable<Reply> End(Visit& visit) {
 void AddSessions(Router& router) {
   router.Add({.method = "GET", .path = "/api/v1/me", .handler = Me});
   router.Add({.method = "GET", .path = "/api/v1/sessions", .handler = List});
+  // The same for clients that know GET and POST only.
+  router.Add({.method = "POST", .path = "/api/v1/sessions/:id/end", .handler = End, .works = true});
   router.Add({.method = "DELETE", .path = "/api/v1/sessions/:id", .handler = End, .works = true});
 }
 

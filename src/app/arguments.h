@@ -17,6 +17,9 @@ inline CLI::App* Command(CLI::App& parent, const char* name, const char* what,
   return command;
 }
 
+/// `login`, `logout`, `whoami`, `sessions …`
+void AddPeopleVerbs(CLI::App& root, Chosen& chosen);
+
 /// `approvals …` and `requests …`
 void AddApprovalVerbs(CLI::App& root, Chosen& chosen);
 

@@ -20,11 +20,16 @@ identity:
       oidc:
         issuer: @issuer@
         audience: http://127.0.0.1:@gate@
+        client_id: sallyport-console           # people sign in at the gate
+        scopes: [openid, email, groups]
         claims: { user: email, groups: groups }
   agents:
     - name: agent-refunds
       match: { provider: dev, client_id: agent-refunds }
       owner: group:payments-platform
+  roles:
+    admin: [group:gate-admins]
+    auditor: [group:internal-audit]
 
 connections:
   - name: payments

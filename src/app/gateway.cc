@@ -9,6 +9,7 @@
 #include "app/databases.h"
 #include "app/keys.h"
 #include "app/ops.h"
+#include "app/people.h"
 #include "app/read_spool.h"
 #include "app/upstreams.h"
 #include "config/load.h"
@@ -64,6 +65,7 @@ struct Gateway::Impl {
   std::unique_ptr<gate::Gate> gate;
   std::shared_ptr<const mask::Masker> masker;
   std::unique_ptr<net::Shards> shards;
+  std::unique_ptr<People> people;
   std::unique_ptr<identity::TokenVerifier> verifier;
   std::unique_ptr<mcp::Frontend> frontend;
   std::vector<std::shared_ptr<pg::Credentials>> database_credentials;
@@ -121,11 +123,13 @@ Result<> Gateway::Impl::BuildPath() {
   const size_t count = root.server.shards != 0 ? root.server.shards
                                                : std::max(1u, std::thread::hardware_concurrency());
   shards = std::make_unique<net::Shards>(count);
+  people = std::make_unique<People>(root, approvals->state(), *gate, *shards, masker);
   return {};
 }
 
 Result<> Gateway::Impl::BuildIdentity() {
   identity::TokenVerifier::Options options;
+  options.sessions = &people->sessions();
   options.observe = [](const identity::IssuerEvent& event) {
     if (event.outcome) {
       obs::Log(obs::Level::info, "identity.keys_fetched",
@@ -214,8 +218,9 @@ void Gateway::Impl::WaitForRoles() const {
 }
 
 Result<> Gateway::Impl::Listen() {
-  const auto handler = [f = frontend.get()](net::HttpExchange& exchange) {
-    return f->Handle(exchange);
+  SALLYPORT_CHECK(people->Build(root, *verifier, *frontend, databases.get(), *approvals));
+  const auto handler = [f = frontend.get(), a = &people->api()](net::HttpExchange& exchange) {
+    return api::Api::Takes(exchange.request().path()) ? a->Handle(exchange) : f->Handle(exchange);
   };
   const auto refused = [this](const std::string& address, int, Errc reason,
                               std::string_view detail) {
@@ -354,6 +359,7 @@ Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
   impl->DeclareMetrics();
   impl->verifier->Start();
   impl->shards->Start();
+  impl->people->Start();
   impl->SweepRoles();
   for (const std::string& note : impl->root.notes)
     obs::Log(obs::Level::warn, "config.note", {{"note", note}});
@@ -395,6 +401,7 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
   SALLYPORT_CHECK(approvals->Reload(fresh, fresh_masker));
   frontend->Reload(SettingsOf(fresh, fresh_masker));
   if (databases) databases->Reload(fresh_masker, DatabaseLimits(fresh));
+  people->Reload(fresh, fresh_masker);
   masker = std::move(fresh_masker);
   MaskLogLines(masker);
   for (const auto& listener : listeners) listener->SetLimits(fresh.server.limits.http);
@@ -427,6 +434,7 @@ void Gateway::Stop(milliseconds grace) {
   impl_->stopped = true;
   for (const auto& listener : impl_->listeners) listener->Drain();
   if (impl_->databases) impl_->databases->Drain();
+  impl_->people->api().EndStreams();
   impl_->frontend->EndStreams();  // they would hold the drain until its end
   const auto end = std::chrono::steady_clock::now() + grace;
   const auto busy = [this] {
@@ -447,6 +455,7 @@ void Gateway::Stop(milliseconds grace) {
   evidence.detail = busy() ? "stopped with calls in progress" : "stopped";
   (void)impl_->gate->Record(std::move(evidence));
   obs::Log(obs::Level::info, "gateway.stopped", {{"clean", !busy()}});
+  impl_->people->Stop();
   impl_->listeners.clear();
   impl_->ops.reset();
   impl_->shards->Stop();

@@ -206,6 +206,7 @@ int main(int argc, char** argv) {
   AddDb(root, chosen);
   AddDoctor(root, chosen);
   AddApprovalVerbs(root, chosen);
+  AddPeopleVerbs(root, chosen);
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -103,6 +103,36 @@ struct DbOptions {
 int RunDbEnv(const DbOptions& options);
 int RunDbConnect(const DbOptions& options);
 
+/// login, logout, whoami, sessions: a person at a running gate. All empty: where `sallyport login`
+/// went, with the session that it kept.
+struct AtGate {
+  std::string server, token_file, ca;
+};
+struct LoginOptions {
+  std::string server, ca;
+  bool no_browser = false, json = false;
+};
+int RunLogin(const LoginOptions& options);
+
+struct LogoutOptions {
+  AtGate gate;
+};
+int RunLogout(const LogoutOptions& options);
+
+struct WhoamiOptions {
+  AtGate gate;
+  bool why = false, json = false;
+};
+int RunWhoami(const WhoamiOptions& options);
+
+struct SessionsOptions {
+  AtGate gate;
+  std::string id, issuer, subject, reason = "ended on the command line";
+  bool all = false, json = false;
+};
+int RunSessionsList(const SessionsOptions& options);
+int RunSessionsKill(const SessionsOptions& options);
+
 struct DoctorOptions {
   std::string config, connection;
   bool json = false;

@@ -50,12 +50,13 @@ void ReadTrust(Fields& fields, identity::ProviderConfig& p) {
   }
 }
 
-void ReadOidc(Context& context, const Node& node, identity::ProviderConfig& p,
+void ReadOidc(Context& context, const Node& node, identity::ProviderConfig& p, Login& login,
               const std::string& where, const std::string& public_url) {
   Fields fields(context, node, where);
   p.issuer = fields.RequiredText("issuer", "write the issuer exactly as its tokens have it in iss");
   if (auto id = fields.Text("client_id")) p.client_id = *id;
-  if (fields.Secret("client_secret")) context.NotActedOn(where + ".client_secret");
+  login.secret = fields.Secret("client_secret");
+  login.scopes = fields.Texts("scopes");
   p.audiences = OneOrMore(fields, "audience");
   if (p.audiences.empty() && !public_url.empty()) p.audiences = {public_url};
   if (!public_url.empty()) p.resource_prefix = public_url + "/mcp/";
@@ -113,7 +114,12 @@ void ReadProvider(Context& context, const Node& node, Root& root, Places& places
     context.Error(node.mark, oidc != nullptr ? kCfgConflict : kCfgMissingKey,
                   fields.where() + " needs exactly one of oidc and saml", "keep one");
   } else if (oidc != nullptr) {
-    ReadOidc(context, *oidc, provider, where + ".oidc", root.server.public_url);
+    Login login;
+    ReadOidc(context, *oidc, provider, login, where + ".oidc", root.server.public_url);
+    if (!provider.client_id.empty() && provider.token_class == identity::TokenClass::access) {
+      login.provider = provider.name;
+      root.logins.push_back(std::move(login));
+    }
     auto twice =
         std::ranges::find(root.providers, provider.issuer, &identity::ProviderConfig::issuer);
     if (!provider.issuer.empty() && twice != root.providers.end()) {

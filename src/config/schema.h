@@ -200,11 +200,19 @@ struct Person {
   std::vector<Account> accounts;
 };
 
+/// identity.providers[].oidc where people can sign in: client_id is set.
+struct Login {
+  std::string provider;                 // identity::ProviderConfig::name
+  std::optional<secrets::Ref> secret;   // none: a public client
+  std::vector<std::string> scopes;      // empty: openid profile email
+};
+
 struct Root {
   std::filesystem::path file;  // where it was read from; relative paths start there
   Server server;
   std::vector<identity::ProviderConfig> providers;
   std::vector<identity::AgentConfig> agents;
+  std::vector<Login> logins;
   std::map<std::string, std::vector<std::string>> roles;
   std::vector<Person> persons;
   std::vector<Connection> connections;

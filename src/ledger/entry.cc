@@ -93,6 +93,20 @@ void AppendMasked(std::string& out, const std::vector<op::MaskCount>& masked, Le
   out += ']';
 }
 
+void AppendAccess(std::string& out, const op::AccessEvidence& access, Level level) {
+  ObjectWriter object(out);
+  object.Text("sid", access.session);
+  object.Text("kind", access.kind);
+  if (access.whom != nullptr) AppendWho(object.Key("who"), *access.whom, level);
+  object.Text("by", access.by);
+  object.Text("why", access.why.get());
+  object.NumberUnlessZero("own", access.sessions);
+  object.NumberUnlessZero("pg", access.postgres);
+  object.NumberUnlessZero("mcp", access.mcp);
+  object.NumberUnlessZero("ap", access.approvals);
+  object.Close();
+}
+
 std::string Encode(const op::Evidence& e, Level level) {
   std::string out;
   out.reserve(512 + (e.request ? e.request->text.get().size() : 0) +
@@ -128,6 +142,7 @@ std::string Encode(const op::Evidence& e, Level level) {
   object.Text("code", e.code);
   object.NumberUnlessZero("us", e.duration_us);
   object.NumberUnlessZero("count", e.count);
+  if (e.access != nullptr) AppendAccess(object.Key("acc"), *e.access, level);
   object.Text("detail", e.detail);
   if (!e.masked.empty()) AppendMasked(object.Key("mask"), e.masked, level);
   if (e.request) AppendPayload(object.Key("req"), *e.request, level < kNoPayload);

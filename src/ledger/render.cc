@@ -58,6 +58,21 @@ void Session(ObjectWriter& out, uint64_t index, const Value& session) {
   object.Close();
 }
 
+void Access(ObjectWriter& out, const Value& access) {
+  if (!access) return;
+  ObjectWriter object(out.Key("access"));
+  CopyText(object, "session", access["sid"]);
+  CopyText(object, "kind", access["kind"]);
+  if (access["who"]) Who(object, access["who"]);
+  CopyText(object, "by", access["by"]);
+  CopyText(object, "why", access["why"]);
+  CopyRaw(object, "sessions", access["own"]);
+  CopyRaw(object, "postgres", access["pg"]);
+  CopyRaw(object, "mcp", access["mcp"]);
+  CopyRaw(object, "approvals", access["ap"]);
+  object.Close();
+}
+
 void Decision(ObjectWriter& out, const Value& entry) {
   if (!entry["d"] && !entry["x"] && !entry["why"] && !entry["p"] && !entry["a"]) return;
   ObjectWriter object(out.Key("decision"));
@@ -151,6 +166,7 @@ std::string RenderEntry(uint64_t index, const Entry& entry, const Entry* session
   CopyRaw(object, "intent", root["i"]);
   Outcome(object, entry);
   CopyRaw(object, "count", root["count"]);
+  Access(object, root["acc"]);
   CopyText(object, "detail", root["detail"]);
   Masked(object, root["mask"]);
   Payload(object, "request", root["req"]);

@@ -17,6 +17,12 @@ Task<identity::VerifiedPtr> Authenticate(Front& front, const net::HttpRequest& r
 boost::asio::awaitable<void> Challenge(Front& front, net::HttpExchange& exchange,
                                        std::string_view connection, const Error& error);
 
+/// answer_locked.cc: what a session that is locked gets. It is no fault of the token, which goes on
+/// when the session is unlocked, and a 401 would make clients throw it away: so a tool call gets a
+/// result that the model can read, other requests an error in JSON-RPC, each with where to unlock.
+boost::asio::awaitable<void> AnswerLocked(Front& front, net::HttpExchange& exchange,
+                                          std::string_view connection, const Error& error);
+
 /// The document of RFC 9728 for a connection, or for the gateway as a whole if the name is empty.
 std::string ResourceMetadata(const Front& front, std::string_view connection);
 

@@ -230,13 +230,17 @@ std::string_view Call::name() const {
 }
 
 boost::asio::awaitable<void> RunCall(std::shared_ptr<Call> call) {
+  const Running running(call->front.here(), call);
+  call->begun_at = call->front.options.clock.WallNow();
+  const auto work = EnterCall(*call);
   WireAnswer answer;
   try {
-    answer = co_await Answer(*call);
+    answer = work ? co_await Answer(*call) : Refuse(*call, work.error());
   } catch (const std::exception& e) {
     obs::Log(obs::Level::error, "mcp.exception", {{"what", e.what()}});
     answer = ToWire(Error(Errc::internal), call->wire());
   }
+  if (call->killed) answer = ToWire(*call->killed, call->wire());
   call->succeeded = !answer.error;
   static auto& calls =
       obs::Metrics().counters("sallyport_mcp_calls_total",
@@ -246,7 +250,7 @@ boost::asio::awaitable<void> RunCall(std::shared_ptr<Call> call) {
                                            : answer.error      ? "error"
                                                                : "refused"})
       .Add();
-  if (call->cancelled && !call->modern()) {  // a cancelled request gets no answer
+  if (call->cancelled && !call->killed && !call->modern()) {  // a cancelled request gets no answer
     if (!call->several) call->out->Abandon();
     co_return;
   }

@@ -56,6 +56,9 @@ struct Call : std::enable_shared_from_this<Call> {
     if (wake_parked) wake_parked();
   }
   bool cancelled = false;
+  std::optional<Error> killed;       // the caller's right to it has ended: what the client is told
+  identity::VerifiedPtr credential;  // with which it was asked for
+  Nanos begun_at = 0;
   bool succeeded = false;  // after RunCall: the answer is a result
   bool calling = false;
   uint64_t token = 0;
@@ -69,6 +72,26 @@ struct Call : std::enable_shared_from_this<Call> {
             .modern = modern(),
             .output_schema = output_schema};
   }
+};
+
+/// kill.cc: ends a call whose caller has no right to it any more, and tells the client at once.
+void KillCall(const std::shared_ptr<Call>& call, const Error& why);
+/// kill.cc: whether its credential is still good; work that it is from here on, so that the session
+/// is not idle.
+Result<access::Work> EnterCall(const Call& call);
+
+/// A call as long as it runs, so that a kill finds it. On the call's shard.
+class Running {
+ public:
+  Running(ShardState& shard, const std::shared_ptr<Call>& call) : shard_(shard), call_(call.get()) {
+    shard_.running[call_] = call;
+  }
+  ~Running() { shard_.running.erase(call_); }
+  Running(const Running&) = delete;
+
+ private:
+  ShardState& shard_;
+  const Call* call_;
 };
 
 /// Judges, records, calls, masks, records; the answer ends `call->out`. Never throws.

@@ -11,6 +11,16 @@ CallerPtr CallerTable::Insert(Key key, CallerPtr caller) {
   return callers_.try_emplace(std::move(key), std::move(caller)).first->second;
 }
 
+std::vector<CallerPtr> CallerTable::TakeOf(const std::function<bool(const op::Session&)>& which) {
+  std::vector<CallerPtr> taken;
+  std::erase_if(callers_, [&](auto& entry) {
+    if (!which(*entry.second->session)) return false;
+    taken.push_back(std::move(entry.second));
+    return true;
+  });
+  return taken;
+}
+
 std::vector<CallerPtr> CallerTable::TakeIdle(std::chrono::steady_clock::time_point before) {
   std::vector<CallerPtr> idle;
   for (auto it = callers_.begin(); it != callers_.end();) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -44,6 +45,8 @@ class CallerTable {
   CallerPtr Insert(Key key, CallerPtr caller);
   /// Takes out those that were not used since `before`.
   std::vector<CallerPtr> TakeIdle(std::chrono::steady_clock::time_point before);
+  /// Takes out those of whom `which` is true.
+  std::vector<CallerPtr> TakeOf(const std::function<bool(const op::Session&)>& which);
   size_t size() const { return callers_.size(); }
 
  private:

@@ -12,10 +12,10 @@
 #include "mcp/connection.h"
 #include "mcp/frontend.h"
 #include "mcp/mask_message.h"
-#include "net/origin_check.h"
 #include "mcp/parked.h"
 #include "mcp/sealed_state.h"
 #include "mcp/session_table.h"
+#include "net/origin_check.h"
 
 namespace sallyport::mcp {
 
@@ -43,6 +43,7 @@ struct ShardState {
   SessionTable sessions;
   ParkedTable parked;
   std::vector<std::weak_ptr<Call>> listens;  // subscriptions/listen
+  std::map<const Call*, std::weak_ptr<Call>> running;
 
   // Readings for others, taken about once a second.
   std::atomic<size_t> session_count{0}, caller_count{0}, parked_count{0};

@@ -7,6 +7,7 @@
 #include "mcp/call.h"
 #include "mcp/era.h"
 #include "mcp/front.h"
+#include "mcp/frontend_impl.h"
 #include "mcp/upstream_bridge.h"
 #include "net/event.h"
 
@@ -119,11 +120,6 @@ boost::asio::awaitable<void> ServePost(Visit& visit) {
 
 }  // namespace
 
-struct Frontend::Impl {
-  explicit Impl(FrontendOptions options) : front(std::move(options)) {}
-  Front front;
-};
-
 Frontend::Frontend(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Frontend::~Frontend() = default;
 
@@ -202,6 +198,8 @@ boost::asio::awaitable<void> Frontend::Handle(net::HttpExchange& exchange) {
     co_return co_await SendError(exchange, Error(Errc::not_found));
   if (front.draining.load()) co_return co_await SendError(exchange, Error(Errc::draining));
   auto token = co_await Authenticate(front, request, name);
+  if (!token && token.error().code == Errc::session_locked)
+    co_return co_await AnswerLocked(front, exchange, name, token.error());
   if (!token) co_return co_await Challenge(front, exchange, name, token.error());
 
   Visit visit{front, front.here(), *found->second, exchange, std::move(*token), settings};

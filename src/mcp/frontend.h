@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "config/schema.h"
 #include "gate/gate.h"
 #include "identity/verifier.h"
@@ -77,6 +78,20 @@ class Frontend {
   /// Ends all sessions and streams (records session_close) and refuses new requests with
   /// `draining`. Returns at once; any thread.
   void CloseAll();
+  struct Killed {
+    size_t sessions = 0, streams = 0, calls = 0;
+  };
+  /// Ends all that callers have of whom `which` is true: sessions, streams, calls in progress; each
+  /// client is told why. Returns at once; `done` (may be null) runs on a shard when all has ended.
+  /// Any thread.
+  void Kill(std::function<bool(const op::Principal&)> which, Error why,
+            std::function<void(Killed)> done);
+  /// Ends the streams only: a session of the gateway's own is locked.
+  void EndStreamsFor(std::function<bool(const op::Principal&)> which, Error why);
+  /// Ends what callers have at connections where no rule lets them do anything any more.
+  void EndWithoutRules();
+  /// Ends what rests on credentials that have expired. Several times a second, from any thread.
+  void EndExpired();
   /// Closes what nobody used for too long. About once a second, from any thread.
   void Tick();
   FrontendStats stats() const;

@@ -174,6 +174,7 @@ Result<LegacySessionPtr> FindSession(const Visit& visit, ShardState& home, std::
     return Fail(Errc::session_unknown);
   }
   session->authenticated_until = std::max(session->authenticated_until, who.expires_at);
+  session->credential = visit.token;
   session->used = visit.front.options.clock.SteadyNow();
   return session;
 }

@@ -31,6 +31,7 @@ std::shared_ptr<Call> MakeLegacyCall(Front& front, ShardState& home,
   auto call = std::make_shared<Call>(front, front.PlaceOf(*session->connection, home));
   call->rules = front.RulesFor(*session->connection, *settings);
   call->session = session->session;
+  call->credential = session->credential;
   call->peer = session->peer;
   call->can = session->face.capabilities;
   call->revision = session->revision;

@@ -24,6 +24,7 @@ Task<LegacySessionPtr> OpenSession(Visit& visit, const ClientMessage& message) {
   session->slot = std::move(*slot);
   session->used = visit.front.options.clock.SteadyNow();
   session->authenticated_until = visit.token->principal.expires_at;
+  session->credential = visit.token;
   const json::Value info = message.params["clientInfo"];
   session->face = {
       .revision = session->revision,
@@ -74,7 +75,8 @@ boost::asio::awaitable<void> ServeInitialize(Visit& visit, std::shared_ptr<Incom
     co_return co_await SendError(visit.exchange, Error(Errc::internal), message.id);
   }
   net::Headers headers{{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}};
-  if (call->succeeded) {
+  // A kill that came meanwhile has not seen a session that is not in the table yet.
+  if (call->succeeded && visit.front.options.verifier.Holds(*visit.token)) {
     headers.Add("Mcp-Session-Id", (*session)->id);
     visit.shard.sessions.Insert(*session);
   } else {

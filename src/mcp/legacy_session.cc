@@ -64,8 +64,13 @@ void LegacySession::Close(gate::Gate& gate) {
     if (const auto call = weak.lock()) call->Cancel();
   }
   for (auto& [raw, question] : questions) question->answered.Set();
-  for (auto& [number, stream] : streams) stream->Abandon();
-  for (auto& [number, stream] : listeners) stream->Abandon();
+  // One that has its last message is still read to its end.
+  for (auto& [number, stream] : streams) {
+    if (!stream->finished()) stream->Abandon();
+  }
+  for (auto& [number, stream] : listeners) {
+    if (!stream->finished()) stream->Abandon();
+  }
   listeners.clear();
   if (peer) peer->Close();
   if (session) gate.Close(*session);

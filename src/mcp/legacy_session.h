@@ -8,6 +8,7 @@
 #include <string>
 
 #include "gate/gate.h"
+#include "identity/verified_token.h"
 #include "mcp/call_stream.h"
 #include "mcp/caller_load.h"
 #include "mcp/connection.h"
@@ -35,6 +36,7 @@ struct LegacySession {
   Revision revision = Revision::r2025_11_25;
   ClientFace face;
   std::shared_ptr<const op::Session> session;
+  identity::VerifiedPtr credential;  // the latest that was shown
   std::shared_ptr<UpstreamPeer> peer;
   std::shared_ptr<CallerLoad> load;
   LoadSlot slot;

@@ -195,6 +195,7 @@ std::shared_ptr<Call> MakeModernCall(Visit& visit, const CallerPtr& caller,
   call->settings = visit.settings;
   call->rules = visit.rules();
   call->session = caller->session;
+  call->credential = visit.token;
   call->can = meta[kMetaClientCapabilities].raw();
   call->ask = AskByParking;
   call->revision = Revision::r2026_07_28;

@@ -278,6 +278,8 @@ boost::asio::awaitable<void> ServeListen(Visit& visit, std::shared_ptr<Incoming>
     co_return co_await RefuseVisit(visit, Error(Errc::draining), message.id);
   std::erase_if(visit.shard.listens, [](const auto& listen) { return listen.expired(); });
   visit.shard.listens.push_back(call);
+  if (const auto holds = visit.front.options.verifier.Holds(*visit.token); !holds)
+    co_return co_await RefuseVisit(visit, holds.error(), message.id);
   PumpStyle style;
   style.at_once = true;
   style.gone = [weak = std::weak_ptr(call)] {

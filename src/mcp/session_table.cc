@@ -43,6 +43,17 @@ std::vector<LegacySessionPtr> SessionTable::TakeAll() {
   return all;
 }
 
+std::vector<LegacySessionPtr> SessionTable::TakeOf(
+    const std::function<bool(const op::Session&)>& which) {
+  std::vector<LegacySessionPtr> taken;
+  std::erase_if(sessions_, [&](auto& entry) {
+    if (!which(*entry.second->session)) return false;
+    taken.push_back(std::move(entry.second));
+    return true;
+  });
+  return taken;
+}
+
 void SessionTable::EndListeners(Nanos now) {
   for (auto& [id, session] : sessions_) {
     if (session->authenticated_until > now) continue;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -19,6 +20,8 @@ class SessionTable {
   LegacySessionPtr Take(std::string_view id);
   std::vector<LegacySessionPtr> TakeIdle(std::chrono::steady_clock::time_point before);
   std::vector<LegacySessionPtr> TakeAll();
+  std::vector<LegacySessionPtr> TakeOf(const std::function<bool(const op::Session&)>& which);
+  const std::map<std::string, LegacySessionPtr, std::less<>>& all() const { return sessions_; }
   /// Ends the GET streams of all sessions whose credential ended before `now`; what is in them is
   /// still delivered.
   void EndListeners(Nanos now);

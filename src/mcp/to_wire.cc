@@ -164,6 +164,8 @@ bool IsVerdict(Errc code) {
     case Errc::content_type_refused:
     case Errc::sad_refused:
     case Errc::mask_failed:
+    case Errc::session_locked:
+    case Errc::session_ended:
       return true;
     default:
       return false;
@@ -250,6 +252,8 @@ WireAnswer ToWire(const Error& error, const WireContext& context, std::string_vi
                        error.code == Errc::header_mismatch || error.code == Errc::header_invalid;
   if (explain && !error.detail.empty()) text += ": " + error.detail;
   if (error.code == Errc::tool_quarantined && !error.detail.empty()) text = error.detail;
+  const bool over = error.code == Errc::session_locked || error.code == Errc::session_ended;
+  if (over && !error.detail.empty()) text += ' ' + error.detail;
   Verdict verdict{.reason = error.code, .decision_id = std::string(decision_id)};
   if (!IsVerdict(error.code)) verdict.decision = "error";
   return Say(verdict,

@@ -14,6 +14,10 @@ std::string_view EventName(EventType type) {
     case EventType::auth_success: return "auth.success";
     case EventType::auth_failure: return "auth.failure";
     case EventType::session_close: return "session.close";
+    case EventType::session_opened: return "session.opened";
+    case EventType::session_locked: return "session.locked";
+    case EventType::session_unlocked: return "session.unlocked";
+    case EventType::session_killed: return "session.killed";
     case EventType::request_refused: return "request.refused";
     case EventType::call_intent: return "call.intent";
     case EventType::call_denied: return "call.denied";

@@ -25,6 +25,10 @@ enum class EventType : uint8_t {
   auth_success,    // = a session was opened: who and from where, once
   auth_failure,    // a credential was refused; `reason`
   session_close,   // `count` operations
+  session_opened,    // a person signed in: a session of the gateway's own; `access`
+  session_locked,    // idle for too long
+  session_unlocked,
+  session_killed,    // ended, with all that rested on it; `access` says whose, by whom, why, how much
   request_refused, // refused before it became an operation: malformed, smuggled, oversized, foreign
   call_intent,     // allowed: recorded before one byte goes upstream
   call_denied,     // deny, approval required, rate limit
@@ -68,6 +72,16 @@ struct ApprovalEvidence {
   std::string state;         // of the request from here on
 };
 
+/// What an entry about a person's session of the gateway's own has beyond the others.
+struct AccessEvidence {
+  std::string session;               // "u_…"; empty where a person is meant
+  std::string kind;                  // "cli", "web"
+  const Principal* whom = nullptr;   // valid while encoding
+  std::string by;                    // name of who did it, "expiry", "backchannel-logout", …
+  MaskedText why;                    // what they said
+  uint64_t sessions = 0, postgres = 0, mcp = 0, approvals = 0;  // what ended with it
+};
+
 /// One entry of the log before encoding (docs/formats/entry.md). Who and where stand in the auth_success
 /// entry of the session; the others point there by its index.
 struct Evidence {
@@ -102,6 +116,8 @@ struct Evidence {
   std::optional<Payload> request;
   std::optional<Payload> result;
   std::vector<MaskCount> masked;
+
+  const AccessEvidence* access = nullptr;  // of session_opened to session_killed
 
   std::string detail;                   // constant text or names; never outside bytes
   uint64_t count = 0;

@@ -22,6 +22,10 @@ std::string_view Hint(Errc code) {
       return "Give an access token as the password.";
     case Errc::token_malformed:
       return "Send the access token unchanged, as the whole password.";
+    case Errc::session_locked:
+      return "Unlock the session in the browser; the same token is good again then.";
+    case Errc::session_ended:
+      return "Sign in again: sallyport login.";
     case Errc::token_expired:
       return "Get a new access token and connect again.";
     case Errc::token_not_yet_valid:
@@ -92,6 +96,11 @@ Refusal RefuseToken(Error error, LoginMethod method) {
   if (error.code == Errc::rate_limited) {
     refusal.sqlstate = "53300";
     refusal.message = "too many refused credentials from this address";
+  }
+  if (error.code == Errc::session_locked || error.code == Errc::session_ended) {
+    refusal.sqlstate = "28000";
+    refusal.message =
+        error.code == Errc::session_locked ? "the session is locked" : "the session has ended";
   }
   refusal.detail = "Reason: " + std::string(ReasonCode(error.code));
   if (!error.detail.empty()) refusal.detail += ": " + error.detail;

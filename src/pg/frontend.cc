@@ -79,13 +79,26 @@ void Frontend::CloseAll() {
   });
 }
 
-size_t Frontend::Kill(std::string_view issuer, std::string_view subject, std::string_view reason) {
+size_t Frontend::Kill(std::function<bool(const op::Principal&)> which, Error why) {
   return impl_->front.registry.ForEach(
-      [issuer, subject](const op::Session& session) {
-        return session.who.issuer == issuer && session.who.subject == subject;
+      [which = std::move(which)](const op::Session& session) { return which(session.who); },
+      [why = std::move(why)](Session& session) { session.Stop(why); });
+}
+
+size_t Frontend::Holding(const std::function<bool(const op::Principal&)>& which) const {
+  return impl_->front.registry.List([&](const op::Session& session) { return which(session.who); })
+      .size();
+}
+
+size_t Frontend::EndWithoutRules() {
+  Front& front = impl_->front;
+  return front.registry.ForEach(
+      [&front](const op::Session& session) {
+        const auto place = front.places.find(session.connection);
+        return place != front.places.end() && !MayEnter(front, *place->second, session.who);
       },
-      [why = std::string(reason)](Session& session) {
-        session.Stop(Error(Errc::session_ended, why));
+      [](Session& session) {
+        session.Stop(Error(Errc::session_ended, "no rule lets you in any more"));
       });
 }
 

@@ -81,8 +81,13 @@ class Frontend {
   void Drain();
   /// Ends everything now. Any thread.
   void CloseAll();
-  /// Ends the sessions of one person, cancelling what runs on the server. Any thread. How many.
-  size_t Kill(std::string_view issuer, std::string_view subject, std::string_view reason);
+  /// Ends the sessions of callers of whom `which` is true, cancelling what runs on the server; each
+  /// client is told why. Any thread. How many.
+  size_t Kill(std::function<bool(const op::Principal&)> which, Error why);
+  /// How many sessions such callers have.
+  size_t Holding(const std::function<bool(const op::Principal&)>& which) const;
+  /// Ends the sessions of callers whom no rule lets in any more. Any thread. How many.
+  size_t EndWithoutRules();
   /// About once a second.
   void Tick();
   std::vector<SessionInfo> sessions() const;

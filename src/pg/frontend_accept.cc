@@ -166,13 +166,7 @@ class Opening {
 };
 
 Result<> Opening::MayEnter() const {
-  const auto rules = front_.options.gate.rules();
-  const op::Principal& who = arrival_.who->principal;
-  const bool known =
-      rules->Visible(who, place_.config.name, place_.config.labels, op::Verb::sql,
-                     place_.config.address->database) ||
-      !policy::ReachOf(*rules, who, place_.config.name, place_.config.labels).empty();
-  if (!known) {
+  if (!pg::MayEnter(front_, place_, arrival_.who->principal)) {
     return Fail(Errc::connection_unknown,
                 "database \"" + place_.config.name + "\" does not exist, or no rule lets you in");
   }
@@ -245,6 +239,7 @@ Task<std::shared_ptr<Session>> Opening::Run() {
                                .client = arrival_.stream,
                                .server = std::move(server),
                                .who = who_,
+                               .credential = arrival_.who,
                                .figures = figures,
                                .search_path = std::move(search_path_),
                                .until = until_,
@@ -252,6 +247,8 @@ Task<std::shared_ptr<Session>> Opening::Run() {
   front_.registry.Fill(
       *slot_,
       {.session = session, .who = who_, .figures = std::move(figures), .executor = executor});
+  // A kill that came meanwhile has not seen a session that was not in the registry yet.
+  SALLYPORT_CO_CHECK(front_.options.verifier.Holds(*arrival_.who));
   const std::weak_ptr<Session> weak = session;
   ticket_ = front_.keys.Issue(session->server().pid, arrival_.startup.minor, executor, [weak] {
     if (const auto alive = weak.lock()) alive->Cancel();
@@ -304,6 +301,13 @@ boost::asio::awaitable<void> ServeCaller(Front& front, Arrival arrival) {
 }
 
 }  // namespace
+
+bool MayEnter(const Front& front, const Place& place, const op::Principal& who) {
+  const auto rules = front.options.gate.rules();
+  return rules->Visible(who, place.config.name, place.config.labels, op::Verb::sql,
+                        place.config.address->database) ||
+         !policy::ReachOf(*rules, who, place.config.name, place.config.labels).empty();
+}
 
 boost::asio::awaitable<void> ServeConnection(Front& front, std::shared_ptr<net::Stream> stream,
                                              std::string peer) {

@@ -87,6 +87,9 @@ struct Front {
   std::atomic<bool> draining{false};
 };
 
+/// Whether some rule lets `who` do something there.
+bool MayEnter(const Front& front, const Place& place, const op::Principal& who);
+
 /// One accepted connection, from its first byte to its end.
 boost::asio::awaitable<void> ServeConnection(Front& front, std::shared_ptr<net::Stream> stream,
                                              std::string peer);

@@ -20,14 +20,14 @@ Session::Session(boost::asio::any_io_executor executor, Parts parts)
       client_(std::move(parts.client)),
       server_(std::move(parts.server)),
       who_(std::move(parts.who)),
+      credential_(std::move(parts.credential)),
       figures_(std::move(parts.figures)),
       mark_(NewId("sallyport_refused_")),
       answered_(executor),
       cancelled_(executor),
       server_done_(executor),
       work_(executor),
-      idle_(net::Loop::Of(executor),
-            [this] { Stop(Error(Errc::session_ended, "the session was idle for too long")); }),
+      idle_(net::Loop::Of(executor), [this] { OnIdle(); }),
       life_(
           net::Loop::Of(executor),
           [this] {
@@ -71,6 +71,13 @@ boost::asio::awaitable<void> Session::ServerHalf(std::shared_ptr<Session> self) 
   self->client_->Close();
   self->answered_.Set();
   self->server_done_.Set();
+}
+
+/// The caller's own session is locked by then, unless it works elsewhere.
+void Session::OnIdle() {
+  Result<> may = credential_ ? access::Work::Allowed(credential_->live) : Result<>();
+  Stop(may ? Error(Errc::session_ended, "the session was idle for too long")
+           : std::move(may).error());
 }
 
 void Session::Stop(Error why) {

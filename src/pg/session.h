@@ -45,6 +45,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::shared_ptr<net::Stream> client;
     Server server;
     std::shared_ptr<const op::Session> who;
+    identity::VerifiedPtr credential;
     std::shared_ptr<Figures> figures;
     std::vector<std::string> search_path;
     std::chrono::steady_clock::time_point until;  // of the session
@@ -76,11 +77,13 @@ class Session : public std::enable_shared_from_this<Session> {
   static boost::asio::awaitable<void> ServerHalf(std::shared_ptr<Session> self);
   void StartCancel();
   void ClientGone();
+  void OnIdle();
   AskedAt At(const Settings& settings) const;
 
   // ---- session_client.cc
   boost::asio::awaitable<void> ClientHalf();
   Await ServeClientBuffer();
+  bool BeginWork(char type, std::string_view message);
   Await OnRequest(char type, std::string_view message);
   Await OnQuery(std::string_view body);
   Await OnParse(std::string_view message);
@@ -183,6 +186,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<net::Stream> client_;
   Server server_;
   std::shared_ptr<const op::Session> who_;
+  const identity::VerifiedPtr credential_;
+  access::Work at_work_;  // of the caller's session: from a request to the end of its answer
+  bool working_ = false;
   std::shared_ptr<Figures> figures_;
   const std::string mark_;  // of statements that are sent to fail
   std::deque<Pending> pending_;

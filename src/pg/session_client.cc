@@ -68,10 +68,28 @@ Session::Await Session::ServeClientBuffer() {
     }
     idle_.Clear();
     const std::string_view message = client_->data().substr(0, head->total());
+    if (!BeginWork(head->type, message)) co_return false;
     if (!co_await OnRequest(head->type, message)) co_return false;
     client_->Consume(head->total());
     if (to_server_.size() > kBatchBytes && !co_await Flush()) co_return false;
   }
+}
+
+/// A request keeps the caller's session from being idle until it is answered; what drivers send to
+/// see whether the connection is alive (an empty query, Sync, Flush) does not.
+bool Session::BeginWork(char type, std::string_view message) {
+  if (working_ || !credential_ || !credential_->live || type == 'S' || type == 'H' || type == 'X')
+    return true;
+  if (type == 'Q' &&
+      message.substr(5).find_first_not_of(std::string_view("; \t\r\n\0", 6)) == message.npos)
+    return true;
+  auto begun = access::Work::Begin(credential_->live);
+  if (!begun) {
+    Stop(std::move(begun).error());
+    return false;
+  }
+  at_work_ = std::move(*begun);
+  return working_ = true;
 }
 
 Session::Await Session::OnRequest(char type, std::string_view message) {

@@ -312,6 +312,8 @@ Session::Await Session::OnReady(std::string_view message, size_t at) {
   }
   if (pending_.empty()) {
     figures_->running.store(false, std::memory_order_relaxed);
+    at_work_ = {};
+    working_ = false;
     idle_.SetAfter(front_.settings()->limits.session_idle);
     if (draining_ && status_ == 'I') stop_ = Error(Errc::draining, "the gateway is shutting down");
   }

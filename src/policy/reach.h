@@ -17,4 +17,16 @@ std::vector<SqlScope> ReachOf(const RuleSet& rules, const op::Principal& who,
                               std::string_view connection,
                               const std::map<std::string, std::string>& labels);
 
+/// A rule that speaks of a person, and by what it knows them: entries of its `who`.
+struct RuleForPerson {
+  std::string id, connection;
+  op::Verdict effect = op::Verdict::deny;
+  std::vector<std::string> because;
+};
+std::vector<RuleForPerson> RulesFor(const RuleSet& rules, const op::Principal& who);
+
+/// Whether some rule lets `who` do anything at a connection, or asks for an approval.
+bool Admits(const RuleSet& rules, const op::Principal& who, std::string_view connection,
+            const std::map<std::string, std::string>& labels);
+
 }  // namespace sallyport::policy

@@ -1,0 +1,238 @@
+#include "app/people.h"
+
+#include <algorithm>
+
+#include "access/store_sqlite.h"
+#include "mask/seal.h"
+#include "net/event.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "secrets/source.h"
+
+namespace sallyport::app {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kWatch{100};
+constexpr milliseconds kLook{2};
+constexpr std::chrono::seconds kCutWithin{10};
+constexpr size_t kWords = 1024;  // recorded of what a person said
+
+std::string UnlockUrl(const config::Root& root) {
+  std::string url = root.server.public_url;
+  while (url.ends_with('/')) url.pop_back();
+  return url + "/unlock?session=";
+}
+
+bool IsMeant(const std::string& entry, const op::Principal& who) {
+  if (entry.starts_with("group:"))
+    return std::ranges::find(who.groups, entry.substr(6)) != who.groups.end();
+  if (entry.starts_with("agent:")) return !who.agent.empty() && entry.substr(6) == who.agent;
+  return entry == "user:" + who.name;
+}
+
+obs::Histogram& KillSeconds(std::string_view source) {
+  static auto& family = obs::Metrics().histograms(
+      "sallyport_kill_seconds", "From the wish to end somebody's access to the last thing cut",
+      {"source"}, {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10});
+  return family.With({source});
+}
+
+std::string_view SourceOf(const access::Ended& ended) {
+  if (!ended.whom.left_groups.empty()) return "group";
+  if (!ended.whom.session.empty()) return ended.by == "expiry" ? "expiry" : "session";
+  return ended.by == "backchannel-logout" ? "backchannel-logout" : "person";
+}
+
+std::vector<api::LoginProvider> LoginsOf(const config::Root& root, Result<>& failed) {
+  std::vector<api::LoginProvider> out;
+  for (const config::Login& login : root.logins) {
+    const auto provider =
+        std::ranges::find(root.providers, login.provider, &identity::ProviderConfig::name);
+    if (provider == root.providers.end()) continue;
+    api::LoginProvider made{.name = provider->name,
+                            .issuer = provider->issuer,
+                            .client_id = provider->client_id,
+                            .client_secret = {},
+                            .scopes = login.scopes,
+                            .ca_file = provider->ca_file,
+                            .allow_addresses = provider->allow_addresses,
+                            .allow_loopback_http = provider->allow_loopback_http};
+    if (made.scopes.empty()) made.scopes = {"openid", "profile", "email"};
+    if (login.secret) {
+      auto secret = secrets::Resolve(*login.secret);
+      if (!secret) failed = std::unexpected(std::move(secret).error());
+      if (secret) made.client_secret = std::move(*secret);
+    }
+    out.push_back(std::move(made));
+  }
+  return out;
+}
+
+}  // namespace
+
+Roles RolesOf(const config::Root& root) {
+  return [roles = root.roles](const op::Principal& who, std::string_view role) {
+    const auto entries = roles.find(std::string(role));
+    return entries != roles.end() && std::ranges::any_of(entries->second, [&](const auto& entry) {
+             return IsMeant(entry, who);
+           });
+  };
+}
+
+/// What has to end, until it has.
+struct People::Cut {
+  Cut(access::Ended e, boost::asio::any_io_executor x)
+      : ended(std::move(e)), executor(x), streams_ended(x) {}
+  access::Ended ended;
+  boost::asio::any_io_executor executor;
+  net::Event streams_ended;
+  mcp::Frontend::Killed killed;
+  size_t databases = 0, approvals = 0;
+};
+
+People::People(const config::Root& root, state::Writer& state, gate::Gate& gate,
+               net::Shards& shards, std::shared_ptr<const mask::Masker> masker)
+    : gate_(gate), shards_(shards), unlock_url_(UnlockUrl(root)) {
+  roles_.store(std::make_shared<const Roles>(RolesOf(root)));
+  masker_.store(std::move(masker));
+  sessions_ = access::Sessions::Make(
+      {.idle = root.session_idle, .max_duration = root.session_max, .unlock_url = unlock_url_},
+      access::MakeSqliteStore(state), SystemClock());
+  if (!sessions_->failure().empty())
+    obs::Log(obs::Level::error, "access.sessions_lost", {{"detail", sessions_->failure()}});
+  sessions_->OnEnd([this](const access::Ended& ended) { OnEnd(ended); });
+  sessions_->OnLock([this](const access::Live& live, bool locked) { OnLock(live, locked); });
+  sessions_->OnOpen([this](const access::Live& live) {
+    op::AccessEvidence about;
+    about.session = live.id;
+    about.kind = live.kind;
+    about.whom = &live.who;
+    Record(op::EventType::session_opened, about);
+  });
+}
+
+People::~People() = default;
+
+Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifier,
+                       mcp::Frontend& frontend, pg::Frontend* databases, Approvals& approvals) {
+  frontend_ = &frontend;
+  databases_ = databases;
+  desk_ = &approvals.desk();
+  Result<> failed;
+  auto logins = LoginsOf(root, failed);
+  SALLYPORT_CHECK(std::move(failed));
+  api_ = std::make_unique<api::Api>(api::Options{
+      .gate = gate_,
+      .sessions = *sessions_,
+      .verifier = verifier,
+      .clock = SystemClock(),
+      .public_url = root.server.public_url,
+      .allowed_hosts = root.server.allowed_hosts,
+      .logins = std::move(logins),
+      .has_role = [this](const op::Principal& who,
+                         std::string_view role) { return (*roles_.load())(who, role); },
+      .desk = desk_,
+      .passkeys = &approvals.passkeys()});
+  desk_->OnChange([this](const approval::Request& request) { api_->Tell(request); });
+  obs::Metrics().Observe("sallyport_sessions", "Sessions of people that have not ended",
+                         [this] { return double(sessions_->List().size()); });
+  return {};
+}
+
+void People::Start() { net::Spawn(shards_.executor(0), Watch(*this)); }
+
+boost::asio::awaitable<void> People::Watch(People& people) {
+  while (!people.stopped_) {
+    people.sessions_->Tick();
+    people.frontend_->EndExpired();
+    if (!co_await net::Sleep(kWatch)) co_return;
+  }
+}
+
+void People::Reload(const config::Root& root, std::shared_ptr<const mask::Masker> masker) {
+  roles_.store(std::make_shared<const Roles>(RolesOf(root)));
+  masker_.store(std::move(masker));
+  if (databases_ != nullptr) databases_->EndWithoutRules();
+  frontend_->EndWithoutRules();
+}
+
+void People::Stop() {
+  stopped_ = true;
+  if (api_) api_->Stop();
+}
+
+void People::Record(op::EventType type, const op::AccessEvidence& about) {
+  op::Evidence evidence;
+  evidence.type = type;
+  evidence.access = &about;
+  if (const auto recorded = gate_.Record(std::move(evidence)); !recorded)
+    obs::Log(obs::Level::error, "access.not_recorded", {{"event", op::EventName(type)}});
+}
+
+void People::OnLock(const access::Live& live, bool locked) {
+  op::AccessEvidence about;
+  about.session = live.id;
+  about.kind = live.kind;
+  about.whom = &live.who;
+  Record(locked ? op::EventType::session_locked : op::EventType::session_unlocked, about);
+  if (!locked || frontend_ == nullptr) return;
+  const Error why(Errc::session_locked,
+                  "the session was idle for too long; unlock it at " + live.unlock_url);
+  const auto meant = [id = live.id](const op::Principal& who) { return who.session == id; };
+  frontend_->EndStreamsFor(meant, why);
+  if (databases_ != nullptr) databases_->Kill(meant, why);
+}
+
+/// Nothing of it waits: the front-ends post the end to the shards of what they hold.
+void People::OnEnd(const access::Ended& ended) {
+  if (frontend_ == nullptr || stopped_) return;
+  const Error why(ended.reason,
+                  "your access was ended" + (ended.why.empty() ? "" : ": " + ended.why));
+  const auto meant = [whom = ended.whom](const op::Principal& who) { return whom.Means(who); };
+  const auto cut = std::make_shared<Cut>(ended, shards_.executor(0));
+  if (databases_ != nullptr) cut->databases = databases_->Kill(meant, why);
+  frontend_->Kill(meant, why, [cut](mcp::Frontend::Killed killed) {
+    net::Post(cut->executor, [cut, killed] {
+      cut->killed = killed;
+      cut->streams_ended.Set();
+    });
+  });
+  if (desk_ != nullptr && ended.whom.session.empty() && !ended.whom.subject.empty() &&
+      ended.whom.left_groups.empty())
+    cut->approvals = desk_->EndOf(ended.whom.issuer, ended.whom.subject, ended.why);
+  net::Spawn(cut->executor, Finish(*this, cut));
+}
+
+/// Waits until the last one is gone, and says how long that took.
+boost::asio::awaitable<void> People::Finish(People& people, std::shared_ptr<Cut> cut) {
+  const access::Ended& ended = cut->ended;
+  (void)co_await cut->streams_ended.Wait(kCutWithin);
+  const auto meant = [&](const op::Principal& who) { return ended.whom.Means(who); };
+  const auto until = std::chrono::steady_clock::now() + kCutWithin;
+  while (people.databases_ != nullptr && people.databases_->Holding(meant) > 0 &&
+         std::chrono::steady_clock::now() < until) {
+    if (!co_await net::Sleep(kLook)) co_return;
+  }
+  const Nanos now = SystemClock().SteadyNow().time_since_epoch() / std::chrono::nanoseconds(1);
+  KillSeconds(SourceOf(ended)).Observe(double(now - ended.asked_at) / 1e9);
+  op::Principal whom;
+  whom.issuer = ended.whom.issuer;
+  whom.subject = ended.whom.subject;
+  whom.sid = ended.whom.sid;
+  op::AccessEvidence about;
+  about.session = ended.whom.session;
+  about.whom = ended.session ? &ended.session->who : &whom;
+  if (ended.session) about.kind = ended.session->kind;
+  about.by = ended.by;
+  std::vector<op::MaskCount> counts;
+  about.why = mask::Seal::Text(*people.masker_.load(), ended.why, kWords, counts).text;
+  about.sessions = ended.sessions;
+  about.postgres = cut->databases;
+  about.mcp = cut->killed.sessions + cut->killed.streams + cut->killed.calls;
+  about.approvals = cut->approvals;
+  people.Record(op::EventType::session_killed, about);
+}
+
+}  // namespace sallyport::app

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/result.h"
+
+namespace sallyport::app {
+
+/// `$XDG_STATE_HOME/sallyport/session.json` (0600): the session that `sallyport login` keeps.
+std::filesystem::path SessionFile();
+
+struct KeptSession {
+  std::string server, token, session, expires_at, ca;
+};
+Result<> KeepSession(const KeptSession& kept);
+void ForgetSession();
+
+}  // namespace sallyport::app
