@@ -19,7 +19,7 @@
 namespace sallyport::app {
 namespace {
 
-int Complain(const char* command, const Error& error) {
+int Sorry(const char* command, const Error& error) {
   std::fprintf(stderr, "sallyport audit %s: %s (%s)\n", command, error.detail.c_str(),
                std::string(ReasonCode(error.code)).c_str());
   return kFailed;
@@ -99,9 +99,9 @@ int RunAuditVerify(const AuditVerifyOptions& options) {
 int RunAuditProve(const AuditProveOptions& options) {
   const std::string dir = DataDirOrDefault(options.data_dir);
   const auto proof = ledger::Prove(dir, options.index);
-  if (!proof) return Complain("prove", proof.error());
+  if (!proof) return Sorry("prove", proof.error());
   if (const auto noted = NoteReading(dir, "audit prove", std::to_string(options.index)); !noted) {
-    return Complain("prove", noted.error());
+    return Sorry("prove", noted.error());
   }
   if (options.out.empty()) {
     std::fputs(proof->c_str(), stdout);
@@ -110,7 +110,7 @@ int RunAuditProve(const AuditProveOptions& options) {
   std::ofstream out(options.out, std::ios::binary);
   out << *proof;
   return out.flush() ? kOk
-                     : Complain("prove", Error(Errc::io_failed, "cannot write " + options.out));
+                     : Sorry("prove", Error(Errc::io_failed, "cannot write " + options.out));
 }
 
 int RunAuditSearch(const AuditSearchOptions& options) {
@@ -138,9 +138,9 @@ int RunAuditSearch(const AuditSearchOptions& options) {
     *bound = *time;
   }
   const auto found = ledger::Search(dir, criteria);
-  if (!found) return Complain("search", found.error());
+  if (!found) return Sorry("search", found.error());
   if (const auto noted = NoteReading(dir, "audit search", ""); !noted)
-    return Complain("search", noted.error());
+    return Sorry("search", noted.error());
   for (const ledger::Found& entry : *found) Print(entry, options.json);
   if (!options.json) std::fprintf(stderr, "%zu entries\n", found->size());
   return kOk;
@@ -149,13 +149,13 @@ int RunAuditSearch(const AuditSearchOptions& options) {
 int RunAuditTail(const AuditTailOptions& options) {
   const std::string dir = DataDirOrDefault(options.data_dir);
   if (const auto noted = NoteReading(dir, "audit tail", ""); !noted)
-    return Complain("tail", noted.error());
+    return Sorry("tail", noted.error());
   const auto done =
       ledger::Tail(dir, options.lines, options.follow, [&](const ledger::Found* found) {
         if (found != nullptr) Print(*found, options.json);
         return std::fflush(stdout) == 0;
       });
-  return done ? kOk : Complain("tail", done.error());
+  return done ? kOk : Sorry("tail", done.error());
 }
 
 }  // namespace sallyport::app

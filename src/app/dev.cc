@@ -76,7 +76,7 @@ std::string ReadyLine(const DemoIssuer& issuer, const DemoPorts& ports, const St
   return line.dump();
 }
 
-int Complain(const char* what, const Error& error) {
+int Sorry(const char* what, const Error& error) {
   std::fprintf(stderr, "sallyport dev: %s: %s (%s)\n", what, error.detail.c_str(),
                std::string(ReasonCode(error.code)).c_str());
   return kFailed;
@@ -119,12 +119,12 @@ int RunDev(const DevOptions& options) {
   // The parts around the gate live on a shard of their own.
   net::Shards shards(1);
   auto issuer = DemoIssuer::Start(shards, ports.issuer, audience);
-  if (!issuer) return Complain("its own OIDC issuer", issuer.error());
+  if (!issuer) return Sorry("its own OIDC issuer", issuer.error());
   const fs::path credential_file = state.path() / "payments-credential";
   const Result<Secret> credential = KeyFile(credential_file);
-  if (!credential) return Complain("the demo server's credential", credential.error());
+  if (!credential) return Sorry("the demo server's credential", credential.error());
   auto payments = DemoMcpServer::Start(shards, ports.payments, std::string(credential->Reveal()));
-  if (!payments) return Complain("the demo MCP server", payments.error());
+  if (!payments) return Sorry("the demo MCP server", payments.error());
   fs::path binaries;
   const std::unique_ptr<DemoDatabase> database = StartDatabase(state, ports, binaries);
   shards.Start();
@@ -133,12 +133,12 @@ int RunDev(const DevOptions& options) {
   const Result<> written =
       WritePrivate(config, DemoConfig(ports, state.path(), (*issuer)->issuer(), credential_file,
                                       database ? database->password_file() : fs::path()));
-  if (!written) return Complain("its configuration", written.error());
+  if (!written) return Sorry("its configuration", written.error());
   int exit_code = kOk;
   Result<config::Root> root = LoadOrExplain(config.string(), exit_code);
   if (!root) return exit_code;
   auto gateway = Gateway::Start(std::move(*root));
-  if (!gateway) return Complain("the gate", gateway.error());
+  if (!gateway) return Sorry("the gate", gateway.error());
 
   if (options.json) {
     std::printf("%s\n", ReadyLine(**issuer, ports, state, config.string(), (*gateway)->vkey(),
@@ -156,7 +156,7 @@ int RunDev(const DevOptions& options) {
                         .postgres_port = ports.postgres},
                        shards.executor(0));
     if (const Result<> shown = screen.Show(); !shown)
-      return Complain("the first screen", shown.error());
+      return Sorry("the first screen", shown.error());
   }
   WaitForTheEnd(**gateway);
   (*gateway)->Stop(std::chrono::seconds(5));
