@@ -48,7 +48,7 @@ def gateway(request, scratch, oidc, server, lab):
     part = PgGateway(scratch / request.param, oidc,
                      [database("lab", server, "lab", "app", masking=request.param, catalog_refresh="1s")], RULES, Lab.PASSWORD,
                      COLUMNS, tls=certificate(scratch), port=int(oidc.audience.rsplit(":", 1)[1]))
-    lab.on_objects_changed = lambda: time.sleep(REFRESH * 1.3)
+    lab.on_objects_changed = lambda: time.sleep(REFRESH * 2)
     part.mode = request.param
     lab.restore()
     yield part
@@ -63,9 +63,10 @@ def test_bypass(gateway, lab, case):
     assert not wrong, f"{case.title}: {wrong}"
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.direct], ids=lambda c: c.id)
+@pytest.mark.parametrize("case", [c for c in CASES if c.direct and c.category != "action"], ids=lambda c: c.id)
 def test_no_leak_while_the_catalog_is_old(gateway, lab, case):
-    """Objects changed behind the gate's back a moment ago: it may refuse, it may not show."""
+    """Objects changed behind the gate's back a moment ago: it may refuse, it may not show. Triggers, rules, policies and defaults are known
+    with the next look at the catalog only: no statement names them."""
     lab.restore()
     wait, lab.on_objects_changed = lab.on_objects_changed, lambda: None
     try:

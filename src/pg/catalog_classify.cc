@@ -9,6 +9,7 @@
 #include <set>
 
 #include "net/event.h"
+#include "pg/catalog_actions.h"
 #include "policy/glob.h"
 #include "sql/analyze.h"
 
@@ -133,6 +134,7 @@ class Classifier {
   bool ByHeirs();
   bool ByForeignNames();
   bool ByGenerated();
+  bool ByDefaults();
   bool ByRules();
   bool ByTables();  // all of the above but the configuration, to the end
   bool ByView(const DatabaseView& view, const sql::Catalog& so_far);
@@ -268,6 +270,18 @@ bool Classifier::ByGenerated() {
   return changed;
 }
 
+/// What a default computes from a classified column is stored where nobody classified it.
+bool Classifier::ByDefaults() {
+  const ActionReader reader(database_);
+  bool changed = false;
+  for (const auto& action : database_.actions) {
+    CatalogColumn* column = action.column == 0 ? nullptr : Find({action.relation, action.column});
+    if (column != nullptr && reader.May(action.function))
+      changed |= Mark(*column, SourceMask::null, classified_.front().detector, true);
+  }
+  return changed;
+}
+
 bool Classifier::ByRules() {
   bool changed = false;
   for (const auto& [relation, read] : database_.rules) {
@@ -343,6 +357,7 @@ boost::asio::awaitable<bool> Classifier::Round() {
     function.function.touches_classified = true;
     changed = true;
   }
+  changed |= ByDefaults();
   co_return changed;
 }
 
@@ -393,6 +408,7 @@ boost::asio::awaitable<sql::Catalog::Content> Classifier::Run() {
   NameAmbiguous();
   while (co_await Round()) {
   }
+  ActionReader(database_).MarkRelations();
   // The masks of its children are a relation's own by now, where they have the column in common.
   for (bool changed = true; changed;) {
     changed = false;

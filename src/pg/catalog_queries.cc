@@ -72,6 +72,33 @@ constexpr std::string_view kGenerated =
     "  OR (d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid"
     "   AND d.refobjsubid NOT IN (0, a.attnum))) ORDER BY 2, 3, 4, 5, 6;";
 
+// Functions that users made, by what runs them; relations that rules and policies read.
+constexpr std::string_view kActions =
+    "SELECT 'X', tgrelid, tgfoid, 0, 0, 0 FROM pg_trigger"
+    " WHERE NOT tgisinternal AND tgfoid >= 16384"
+    " UNION SELECT 'X', p.polrelid, f.oid, c.oid, 0, 0 FROM pg_policy p"
+    " JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid"
+    " LEFT JOIN pg_proc f ON d.refclassid = 'pg_proc'::regclass AND f.oid = d.refobjid"
+    " LEFT JOIN pg_class c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid"
+    "  AND c.oid <> p.polrelid WHERE f.oid >= 16384 OR c.oid >= 16384"
+    " UNION SELECT 'X', r.ev_class, f.oid, c.oid, 0,"
+    "  (r.ev_action::text ~ ':commandType 1 ')::int FROM pg_rewrite r"
+    " JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid"
+    " LEFT JOIN pg_proc f ON d.refclassid = 'pg_proc'::regclass AND f.oid = d.refobjid"
+    " LEFT JOIN pg_class c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid"
+    "  AND c.oid <> r.ev_class"
+    " WHERE r.ev_type <> '1' AND (f.oid >= 16384 OR c.oid >= 16384)"
+    " UNION SELECT 'X', a.adrelid, d.refobjid, 0, a.adnum, 0 FROM pg_attrdef a"
+    " JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid"
+    " WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384"
+    " UNION SELECT 'X', k.conrelid, d.refobjid, 0, 0, 0 FROM pg_constraint k"
+    " JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid"
+    " WHERE k.conrelid <> 0 AND d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384"
+    " UNION SELECT 'X', i.indrelid, d.refobjid, 0, 0, 0 FROM pg_index i"
+    " JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid"
+    " WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384"
+    " ORDER BY 2, 3, 4, 5, 6;";
+
 constexpr std::string_view kForeign =
     "SELECT 'F', f.ftrelid, o.option_name, o.option_value"
     " FROM pg_foreign_table f, pg_options_to_table(f.ftoptions) o"
@@ -83,7 +110,7 @@ constexpr std::string_view kForeign =
 std::string FunctionsQuery(bool has_sql_bodies) {
   return std::string(
              "SELECT 'P', p.oid, n.nspname, p.proname, l.lanname, p.provolatile,"
-             " p.prosecdef::int, CASE WHEN l.lanname = 'sql' THEN coalesce(") +
+             " p.prosecdef::int, CASE WHEN l.lanname IN ('sql', 'plpgsql') THEN coalesce(") +
          (has_sql_bodies ? "pg_get_function_sqlbody(p.oid), " : "") +
          "p.prosrc) END"
          " FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
@@ -166,6 +193,9 @@ class RowTaker {
         return;
       case 'G':
         return Generated();
+      case 'X':
+        out_.actions.push_back({Oid(At(1)), Oid(At(2)), Oid(At(3)), Number(4), At(5) == "1"});
+        return;
       case 'F': {
         auto& foreign = out_.foreign[Oid(At(1))];
         (At(2).starts_with("schema") ? foreign.schema : foreign.table) = At(3);
@@ -224,7 +254,7 @@ class RowTaker {
     function.function.language = At(4);
     function.function.volatility = At(5).empty() ? 'v' : At(5)[0];
     function.function.security_definer = At(6) == "1";
-    function.body = Statements(At(7));
+    function.body = function.function.language == "sql" ? Statements(At(7)) : std::string(At(7));
     out_.functions.push_back(std::move(function));
   }
 
@@ -251,8 +281,8 @@ Task<DatabaseCatalog> ReadDatabase(Server& server) {
   RowTaker taker(database);
   RowDigest digest;
   std::string sql(inside ? kSave : kBegin);
-  for (const std::string_view query :
-       {kSettings, kTypes, kRelations, kColumns, kInheritance, kViews, kGenerated, kForeign})
+  for (const std::string_view query : {kSettings, kTypes, kRelations, kColumns, kInheritance,
+                                       kViews, kGenerated, kActions, kForeign})
     sql += query;
   sql += FunctionsQuery(MajorVersion(server) >= kSqlBodies);
   sql += end;

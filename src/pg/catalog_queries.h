@@ -25,7 +25,7 @@ struct ColumnOf {
 struct DatabaseFunction {
   uint32_t oid = 0;
   sql::CatalogFunction function;
-  std::string body;  // of language sql, as one or more statements; empty: not known
+  std::string body;  // sql: one or more statements; plpgsql: its source; empty: not known
 };
 
 struct DatabaseView {
@@ -53,6 +53,14 @@ struct DatabaseCatalog {
   std::unordered_map<uint32_t, Foreign> foreign;
   /// Relations whose INSTEAD rules answer from another relation (RETURNING): relation → read.
   std::vector<std::pair<uint32_t, uint32_t>> rules;
+  /// What the use of a relation runs by itself: a function, or a query over another relation.
+  struct Action {
+    uint32_t relation = 0;
+    uint32_t function = 0, read = 0;
+    int16_t column = 0;    // whose default it is
+    bool answers = false;  // a rule whose rows the client gets
+  };
+  std::vector<Action> actions;
   std::string digest;  // SHA-256 of all that was read
 };
 

@@ -188,6 +188,9 @@ bool Session::OnCopyStart(char type, std::string_view message, size_t at) {
   if ((front.kind != Kind::query && front.kind != Kind::execute) || !front.judged ||
       message.size() < 8)
     return Broken("a COPY that nobody asked for");
+  const sql::Analysis& analysis = *front.judged->analysis;
+  if (type == 'G' ? !analysis.copy_in : !analysis.copy_out)
+    return Broken("a COPY that nobody asked for");
   (void)at;
   result_.copy_out = type == 'H';
   result_.copy_in = type == 'G';

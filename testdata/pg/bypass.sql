@@ -1688,3 +1688,982 @@ BEGIN; SAVEPOINT a; UPDATE customers SET score = 1 WHERE id = 1; ROLLBACK TO a; 
 -- @msg B  |
 -- @msg E
 -- @msg S
+
+-- M. what an attacker tries who has read the documentation and the source
+-- @case M101 | guess | division by zero in a predicate
+-- @expect infer
+-- @world 4539572130492614
+SELECT id FROM payments WHERE 1 / (CASE WHEN card_number LIKE '4539577%' THEN 0 ELSE 1 END) = 1
+-- @case M102 | guess | cast that fails only for the right guess
+-- @expect infer
+-- @world 4539572130492614
+SELECT CASE WHEN card_number LIKE '4539577%' THEN 'x'::text::int ELSE 1 END FROM payments WHERE id = 1
+-- @case M103 | guess | date that does not exist for one digit
+-- @expect infer
+-- @world 4539572130492614
+SELECT make_date(2026, substr(card_number, 7, 1)::int + 6, 1) FROM payments WHERE id = 1
+-- @case M104 | guess | root of a negative number
+-- @expect infer
+-- @world 4539572130492614
+SELECT sqrt(substr(card_number, 7, 1)::int - 5) FROM payments WHERE id = 1
+-- @case M105 | guess | range with its bounds the wrong way round
+-- @expect infer
+-- @world 4539572130492614
+SELECT int4range(5, substr(card_number, 7, 1)::int) FROM payments WHERE id = 1
+-- @case M106 | guess | length that is negative
+-- @expect infer
+-- @world 4539572130492614
+SELECT repeat('x', 3), substring('abc' FROM 1 FOR substr(card_number, 7, 1)::int - 5) FROM payments WHERE id = 1
+-- @case M107 | guess | more than one row from a sub-select
+-- @expect infer
+-- @world 4539572130492614
+SELECT (SELECT g FROM generate_series(1, substr(card_number, 7, 1)::int - 3) g) FROM payments WHERE id = 1
+-- @case M108 | guess | overflow of an integer
+-- @expect infer
+-- @world 4539572130492614
+SELECT (substr(card_number, 7, 10)::bigint - 5000000000)::int FROM payments WHERE id = 1
+-- @case M109 | guess | regular expression that does not compile for one digit
+-- @expect infer
+-- @world 4539572130492614
+SELECT 'a' ~ ('a{' || substr(card_number, 7, 3) || '}') FROM payments WHERE id = 1
+-- @case M110 | guess | time zone made of digits
+-- @expect infer
+-- @world 4539572130492614
+SELECT now() AT TIME ZONE make_interval(hours => substr(card_number, 7, 2)::int) IS NULL FROM payments WHERE id = 1
+-- @case M111 | guess | array subscript out of bounds when assigned
+-- @expect infer
+-- @world 4539572130492614
+SELECT (ARRAY[1,2,3,4,5])[substr(card_number, 7, 1)::int] FROM payments WHERE id = 1
+-- @case M112 | guess | path of json that fails in strict mode
+-- @expect infer
+-- @world 4539572130492614
+SELECT jsonb_path_query('[1,2,3,4,5]', ('strict $[' || substr(card_number, 7, 1) || ']')::jsonpath) FROM payments WHERE id = 1
+-- @case M113 | guess | rows removed by a filter
+-- @expect infer
+-- @world 4539572130492614
+EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT 1 FROM payments WHERE card_number LIKE '4539577%'
+-- @case M114 | guess | rows of an index scan
+-- @expect infer
+-- @world 4539572130492614
+EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off, BUFFERS) SELECT 1 FROM payments WHERE card_number = '4539577986432614'
+-- @case M115 | guess | estimates as JSON
+-- @expect infer
+-- @world 4539572130492614
+EXPLAIN (FORMAT json) SELECT 1 FROM payments WHERE card_number < '4539577' AND card_number > '4539571'
+-- @case M116 | guess | how many rows a cursor moves over
+-- @expect infer
+-- @mode simple-only
+-- @world 4539572130492614
+BEGIN; DECLARE m CURSOR FOR SELECT 1 FROM payments WHERE card_number LIKE '4539577%'; MOVE ALL FROM m; ROLLBACK
+-- @case M117 | guess | the tag of a COPY
+-- @expect infer
+-- @world 4539572130492614
+COPY (SELECT 1 FROM payments WHERE card_number > '4539577') TO STDOUT
+-- @case M118 | guess | the tag of an INSERT
+-- @expect infer
+-- @world 4539572130492614
+INSERT INTO notes(body) SELECT 'hit' FROM payments WHERE card_number LIKE '4539577%'
+-- @case M119 | guess | the tag of an UPDATE elsewhere
+-- @expect infer
+-- @world 4539572130492614
+UPDATE customers SET score = score + 1 WHERE id IN (SELECT customer_id FROM payments WHERE card_number ~ '^4539577')
+-- @case M120 | guess | an UPDATE that joins
+-- @expect infer
+-- @world 4539572130492614
+UPDATE customers c SET score = 1 FROM payments p WHERE p.customer_id = c.id AND c.id = 1 AND p.card_number < '4539573'
+-- @case M121 | guess | a DELETE that joins
+-- @expect infer
+-- @world 4539572130492614
+DELETE FROM customers c USING payments p WHERE c.id = 99 AND p.card_number = '4539577986432614'
+-- @case M122 | guess | MERGE with a predicate on it
+-- @expect infer
+-- @world 4539572130492614
+MERGE INTO notes n USING payments p ON n.id = p.id WHEN MATCHED AND p.card_number LIKE '4539577%' THEN UPDATE SET body = 'hit' WHEN MATCHED THEN DO NOTHING
+-- @case M123 | guess | MERGE that joins on a guess
+-- @expect infer
+-- @world 4539572130492614
+MERGE INTO notes n USING (SELECT id FROM payments WHERE card_number = '4539577986432614') p ON n.id = p.id WHEN MATCHED THEN UPDATE SET body = 'hit'
+-- @case M124 | guess | a sequence counts the hits
+-- @expect infer
+-- @world 4539572130492614
+SELECT count(nextval('lseq')) FROM payments WHERE card_number LIKE '4539577%'
+SELECT last_value FROM lseq
+-- @case M125 | guess | a sequence is set to a digit
+-- @expect infer
+-- @world 4539572130492614
+SELECT setval('lseq', substr(card_number, 7, 6)::bigint) FROM payments WHERE id = 1
+SELECT currval('lseq')
+-- @case M126 | guess | parameter of a prepared statement
+-- @expect infer
+-- @mode simple-only
+-- @world 4539572130492614
+PREPARE q(text) AS SELECT count(*) FROM payments WHERE card_number = $1
+EXECUTE q('4539577986432614')
+-- @case M127 | guess | parameter of the protocol
+-- @expect infer
+-- @mode raw
+-- @world 4539572130492614
+-- @msg P  | SELECT count(*) FROM payments WHERE card_number = $1
+-- @msg B  |  |  | 4539577986432614
+-- @msg D P
+-- @msg E
+-- @msg S
+-- @case M128 | guess | parameter as a pattern
+-- @expect infer
+-- @mode raw
+-- @world 4539572130492614
+-- @msg P  | SELECT id FROM payments WHERE card_number LIKE $1 || '%'
+-- @msg B  |  |  | 4539577
+-- @msg E
+-- @msg S
+-- @case M129 | order | ORDER BY position
+-- @expect infer
+-- @world 9939572130492614
+SELECT id, card_number FROM payments ORDER BY 2
+-- @case M130 | order | ORDER BY USING
+-- @expect infer
+-- @world 9939572130492614
+SELECT id FROM payments ORDER BY card_number USING >
+-- @case M131 | order | ORDER BY in a sub-select with LIMIT
+-- @expect infer
+-- @world 9939572130492614
+SELECT id FROM (SELECT id FROM payments ORDER BY card_number DESC LIMIT 1) s
+-- @case M132 | order | ORDER BY an output name
+-- @expect infer
+-- @world 9939572130492614
+SELECT id, card_number AS c FROM payments ORDER BY c
+-- @case M133 | order | ORDER BY in an aggregate
+-- @expect infer
+-- @world 9939572130492614
+SELECT string_agg(id::text, ',' ORDER BY card_number) FROM payments
+-- @case M134 | order | array_agg with an order
+-- @expect infer
+-- @world 9939572130492614
+SELECT (array_agg(id ORDER BY card_number DESC))[1] FROM payments
+-- @case M135 | order | row_number over it
+-- @expect infer
+-- @world 9939572130492614
+SELECT id, row_number() OVER (ORDER BY card_number) FROM payments ORDER BY id
+-- @case M136 | order | a frame of the window decides
+-- @expect infer
+-- @world 9939572130492614
+SELECT id, count(*) OVER (ORDER BY card_number ROWS UNBOUNDED PRECEDING) FROM payments ORDER BY id
+-- @case M137 | order | lag of the key over it
+-- @expect infer
+-- @world 9939572130492614
+SELECT id, lag(id) OVER w FROM payments WINDOW w AS (ORDER BY card_number) ORDER BY id
+-- @case M138 | order | partition by its digits
+-- @expect infer
+-- @world 4539572130492614
+SELECT id, count(*) OVER (PARTITION BY substr(card_number, 7, 1)) FROM payments ORDER BY id
+-- @case M139 | order | hypothetical rank of a guess
+-- @expect infer
+-- @world 4539572130492614
+SELECT rank('4539575') WITHIN GROUP (ORDER BY card_number) FROM payments
+-- @case M140 | order | cume_dist of a guess
+-- @expect infer
+-- @world 4539572130492614
+SELECT cume_dist('4539575') WITHIN GROUP (ORDER BY card_number) FROM payments
+-- @case M141 | order | percentile over digits
+-- @expect infer
+-- @world 4539572130492614
+SELECT percentile_disc(0) WITHIN GROUP (ORDER BY substr(card_number, 7, 6)::int) FROM payments WHERE id = 1
+-- @case M142 | order | DISTINCT ON it
+-- @expect infer
+-- @world 9939572130492614
+SELECT DISTINCT ON (card_number) id FROM payments ORDER BY card_number, id
+-- @case M143 | order | greatest against a guess
+-- @expect infer
+-- @world 4539572130492614
+SELECT greatest(card_number, '4539575') = '4539575' FROM payments WHERE id = 1
+-- @case M144 | order | GROUP BY digits
+-- @expect infer
+-- @world 4539572130492614
+SELECT count(*) FROM payments GROUP BY substr(card_number, 7, 1) ORDER BY 1
+-- @case M145 | order | GROUPING SETS with HAVING
+-- @expect infer
+-- @world 4539572130492614
+SELECT count(*) FROM payments GROUP BY GROUPING SETS ((card_number), ()) HAVING max(card_number) LIKE '4539577%'
+-- @case M146 | order | ROLLUP over digits
+-- @expect infer
+-- @world 4539572130492614
+SELECT count(*), grouping(substr(card_number, 7, 1)) FROM payments GROUP BY ROLLUP (substr(card_number, 7, 1))
+-- @case M147 | order | bool_or of a guess
+-- @expect infer
+-- @world 4539572130492614
+SELECT bool_or(card_number LIKE '4539577%'), every(card_number > '3') FROM payments
+-- @case M148 | order | IS DISTINCT FROM a guess
+-- @expect infer
+-- @world 4539572130492614
+SELECT id FROM payments WHERE card_number IS NOT DISTINCT FROM '4539577986432614'
+-- @case M149 | order | ALL and ANY
+-- @expect infer
+-- @world 4539572130492614
+SELECT id FROM payments WHERE card_number = ANY (ARRAY['4539577986432614', '1']) AND card_number <> ALL (ARRAY['2'])
+-- @case M150 | order | BETWEEN SYMMETRIC
+-- @expect infer
+-- @world 4539572130492614
+SELECT id FROM payments WHERE card_number BETWEEN SYMMETRIC '4539578' AND '4539577'
+-- @case M151 | order | starts-with operator
+-- @expect infer
+-- @world 4539572130492614
+SELECT id FROM payments WHERE card_number ^@ '4539577'
+-- @case M152 | order | other collation, case-blind pattern
+-- @expect infer
+-- @world 4539572130492614
+SELECT id FROM payments WHERE card_number COLLATE "C" ILIKE '4539577%'
+-- @case M153 | order | NULLIF shows equality
+-- @expect infer
+-- @world 4539572130492614
+SELECT id, nullif(card_number, '4539577986432614') IS NULL FROM payments
+-- @case M154 | order | position of a digit
+-- @expect infer
+-- @world 4539572130492614
+SELECT position('7' IN substr(card_number, 7, 6)), strpos(card_number, '798') FROM payments WHERE id = 1
+-- @case M155 | order | backreference
+-- @expect infer
+-- @world 4539572130492614
+SELECT card_number ~ '(\d)(\d)\2' , card_number ~ '5(7)\1' FROM payments WHERE id = 1
+-- @case M156 | order | count of matches
+-- @expect infer
+-- @world 4539572130492614
+SELECT regexp_count(card_number, '7'), regexp_instr(card_number, '86'), regexp_like(card_number, '577') FROM payments WHERE id = 1
+-- @case M157 | order | distance of texts by length of what is left
+-- @expect infer
+-- @world 4539572130492614
+SELECT length(replace(card_number, '7', '')) FROM payments WHERE id = 1
+-- @case M158 | order | join through another table's rows
+-- @expect infer
+-- @world 4539572130492614
+SELECT g FROM payments, generate_series(0, 9) g WHERE id = 1 AND substr(card_number, 7, 1) = g::text
+-- @case M159 | order | outer join tells what did not match
+-- @expect infer
+-- @world 4539572130492614
+SELECT v.g, p.id IS NULL FROM (VALUES ('4539577986432614'), ('4539572130492614')) v(g) LEFT JOIN payments p ON p.card_number = v.g ORDER BY 1
+-- @case M160 | order | NATURAL JOIN with a table of guesses
+-- @expect infer
+-- @world 4539572130492614
+SELECT id FROM payments NATURAL JOIN (VALUES ('4539577986432614')) v(card_number)
+-- @case M161 | order | JOIN USING with a table of guesses
+-- @expect infer
+-- @world 4539572130492614
+SELECT count(*) FROM (VALUES ('4539577986432614')) v(card_number) JOIN payments USING (card_number)
+-- @case M162 | order | NOT IN with guesses
+-- @expect infer
+-- @world 4539572130492614
+SELECT count(*) FROM (VALUES ('4539577986432614')) v(g) WHERE g NOT IN (SELECT card_number FROM payments)
+-- @case M163 | order | EXCEPT of guesses
+-- @expect infer
+-- @world 4539572130492614
+SELECT '4539577986432614' EXCEPT SELECT card_number FROM payments
+-- @case M164 | order | row in rows
+-- @expect infer
+-- @world 4539572130492614
+SELECT (1, '4539577986432614') IN (SELECT id, card_number FROM payments)
+-- @case M165 | order | array contains a guess
+-- @expect infer
+-- @world 4539572130492614
+SELECT ARRAY(SELECT card_number FROM payments) @> ARRAY['4539577986432614']
+-- @case M166 | order | array overlap of digits
+-- @expect infer
+-- @world 4539572130492614
+SELECT string_to_array(card_number, NULL) && ARRAY['0'] FROM payments WHERE id = 1
+-- @case M167 | order | number of rows from a digit
+-- @expect infer
+-- @world 4539572130492614
+SELECT g FROM payments p, LATERAL generate_series(1, substr(p.card_number, 7, 1)::int) g WHERE p.id = 1
+-- @case M168 | order | OFFSET from a digit
+-- @expect infer
+-- @world 4539572130492614
+SELECT g FROM generate_series(1, 12) g OFFSET (SELECT substr(card_number, 7, 1)::int FROM payments WHERE id = 1)
+-- @case M169 | order | TABLESAMPLE by a digit
+-- @expect infer
+-- @world 4539572130492614
+SELECT count(*) FROM customers TABLESAMPLE bernoulli ((SELECT substr(card_number, 7, 1)::int FROM payments WHERE id = 1) * 11) REPEATABLE (1)
+-- @case M170 | order | ctid of a hit
+-- @expect infer
+-- @world 4539572130492614
+SELECT id FROM payments WHERE ctid IN (SELECT ctid FROM payments WHERE card_number LIKE '4539577%')
+-- @case M171 | order | text search finds a guess
+-- @expect infer
+-- @world 4539572130492614
+SELECT to_tsvector('simple', card_number) @@ to_tsquery('simple', '4539577:*') FROM payments WHERE id = 1
+-- @case M172 | order | time by a regular expression
+-- @expect infer
+-- @world 4539572130492614
+SELECT count(*) FROM payments p, LATERAL generate_series(1, CASE WHEN p.card_number LIKE '4539577%' THEN 9000000 ELSE 1 END) g WHERE p.id = 1
+-- @case M173 | order | time by sleeping
+-- @expect infer
+-- @world 4539572130492614
+SELECT pg_sleep(CASE WHEN card_number LIKE '4539577%' THEN 2 ELSE 0 END) FROM payments WHERE id = 1
+-- @case M174 | row | row compared with a row
+-- @expect infer
+-- @world 4539572130492614
+SELECT p = ROW(1, 1, '4539577986432614', 'Ann A', '111', '12/29', 10.00, 'ok', '{"k":1}', '2026-01-01')::payments FROM payments p WHERE id = 1
+-- @case M175 | row | row as text has a pattern
+-- @expect infer
+-- @world 4539572130492614
+SELECT count(*) FROM payments p WHERE p::text LIKE '%4539577%'
+-- @case M176 | row | row through a function call
+-- @expect infer
+-- @world 4539572130492614
+SELECT count(*) FROM payments p WHERE text(p) LIKE '%4539577%' OR concat(p) LIKE '%4539577%'
+-- @case M177 | row | row in an ORDER BY
+-- @expect infer
+-- @world 9939572130492614
+SELECT p.id FROM (SELECT card_number, id FROM payments) p ORDER BY p
+-- @case M178 | row | row in a GROUP BY with its minimum
+-- @expect infer
+-- @world 4539572130492614
+SELECT min(ROW(card_number, id)) = ROW('4539577986432614', 1) FROM payments WHERE id = 1
+-- @case M179 | row | row as json holds a guess
+-- @expect infer
+-- @world 4539572130492614
+SELECT to_jsonb(p) @> '{"card_number": "4539577986432614"}' FROM payments p WHERE id = 1
+-- @case M180 | row | path of json with a condition
+-- @expect infer
+-- @world 4539572130492614
+SELECT jsonb_path_exists(to_jsonb(p), '$.card_number ? (@ starts with "4539577")') FROM payments p WHERE id = 1
+-- @case M181 | row | path with like_regex
+-- @expect infer
+-- @world 4539572130492614
+SELECT jsonb_path_match(jsonb_build_object('c', card_number), '$.c like_regex "^4539577"') FROM payments WHERE id = 1
+-- @case M182 | row | key of an object
+-- @expect infer
+-- @world 4539572130492614
+SELECT jsonb_build_object(card_number, 1) ? '4539577986432614' FROM payments WHERE id = 1
+-- @case M183 | row | size of what is compressed
+-- @expect infer
+-- @world 4539572130492614
+SELECT pg_column_size(jsonb_build_object(repeat(substr(card_number, 7, 2), 900), 1)) FROM payments WHERE id = 1
+-- @case M184 | row | UNION makes one of two
+-- @expect infer
+-- @world 4539572130492614
+SELECT count(*) FROM (SELECT card_number FROM payments WHERE id = 1 UNION SELECT '4539577986432614') s
+-- @case M185 | hash | hashtext of it
+-- @expect infer
+-- @world 4539572130492614
+SELECT hashtext(card_number) FROM payments WHERE id = 1
+-- @case M186 | hash | hashtextextended of it
+-- @expect infer
+-- @world 4539572130492614
+SELECT hashtextextended(card_number, 7) FROM payments WHERE id = 1
+-- @case M187 | hash | hash_array of it
+-- @expect infer
+-- @world 4539572130492614
+SELECT hash_array(ARRAY[card_number]) FROM payments WHERE id = 1
+-- @case M188 | hash | hash_record of it
+-- @expect infer
+-- @world 4539572130492614
+SELECT hash_record(ROW(card_number)) FROM payments WHERE id = 1
+-- @case M189 | hash | hashint8 of it
+-- @expect infer
+-- @world 4539572130492614
+SELECT hashint8(substr(card_number, 1, 15)::bigint) FROM payments WHERE id = 1
+-- @case M190 | hash | hashbpchar of it
+-- @expect infer
+-- @world 4539572130492614
+SELECT hashbpchar(card_number::bpchar) FROM payments WHERE id = 1
+-- @case M191 | hash | encode of it
+-- @expect infer
+-- @world 4539572130492614
+SELECT encode(sha224(card_number::bytea), 'base64') FROM payments WHERE id = 1
+-- @case M192 | hash |  of it
+-- @expect infer
+-- @world 4539572130492614
+SELECT ('x' || substr(md5(card_number), 1, 8))::bit(32)::int FROM payments WHERE id = 1
+-- @case M193 | hash | uuid of it
+-- @expect infer
+-- @world 4539572130492614
+SELECT uuid(md5(card_number)) FROM payments WHERE id = 1
+-- @case M194 | hash | hash_numeric of it
+-- @expect infer
+-- @world 4539572130492614
+SELECT hash_numeric(card_number::numeric) FROM payments WHERE id = 1
+-- @case M195 | show | send function of text
+-- @expect infer
+-- @world 4539572130492614
+SELECT textsend(card_number) FROM payments WHERE id = 1
+-- @case M196 | show | send function of a number
+-- @expect infer
+-- @world 4539572130492614
+SELECT int8send(substr(card_number, 1, 15)::bigint) FROM payments WHERE id = 1
+-- @case M197 | show | output function
+-- @expect infer
+-- @world 4539572130492614
+SELECT textout(card_number) FROM payments WHERE id = 1
+-- @case M198 | show | as a name
+-- @expect infer
+-- @world 4539572130492614
+SELECT card_number::name FROM payments WHERE id = 1
+-- @case M199 | show | as an LSN
+-- @expect infer
+-- @world 4539572130492614
+SELECT '0/0'::pg_lsn + substr(card_number, 1, 15)::numeric FROM payments WHERE id = 1
+-- @case M200 | show | as a point
+-- @expect infer
+-- @world 4539572130492614
+SELECT point(substr(card_number, 1, 8)::float8, substr(card_number, 9, 8)::float8) FROM payments WHERE id = 1
+-- @case M201 | show | as a time
+-- @expect infer
+-- @world 4539572130492614
+SELECT to_timestamp(substr(card_number, 1, 11)::float8) FROM payments WHERE id = 1
+-- @case M202 | show | as a size
+-- @expect infer
+-- @world 4539572130492614
+SELECT pg_size_pretty(substr(card_number, 1, 15)::bigint) FROM payments WHERE id = 1
+-- @case M203 | show | as a uuid
+-- @expect infer
+-- @world 4539572130492614
+SELECT lpad(card_number, 32, '0')::uuid FROM payments WHERE id = 1
+-- @case M204 | show | as an array of pairs
+-- @expect infer
+-- @world 4539572130492614
+SELECT regexp_split_to_array(card_number, '(?=(..)+$)') FROM payments WHERE id = 1
+-- @case M205 | show | as a multirange
+-- @expect infer
+-- @world 4539572130492614
+SELECT int8multirange(int8range(substr(card_number, 1, 15)::bigint, NULL)) FROM payments WHERE id = 1
+-- @case M206 | show | as bits
+-- @expect infer
+-- @world 4539572130492614
+SELECT card_number::numeric::bigint::bit(64) FROM payments WHERE id = 1
+-- @case M207 | show | in words of money
+-- @expect infer
+-- @world 4539572130492614
+SELECT cash_words((substr(card_number, 7, 6)::int)::money) FROM payments WHERE id = 1
+-- @case M208 | show | normalized
+-- @expect infer
+-- @world 4539572130492614
+SELECT normalize(card_number, NFKD) FROM payments WHERE id = 1
+-- @case M209 | show | digits as another script
+-- @expect infer
+-- @world 4539572130492614
+SELECT translate(card_number, '0123456789', '٠١٢٣٤٥٦٧٨٩') FROM payments WHERE id = 1
+-- @case M210 | show | as a tid
+-- @expect infer
+-- @world 4539572130492614
+SELECT ('(' || substr(card_number, 5, 9) || ',1)')::tid FROM payments WHERE id = 1
+-- @case M211 | show | as a query tree
+-- @expect infer
+-- @world 4539572130492614
+SELECT querytree(plainto_tsquery('simple', card_number)) FROM payments WHERE id = 1
+-- @case M212 | show | headline of a search
+-- @expect infer
+-- @world 4539572130492614
+SELECT ts_headline('simple', card_number, to_tsquery('simple', 'x')) FROM payments WHERE id = 1
+-- @case M213 | show | token of a search
+-- @expect infer
+-- @world 4539572130492614
+SELECT ts_lexize('simple', card_number) FROM payments WHERE id = 1
+-- @case M214 | show | debugged text search
+-- @expect infer
+-- @world 4539572130492614
+SELECT (ts_debug('simple', card_number)).lexemes FROM payments WHERE id = 1
+-- @case M215 | show | parsed text search
+-- @expect infer
+-- @world 4539572130492614
+SELECT ts_parse('default', card_number) FROM payments WHERE id = 1
+-- @case M216 | show | xml forest
+-- @expect infer
+-- @world 4539572130492614
+SELECT xmlforest(card_number) FROM payments WHERE id = 1
+-- @case M217 | show | xml instruction
+-- @expect infer
+-- @world 4539572130492614
+SELECT xmlpi(name x, card_number) FROM payments WHERE id = 1
+-- @case M218 | show | xml path
+-- @expect infer
+-- @world 4539572130492614
+SELECT xpath('//text()', xmlelement(name a, card_number)) FROM payments WHERE id = 1
+-- @case M219 | show | identifier parsed
+-- @expect infer
+-- @world 4539572130492614
+SELECT parse_ident('a' || card_number) FROM payments WHERE id = 1
+-- @case M220 | show | json object from an array
+-- @expect infer
+-- @world 4539572130492614
+SELECT json_object(ARRAY[card_number, 'x']) FROM payments WHERE id = 1
+-- @case M221 | show | json path
+-- @expect infer
+-- @world 4539572130492614
+SELECT jsonb_path_query(to_jsonb(card_number), '$') FROM payments WHERE id = 1
+-- @case M222 | show | json path as a number
+-- @expect infer
+-- @world 4539572130492614
+SELECT jsonb_path_query(to_jsonb(card_number), '$.double()') FROM payments WHERE id = 1
+-- @case M223 | show | jsonb_set
+-- @expect infer
+-- @world 4539572130492614
+SELECT jsonb_set('{}', ARRAY[card_number], '1', true) FROM payments WHERE id = 1
+-- @case M224 | show | jsonb_pretty over the row
+-- @expect infer
+-- @world 4539572130492614
+SELECT jsonb_pretty(to_jsonb(payments)) FROM payments WHERE id = 1
+-- @case M225 | show | error text of an input function
+-- @expect infer
+-- @world 4539572130492614
+SELECT pg_input_error_message(card_number, 'int') FROM payments WHERE id = 1
+-- @case M226 | show | unistr
+-- @expect infer
+-- @world 4539572130492614
+SELECT unistr('\0034' || substr(card_number, 2)) FROM payments WHERE id = 1
+-- @case M227 | show | format with a width
+-- @expect infer
+-- @world 4539572130492614
+SELECT format('%1$s %1$s', card_number) FROM payments WHERE id = 1
+-- @case M228 | show | money back and forth
+-- @expect infer
+-- @world 4539572130492614
+SELECT (card_number::numeric::money)::numeric FROM payments WHERE id = 1
+-- @case M229 | show | width and digits
+-- @expect infer
+-- @world 4539572130492614
+SELECT to_char(card_number::numeric, '9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9') FROM payments WHERE id = 1
+-- @case M230 | show | scientific
+-- @expect infer
+-- @world 4539572130492614
+SELECT to_char(card_number::numeric, '9.999999999999999EEEE') FROM payments WHERE id = 1
+-- @case M231 | show | roman
+-- @expect infer
+-- @world 4539572130492614
+SELECT to_char(substr(card_number, 7, 3)::int, 'RN') FROM payments WHERE id = 1
+-- @case M232 | show | acl item
+-- @expect infer
+-- @world 4539572130492614
+SELECT makeaclitem(substr(card_number, 7, 6)::oid, 10, 'SELECT', false) FROM payments WHERE id = 1
+-- @case M233 | show | search and cycle columns of a recursion
+-- @expect infer
+-- @world 4539572130492614
+WITH RECURSIVE t(n, c) AS (SELECT id, card_number FROM payments WHERE id = 1 UNION ALL SELECT n + 1, c FROM t WHERE n < 3) SEARCH DEPTH FIRST BY c SET way CYCLE c SET again USING path SELECT way, path FROM t
+-- @case M234 | show | a recursion takes digit by digit
+-- @expect infer
+-- @world 4539572130492614
+WITH RECURSIVE d(i, c) AS (SELECT 1, ''::text UNION ALL SELECT i + 1, substr((SELECT card_number FROM payments WHERE id = 1), i, 1) FROM d WHERE i < 17) SELECT string_agg(c, '.' ORDER BY i) FROM d
+-- @case M235 | show | ROWS FROM with an ordinal
+-- @expect infer
+-- @world 4539572130492614
+SELECT t.* FROM ROWS FROM (unnest(ARRAY(SELECT card_number FROM payments WHERE id = 1)), generate_series(1, 2)) WITH ORDINALITY t
+-- @case M236 | show | xmltable over a column
+-- @expect infer
+-- @world 4539572130492614
+SELECT x.* FROM payments p, xmltable('/r' PASSING xmlelement(name r, p.card_number) COLUMNS c text PATH 'text()') x WHERE p.id = 1
+-- @case M237 | show | json_to_record over a row
+-- @expect infer
+-- @world 4539572130492614
+SELECT x.card_number FROM payments p, jsonb_to_record(to_jsonb(p)) x(card_number text) WHERE p.id = 1
+-- @case M238 | show | json_populate_record of another type
+-- @expect infer
+-- @world 4539572130492614
+SELECT x.name FROM payments p, jsonb_populate_record(NULL::customers, jsonb_build_object('name', p.card_number)) x WHERE p.id = 1
+-- @case M239 | show | alias over a join
+-- @expect infer
+-- @world 4539572130492614
+SELECT j.* FROM (payments JOIN customers ON payments.customer_id = customers.id) AS j(a, b, c) WHERE a = 1
+-- @case M240 | show | alias of USING
+-- @expect infer
+-- @world 4539572130492614
+SELECT u FROM payments JOIN refunds USING (id, card_number) AS u
+-- @case M241 | show | slice of an array
+-- @expect infer
+-- @world 4539572130492614
+SELECT (ARRAY(SELECT card_number FROM payments WHERE id = 1))[1:1], (ARRAY[card_number])[1] FROM payments WHERE id = 1
+-- @case M242 | show | VALUES with sub-selects
+-- @expect infer
+-- @world 4539572130492614
+VALUES ((SELECT substr(card_number, 7, 3) FROM payments WHERE id = 1), (SELECT substr(card_number, 10, 3) FROM payments WHERE id = 1))
+-- @case M243 | show | CASE with the value as its test
+-- @expect infer
+-- @world 4539572130492614
+SELECT CASE card_number WHEN '4539577986432614' THEN 'yes' ELSE 'no' END FROM payments WHERE id = 1
+-- @case M244 | show | FILTER and an order inside one aggregate
+-- @expect infer
+-- @world 4539572130492614
+SELECT array_agg(DISTINCT substr(card_number, 7, 2)) FILTER (WHERE id = 1) FROM payments
+-- @case M245 | show | window of a window
+-- @expect infer
+-- @world 4539572130492614
+SELECT first_value(nth) OVER () FROM (SELECT nth_value(substr(card_number, 7, 6), 1) OVER (ORDER BY id) AS nth FROM payments) s LIMIT 1
+-- @case M246 | show | correlated sub-select far inside
+-- @expect infer
+-- @world 4539572130492614
+SELECT (SELECT (SELECT (SELECT reverse(p.card_number)))) FROM payments p WHERE id = 1
+-- @case M247 | show | common table expression in an INSERT
+-- @expect infer
+-- @world 4539572130492614
+WITH c AS (SELECT card_number v FROM payments WHERE id = 1) INSERT INTO notes(body) SELECT reverse(v) FROM c RETURNING body
+-- @case M248 | show | default of ON CONFLICT
+-- @expect infer
+-- @world 4539572130492614
+INSERT INTO customers(id, name) SELECT 1, 'x' ON CONFLICT (id) DO UPDATE SET name = (SELECT reverse(card_number) FROM payments WHERE id = 1) RETURNING name
+-- @case M249 | show | several columns set from one row
+-- @expect infer
+-- @world 4539572130492614
+UPDATE customers SET (name, email) = (SELECT reverse(card_number), 'x' FROM payments WHERE id = 1) WHERE id = 1 RETURNING name
+-- @case M250 | show | RETURNING a sub-select
+-- @expect infer
+-- @world 4539572130492614
+UPDATE customers SET score = 1 WHERE id = 1 RETURNING (SELECT reverse(card_number) FROM payments WHERE id = 1)
+-- @case M251 | show | cursor over an expression, fetched in binary
+-- @expect infer
+-- @mode simple-only
+-- @world 4539572130492614
+BEGIN; DECLARE b BINARY CURSOR FOR SELECT substr(card_number, 1, 15)::bigint FROM payments WHERE id = 1; FETCH b; ROLLBACK
+-- @case M252 | show | what the transaction has said goes on
+-- @expect infer
+-- @world 4539572130492614
+SELECT set_config('app.seen', (SELECT reverse(card_number) FROM payments WHERE id = 1), false)
+SELECT current_setting('app.seen')
+-- @case M253 | show | XML of a cursor
+-- @expect infer
+-- @world 4539572130492614
+SELECT xmlagg(xmlelement(name c, card_number) ORDER BY id) FROM payments WHERE id = 1
+-- @case M254 | show | advisory lock and pg_locks
+-- @expect infer
+-- @world 4539572130492614
+SELECT pg_advisory_xact_lock(substr(card_number, 7, 6)::int) FROM payments WHERE id = 1
+SELECT objid FROM pg_locks WHERE locktype = 'advisory'
+-- @case M255 | show | logical message
+-- @expect infer
+-- @world 4539572130492614
+SELECT pg_logical_emit_message(false, 'x', card_number) FROM payments WHERE id = 1
+-- @case M256 | stmt | policy
+-- @expect block
+CREATE POLICY p ON notes USING (body = (SELECT card_number FROM payments WHERE id = 1))
+-- @case M257 | stmt | generated column
+-- @expect block
+ALTER TABLE payments ADD COLUMN rev text GENERATED ALWAYS AS (reverse(card_number)) STORED
+-- @case M258 | stmt | index on an expression
+-- @expect block
+CREATE INDEX i2 ON payments((1 / (substr(card_number, 7, 1)::int - 7)))
+-- @case M259 | stmt | statistics on an expression
+-- @expect block
+CREATE STATISTICS s2 ON (reverse(card_number)) FROM payments
+-- @case M260 | stmt | check constraint that names rows
+-- @expect block
+ALTER TABLE payments ADD CHECK (card_number < '4539577')
+-- @case M261 | stmt | domain with a check
+-- @expect block
+CREATE DOMAIN dd AS text CHECK (VALUE < '4539577')
+-- @case M262 | stmt | type of a column with USING
+-- @expect block
+ALTER TABLE payments ALTER COLUMN amount TYPE text USING card_number
+-- @case M263 | stmt | materialized view
+-- @expect block
+CREATE MATERIALIZED VIEW mv2 AS SELECT reverse(card_number) FROM payments
+-- @case M264 | stmt | foreign table
+-- @expect block
+CREATE FOREIGN TABLE ft(x text) SERVER s OPTIONS (filename '/etc/passwd')
+-- @case M265 | stmt | server of dblink
+-- @expect block
+CREATE SERVER s FOREIGN DATA WRAPPER dblink_fdw
+-- @case M266 | stmt | user mapping
+-- @expect block
+CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (password 'x')
+-- @case M267 | stmt | language
+-- @expect block
+CREATE LANGUAGE plperlu
+-- @case M268 | stmt | operator
+-- @expect block
+CREATE OPERATOR public.<<< (LEFTARG = text, RIGHTARG = text, FUNCTION = leakop)
+-- @case M269 | stmt | aggregate
+-- @expect block
+CREATE AGGREGATE public.aa(text) (SFUNC = textcat, STYPE = text)
+-- @case M270 | stmt | cast
+-- @expect block
+CREATE CAST (text AS money) WITH INOUT AS ASSIGNMENT
+-- @case M271 | stmt | publication
+-- @expect block
+CREATE PUBLICATION pp FOR TABLE payments
+-- @case M272 | stmt | subscription
+-- @expect block
+CREATE SUBSCRIPTION ss CONNECTION 'host=127.0.0.1' PUBLICATION pp WITH (connect = false)
+-- @case M273 | stmt | event trigger
+-- @expect block
+CREATE EVENT TRIGGER et ON ddl_command_start EXECUTE FUNCTION noisy()
+-- @case M274 | stmt | parser of text search
+-- @expect block
+CREATE TEXT SEARCH CONFIGURATION cc (COPY = simple)
+-- @case M275 | stmt | default privileges
+-- @expect block
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC
+-- @case M276 | stmt | owner
+-- @expect block
+ALTER TABLE notes OWNER TO postgres
+-- @case M277 | stmt | trigger disabled
+-- @expect block
+ALTER TABLE refunds DISABLE TRIGGER ALL
+-- @case M278 | stmt | ANALYZE of one column
+-- @expect block
+ANALYZE payments(card_number)
+-- @case M279 | stmt | DECLARE of a writing query
+-- @expect block
+COPY (DELETE FROM refunds RETURNING *) TO STDOUT
+-- @case M280 | stmt | COPY FROM PROGRAM
+-- @expect block
+COPY notes(body) FROM PROGRAM 'id'
+-- @case M281 | stmt | COPY binary TO PROGRAM
+-- @expect block
+COPY notes TO PROGRAM 'cat' WITH (FORMAT binary)
+-- @case M282 | stmt | LOAD
+-- @expect block
+LOAD 'plpgsql'
+-- @case M283 | stmt | ALTER SYSTEM
+-- @expect block
+ALTER SYSTEM SET log_statement = 'all'
+-- @case M284 | stmt | ALTER ROLE SET
+-- @expect block
+ALTER ROLE app SET search_path = pg_temp
+-- @case M285 | stmt | reassign
+-- @expect block
+REASSIGN OWNED BY app TO postgres
+-- @case M286 | stmt | two-phase end
+-- @expect block
+COMMIT PREPARED 'x'
+-- @case M287 | stmt | CALL with a dynamic text
+-- @expect block
+CALL pr((SELECT card_number FROM payments WHERE id = 1))
+-- @case M288 | stmt | MERGE that writes it
+-- @expect block
+MERGE INTO payments p USING customers c ON p.id = c.id WHEN MATCHED THEN UPDATE SET card_number = '4111111111111111'
+-- @case M289 | stmt | MERGE that deletes all
+-- @expect block
+MERGE INTO refunds r USING (SELECT 1) s ON true WHEN MATCHED THEN DELETE
+-- @case M290 | fn | pg_read_binary_file
+-- @expect mask|block
+-- @unchanged
+SELECT pg_read_binary_file('PG_VERSION')
+-- @case M291 | fn | pg_stat_file
+-- @expect mask|block
+-- @unchanged
+SELECT pg_stat_file('PG_VERSION')
+-- @case M292 | fn | lo_import
+-- @expect mask|block
+-- @unchanged
+SELECT lo_import('/etc/passwd')
+-- @case M293 | fn | lo_from_bytea of a number
+-- @expect mask|block
+-- @unchanged
+SELECT lo_from_bytea(0, card_number::bytea) FROM payments WHERE id = 1
+-- @case M294 | fn | lo_put
+-- @expect mask|block
+-- @unchanged
+SELECT lo_put(1, 0, card_number::bytea) FROM payments WHERE id = 1
+-- @case M295 | fn | query_to_xml in an xmltable
+-- @expect mask|block
+-- @unchanged
+SELECT x.* FROM xmltable('//card_number' PASSING query_to_xml('select card_number from payments', true, false, '') COLUMNS c text PATH 'text()') x
+-- @case M296 | fn | table_to_xmlschema with its data
+-- @expect mask|block
+-- @unchanged
+SELECT table_to_xml_and_xmlschema('payments', true, false, '')
+-- @case M297 | fn | cursor_to_xmlschema
+-- @expect mask|block
+-- @unchanged
+SELECT cursor_to_xmlschema('c1', true, false, '')
+-- @case M298 | fn | schema and data of a schema
+-- @expect mask|block
+-- @unchanged
+SELECT schema_to_xml_and_xmlschema('public', true, false, '')
+-- @case M299 | fn | snapshot for somebody else
+-- @expect mask|block
+-- @unchanged
+SELECT pg_export_snapshot()
+-- @case M300 | fn | statistics reset
+-- @expect mask|block
+-- @unchanged
+SELECT pg_stat_reset()
+-- @case M301 | fn | another backend's memory
+-- @expect mask|block
+-- @unchanged
+SELECT pg_log_backend_memory_contexts(pg_backend_pid())
+-- @case M302 | fn | promote
+-- @expect mask|block
+-- @unchanged
+SELECT pg_promote()
+-- @case M303 | fn | replication slot
+-- @expect mask|block
+-- @unchanged
+SELECT pg_create_physical_replication_slot('s')
+-- @case M304 | fn | logical changes
+-- @expect mask|block
+-- @unchanged
+SELECT data FROM pg_logical_slot_get_changes('s', NULL, NULL)
+-- @case M305 | fn | dynamic text in plpgsql
+-- @expect mask|block
+-- @unchanged
+SELECT run_sql('select reverse(card_number) from payments')
+-- @case M306 | fn | a function behind an operator
+-- @expect mask|block
+-- @unchanged
+SELECT id FROM payments WHERE card_number === 'x'
+-- @case M307 | fn | an operator by its schema
+-- @expect mask|block
+-- @unchanged
+SELECT id FROM payments WHERE card_number OPERATOR(public.===) 'x'
+-- @case M308 | fn | cancel another
+-- @expect mask|block
+-- @unchanged
+SELECT pg_cancel_backend(1)
+-- @case M309 | fn | WAL switched
+-- @expect mask|block
+-- @unchanged
+SELECT pg_switch_wal()
+-- @case M310 | cat | statistics as text
+-- @expect mask|block
+SELECT translate(most_common_vals::text || histogram_bounds::text, '0123456789', 'abcdefghij') FROM pg_stats WHERE tablename = 'payments'
+-- @case M311 | cat | statistics as an array, unnested
+-- @expect mask|block
+SELECT reverse(v) FROM pg_stats, unnest(histogram_bounds::text::text[]) v WHERE tablename = 'payments' AND attname = 'card_number'
+-- @case M312 | cat | slots of pg_statistic
+-- @expect mask|block
+SELECT reverse(stavalues1::text), reverse(stavalues2::text) FROM pg_statistic
+-- @case M313 | cat | statistics of expressions
+-- @expect mask|block
+SELECT reverse(most_common_vals::text) FROM pg_stats_ext_exprs
+-- @case M314 | cat | extended statistics
+-- @expect mask|block
+SELECT reverse(most_common_vals::text) FROM pg_stats_ext
+-- @case M315 | cat | index definition in hex
+-- @expect mask|block
+SELECT encode(convert_to(pg_get_indexdef('pay_part_idx'::regclass), 'UTF8'), 'hex')
+-- @case M316 | cat | index predicate by pg_get_expr, as letters
+-- @expect mask|block
+SELECT translate(pg_get_expr(indpred, indrelid), '0123456789', 'abcdefghij') FROM pg_index WHERE indpred IS NOT NULL
+-- @case M317 | cat | index predicate as its tree
+-- @expect mask|block
+SELECT reverse(indpred::text), indpred::text FROM pg_index WHERE indpred IS NOT NULL
+-- @case M318 | cat | indexes of pg_indexes in base64
+-- @expect mask|block
+SELECT encode(indexdef::bytea, 'base64') FROM pg_indexes WHERE tablename = 'payments'
+-- @case M319 | cat | plan of what the partial index is for
+-- @expect mask|block
+EXPLAIN (VERBOSE) SELECT id FROM payments WHERE card_number = reverse('4162346897759354')
+-- @case M320 | cat | plan with a folded constant
+-- @expect mask|block
+EXPLAIN (VERBOSE) SELECT id FROM customers WHERE name = get_card_imm(1)
+-- @case M321 | cat | own statement in pg_stat_activity, transformed
+-- @expect mask|block
+SELECT reverse(query) FROM pg_stat_activity WHERE query LIKE '%' || 4539577986432614
+-- @case M322 | cat | settings of the session
+-- @expect mask|block
+SELECT reverse(setting) FROM pg_settings WHERE name = 'app.seen'
+-- @case M323 | cat | files of the server's configuration
+-- @expect mask|block
+SELECT * FROM pg_file_settings
+-- @case M324 | action | a trigger that raises it reversed
+-- @expect mask|block
+-- @direct CREATE FUNCTION t2() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'n %', reverse((SELECT card_number FROM public.payments WHERE id = 1)); RETURN NEW; END$$
+-- @direct CREATE TRIGGER t2 BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION t2()
+INSERT INTO notes(body) VALUES ('x')
+-- @case M325 | action | a trigger that fails with it as letters
+-- @expect mask|block
+-- @direct CREATE FUNCTION t3() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION '%', translate((SELECT card_number FROM public.payments WHERE id = 1), '0123456789', 'abcdefghij'); END$$
+-- @direct CREATE TRIGGER t3 BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION t3()
+INSERT INTO notes(body) VALUES ('x')
+-- @case M326 | action | a rule that answers an INSERT
+-- @expect mask|block
+-- @direct CREATE RULE r2 AS ON INSERT TO notes DO ALSO SELECT reverse(card_number) FROM payments
+INSERT INTO notes(body) VALUES ('x')
+-- @case M327 | action | a rule that answers an UPDATE instead
+-- @expect mask|block
+-- @direct CREATE RULE r3 AS ON UPDATE TO customers DO INSTEAD SELECT reverse(card_number) FROM payments WHERE id = NEW.id
+UPDATE customers SET score = 1 WHERE id = 1
+-- @case M328 | action | a default that calls a function
+-- @expect mask|block
+-- @direct CREATE FUNCTION d2() RETURNS text LANGUAGE sql AS $$SELECT reverse(card_number) FROM public.payments WHERE id = 1$$
+-- @direct ALTER TABLE customers ALTER COLUMN name SET DEFAULT d2()
+INSERT INTO customers(id) VALUES (77) RETURNING name
+-- @case M329 | action | a policy of rows that reads it
+-- @expect mask|block
+-- @direct CREATE FUNCTION p2(i int) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE '%', reverse((SELECT card_number FROM public.payments WHERE id = 1)); RETURN true; END$$
+-- @direct ALTER TABLE customers ENABLE ROW LEVEL SECURITY
+-- @direct CREATE POLICY p2 ON customers USING (p2(id))
+SELECT id FROM customers
+-- @case M330 | object | a view with a function over it
+-- @expect mask|block
+-- @direct CREATE VIEW v9 AS SELECT get_card(id) AS x, id FROM customers
+-- @direct GRANT SELECT ON v9 TO app
+SELECT x FROM v9
+-- @case M331 | object | a view that folds it away
+-- @expect mask|block
+-- @direct CREATE VIEW v10 AS SELECT coalesce(nullif(c, ''), 'none') AS x FROM (SELECT max(card_number) AS c FROM payments GROUP BY id) s
+-- @direct GRANT SELECT ON v10 TO app
+SELECT reverse(x) FROM v10
+-- @case M332 | object | a view over a view over the partition
+-- @expect mask|block
+-- @direct CREATE VIEW v11 AS SELECT card_number || '' AS x FROM payments_eu
+-- @direct CREATE VIEW v12 AS SELECT x AS y FROM v11
+-- @direct GRANT SELECT ON v12 TO app
+SELECT reverse(y) FROM v12
+-- @case M333 | object | a view that is recursive
+-- @expect mask|block
+-- @direct CREATE RECURSIVE VIEW v13(n, c) AS SELECT id, card_number FROM payments UNION ALL SELECT n + 100, c FROM v13 WHERE n < 10
+-- @direct GRANT SELECT ON v13 TO app
+SELECT reverse(c) FROM v13
+-- @case M334 | object | a composite column
+-- @expect mask|block
+-- @direct CREATE VIEW t15 AS SELECT p AS w FROM payments p
+-- @direct GRANT SELECT ON t15 TO app
+SELECT (w).card_number, reverse((w).card_number) FROM t15
+-- @case M335 | object | a function that returns the table
+-- @expect mask|block
+SELECT reverse(card_number) FROM all_pay() WHERE id = 1
+-- @case M336 | object | a function in a join
+-- @expect mask|block
+SELECT reverse(a.card_number) FROM customers c JOIN LATERAL (SELECT * FROM all_pay()) a ON a.customer_id = c.id
+-- @case M337 | object | an operator class of its own
+-- @expect mask|block
+SELECT id FROM payments ORDER BY card_number USING OPERATOR(pg_catalog.<)
+-- @case M338 | object | a view that filters by a setting
+-- @expect infer
+-- @direct CREATE VIEW v16 AS SELECT id FROM payments WHERE card_number LIKE current_setting('app.guess', true)
+-- @direct GRANT SELECT ON v16 TO app
+-- @world 4539572130492614
+SET app.guess = '4539577%'
+SELECT count(*) FROM v16
+-- @case M339 | object | a generated column of another table's type
+-- @expect infer
+-- @world 4539572130492614
+SELECT ROW(NULL, NULL, (SELECT card_number FROM payments WHERE id = 1))::text
+-- @case M340 | object | hash partition of a value
+-- @expect infer
+-- @world 4539572130492614
+SELECT satisfies_hash_partition('payments_part'::regclass, 2, 0, card_number) FROM payments WHERE id = 1
+-- @case M341 | control | errors of the server stay
+-- @expect allow
+SELECT 1 / (score - score) FROM customers
+-- @case M342 | control | plans of unclassified tables
+-- @expect allow
+EXPLAIN (COSTS off) SELECT id FROM customers WHERE score > 1 ORDER BY name
+-- @case M343 | control | grouping sets
+-- @expect allow
+SELECT name, count(*) FROM customers GROUP BY GROUPING SETS ((name), ()) ORDER BY 1
+-- @case M344 | control | ordered-set aggregates
+-- @expect allow
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY score), mode() WITHIN GROUP (ORDER BY name) FROM customers
+-- @case M345 | control | recursion with search and cycle
+-- @expect allow
+WITH RECURSIVE t(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM t WHERE n < 5) SEARCH DEPTH FIRST BY n SET o CYCLE n SET c USING p SELECT n, o, c, p FROM t ORDER BY n
+-- @case M346 | control | xmltable of a literal
+-- @expect mask|block
+SELECT x.* FROM xmltable('/a/b' PASSING '<a><b>1</b><b>2</b></a>'::xml COLUMNS b int PATH '.') x
+-- @case M347 | control | window frames
+-- @expect allow
+SELECT id, sum(id) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE TIES) FROM customers
+-- @case M348 | control | sub-selects at every place
+-- @expect allow
+SELECT (SELECT max(id) FROM customers), ARRAY(SELECT id FROM customers ORDER BY id) WHERE EXISTS (SELECT 1 FROM customers)
+-- @case M349 | control | the safe columns beside classified ones
+-- @expect allow
+SELECT p.id, c.name, p.amount, p.status FROM payments p JOIN customers c ON c.id = p.customer_id WHERE p.amount > 20 ORDER BY p.id
+-- @case M350 | control | counting and grouping of what is safe
+-- @expect allow
+SELECT status, count(*), sum(amount) FROM payments GROUP BY status ORDER BY status
+-- @case M351 | control | regular expressions with backreferences
+-- @expect allow
+SELECT regexp_replace('abcabc', '(abc)\1', '[\1]'), 'xx' ~ '(x)\1'
+-- @case M352 | control | cursors that move
+-- @expect allow
+-- @mode simple-only
+BEGIN; DECLARE m SCROLL CURSOR FOR SELECT id FROM customers ORDER BY id; MOVE 2 FROM m; FETCH PRIOR FROM m; COMMIT

@@ -13,6 +13,7 @@ class Tapped:
     def __init__(self, client: socket.socket, server: socket.socket):
         self.sockets = {"client": client, "server": server}
         self.sent = {"client": bytearray(), "server": bytearray()}
+        self.to_server, self.to_client = server.sendall, client.sendall
         self.over = threading.Event()
         self._open = 2
 
@@ -21,7 +22,7 @@ class Tapped:
         try:
             while piece := source.recv(1 << 18):
                 self.sent[side] += piece
-                target.sendall(piece)
+                (self.to_server if side == "client" else self.to_client)(piece)
             target.shutdown(socket.SHUT_WR)
         except OSError:
             pass
@@ -65,9 +66,13 @@ class Tap:
             for one in (client, server):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             made = Tapped(client, server)
+            self.accepted(made)
             self.connections.append(made)
             for side in ("client", "server"):
                 threading.Thread(target=made.pump, args=(side,), daemon=True).start()
+
+    def accepted(self, tapped: Tapped) -> None:
+        """For those that do more than listen."""
 
     def stop(self) -> None:
         self._listener.close()
