@@ -48,7 +48,7 @@ class Bed:
         self.children = []
 
     def __enter__(self):
-        self.server = Postgres(max_connections=700, shared_buffers="512MB")
+        self.server = Postgres(max_connections=2400, shared_buffers="512MB")
         self.server.sql("CREATE ROLE app LOGIN SUPERUSER; CREATE ROLE maker LOGIN CREATEROLE; GRANT pg_signal_backend TO maker; "
                         "CREATE DATABASE bench OWNER maker")
         subprocess.run([BIN / "pgbench", "-i", "-q", "-s", "10", "-h", "127.0.0.1", "-p", str(self.server.port), "-U", "maker", "bench"],
@@ -255,7 +255,7 @@ def memory(bed, args):
     wires = []
     Wire(bed.where("sallyport")).terminate()
     before = rss_kib(bed.process.pid)
-    for _ in range(500):
+    for _ in range(2000):
         wires.append(Wire(bed.where("sallyport")))
     time.sleep(3)
     each = (rss_kib(bed.process.pid) - before) / len(wires)

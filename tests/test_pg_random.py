@@ -10,7 +10,7 @@ import random
 import pytest
 
 from kit.pg_cases import visible
-from kit.pg_gate import PgGateway, database
+from kit.pg_gate import CALLER, PgGateway, database
 from kit.pg_lab import Lab
 from kit.pg_oracle import Oracle
 from kit.pg_random import classified, harmless
@@ -57,7 +57,7 @@ def test_no_number_in_any_answer(gateway):
         if turn % 500 == 0:  # many statements of one session, and several sessions
             if wire:
                 wire.terminate()
-            wire = Wire(gateway.where("lab", timeout=30))
+            wire = Wire(gateway.where("lab", timeout=30).but(password=gateway.oidc.token(CALLER, fresh=True)))
         try:
             got = ask(wire, statement, way)
         except Gone as gone:

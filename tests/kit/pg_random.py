@@ -38,7 +38,7 @@ def classified(dice: random.Random) -> str:
         return text
     def output() -> str:
         return fill(dice.choice(AS_IT_IS if relation == "notes" else TEXT_EXPRESSIONS))
-    shape = dice.choice((1, 2, 3, 5, 6, 8, 11)) if relation == "notes" else dice.randrange(12)
+    shape = dice.choice((1, 2, 3, 5, 6, 8, 11, 12)) if relation == "notes" else dice.randrange(17)
     outputs = ", ".join(f"{output()} AS o{i}" for i in range(dice.randint(1, 3)))
     where = f" WHERE {fill(dice.choice(PREDICATES))}" if dice.random() < 0.6 else ""
     plain = f"SELECT {outputs} FROM {relation}{where}"
@@ -64,6 +64,17 @@ def classified(dice: random.Random) -> str:
         return f"SELECT {fill(dice.choice(TEXT_EXPRESSIONS))} AS a, row_number() OVER (ORDER BY {key}) FROM {relation}{where}"
     if shape == 10:
         return f"{plain} ORDER BY 1 DESC"
+    if shape == 12:
+        return f"({plain}) {dice.choice(('EXCEPT', 'EXCEPT ALL', 'INTERSECT'))} ({plain} LIMIT {use['i'] % 3})"
+    if shape == 13:
+        on = dice.choice(("l.card_number = r.card_number", "l.id = r.id", "left(l.card_number, 6) = left(r.card_number, 6)", "l.card_number < r.card_number"))
+        return f"SELECT l.id, r.{dice.choice(('card_number', 'id'))} AS a, l.card_number || r.card_number AS b FROM payments l JOIN refunds r ON {on}"
+    if shape == 14:
+        return f"UPDATE payments SET status = 'ok' WHERE id = {use['i']} RETURNING {', '.join(('id', dice.choice(('*', 'card_number', 'reverse(card_number)', 'cvv', 'payments'))))}"
+    if shape == 15:
+        return f"SELECT * FROM payments l LEFT JOIN LATERAL (SELECT {fill(dice.choice(TEXT_EXPRESSIONS))} AS z FROM {relation} LIMIT 2) s ON true"
+    if shape == 16:
+        return f"SELECT GROUPING({fill('{c}')}), {fill('{c}')} AS a, count(*) FROM {relation} GROUP BY GROUPING SETS (({fill('{c}')}), ())"
     return plain
 
 
