@@ -9,6 +9,7 @@
 #include "mask/seal.h"
 #include "net/fetch.h"
 #include "obs/log.h"
+#include "obs/metrics.h"
 #include "secrets/source.h"
 #include "state/database.h"
 #include "state/sealer.h"
@@ -113,6 +114,13 @@ Result<std::unique_ptr<Approvals>> Approvals::Open(const config::Root& root, led
   out->passkeys_ =
       std::make_unique<approval::Passkeys>(*out->state_, approval::RecordTo(ledger, SystemClock()),
                                            root.server.public_url, SystemClock());
+  out->desk_->OnChange([](const approval::Request& request) {
+    obs::Metrics()
+        .counters("sallyport_approvals_total", "Requests for approval by the state they came to",
+                  {"state"})
+        .With({approval::StateName(request.state)})
+        .Add();
+  });
   return out;
 }
 

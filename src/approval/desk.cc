@@ -198,6 +198,7 @@ Task<Request> Desk::Impl::Make(ItemPtr item, std::string exact) {
       const auto at = impl.by_key.find(item->key);
       if (at != impl.by_key.end() && at->second == item) impl.by_key.erase(at);
       impl.Uncount(item->request);
+      item->request.state = State::withdrawn;
     }
   } unfiled{*this, item};
   op::ApprovalEvidence approval;

@@ -52,7 +52,7 @@ size_t Desk::Impl::EndWhere(const std::function<bool(const Request&)>& which,
   std::vector<ItemPtr> found;
   {
     const std::lock_guard lock(mutex);
-    for (const auto& [id, item] : by_id) {
+    for (const auto& [key, item] : by_key) {  // also what is being filed at this moment
       if (item->request.open() && which(item->request)) found.push_back(item);
     }
   }
@@ -98,7 +98,7 @@ size_t Desk::Impl::EndStale() {
   std::vector<std::pair<ItemPtr, std::string>> found;
   {
     const std::lock_guard lock(mutex);
-    for (const auto& [id, item] : by_id) {
+    for (const auto& [key, item] : by_key) {
       if (!item->request.open()) continue;
       if (std::string why = Stale(item->request); !why.empty())
         found.emplace_back(item, std::move(why));

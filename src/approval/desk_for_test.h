@@ -40,7 +40,11 @@ class FakeLog {
     std::string detail, by, text;
   };
   Recorder recorder() {
-    return {.strict = [this](const op::Evidence& e) { return Strict(Add(e)); },
+    return {.strict =
+                [this](const op::Evidence& e) {
+                  if (meanwhile) std::exchange(meanwhile, nullptr)();
+                  return Strict(Add(e));
+                },
             .now = [this](const op::Evidence& e) { return Add(e); }};
   }
   std::vector<Line> lines() const {
@@ -53,6 +57,7 @@ class FakeLog {
         lines_, [&](const Line& l) { return l.event == event && l.ok == ok; }));
   }
   std::atomic<bool> broken = false;
+  std::function<void()> meanwhile;  // happens once, while something is being recorded
 
  private:
   static Task<uint64_t> Strict(Result<uint64_t> r) { co_return r; }

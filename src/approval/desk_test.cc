@@ -343,6 +343,36 @@ TEST_F(DeskTest, EndsByCallerByRulesAndByFlow) {
             Errc::config_invalid);
 }
 
+TEST_F(DeskTest, WhatIsEndedWhileItIsFiledOrDecidedIsEnded) {
+  const auto revoke = [this] {
+    EXPECT_EQ(desk_->EndOf("https://idp.example", "agent-1", "access revoked"), 1u);
+  };
+  log_.meanwhile = revoke;
+  const Request r = Filed();
+  EXPECT_EQ(desk_->Find(r.id)->state, State::withdrawn);
+  EXPECT_EQ(desk_->Find(r.id)->end_reason, "access revoked");
+  const Request second = Filed();
+  EXPECT_NE(second.id, r.id);
+  log_.meanwhile = revoke;
+  EXPECT_TRUE(Vote(second, Lead("l1")));
+  EXPECT_EQ(desk_->Find(second.id)->state, State::withdrawn);
+  EXPECT_EQ(Code(Run(desk_->Redeem(second.id, second.digest, 1))), Errc::approval_closed);
+  const Request third = Filed();
+  ASSERT_TRUE(Vote(third, Lead("l1")));
+  log_.meanwhile = [this, third] {  // used by another call while this one uses it
+    EXPECT_EQ(Code(Run(desk_->Redeem(third.id, third.digest, 1))), Errc::approval_closed);
+  };
+  EXPECT_TRUE(Run(desk_->Redeem(third.id, third.digest, 1)));
+  log_.meanwhile = [this, revoke] {
+    revoke();
+    log_.broken = true;  // and then it cannot even be filed
+  };
+  EXPECT_EQ(Code(Run(desk_->File(Refund()))), Errc::ledger_unavailable);
+  log_.broken = false;
+  EXPECT_EQ(desk_->counts().pending, 0u);
+  EXPECT_EQ(Filed().state, State::pending);
+}
+
 TEST_F(DeskTest, WithoutTheLogNothingHappens) {
   const Request r = Filed();
   log_.broken = true;

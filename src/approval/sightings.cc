@@ -1,6 +1,7 @@
 #include "approval/sightings.h"
 
-#include <algorithm>
+#include <set>
+#include <string_view>
 
 namespace sallyport::approval {
 namespace {
@@ -20,10 +21,10 @@ std::optional<Sightings::Row> Sightings::See(const op::Principal& who, Nanos now
   Known& known = persons_[{who.issuer, who.subject}];
   bool fresh = known.person == 0;
   if (fresh) known.person = now;
+  const std::set<std::string_view> here(who.groups.begin(), who.groups.end());
   if (who.groups_complete) {
-    fresh |= std::erase_if(known.groups, [&](const auto& group) {
-               return std::ranges::find(who.groups, group.first) == who.groups.end();
-             }) > 0;
+    fresh |= std::erase_if(known.groups,
+                           [&](const auto& group) { return !here.contains(group.first); }) > 0;
   }
   for (const std::string& group : who.groups) {
     if (known.groups.size() >= kMaxGroups) break;
