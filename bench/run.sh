@@ -11,16 +11,17 @@ google() {  # google NAME: one Google Benchmark binary
 }
 
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(mcp pan policy ledger identity memory pg)
+[ ${#names[@]} -gt 0 ] || names=(mcp pan rows policy ledger identity memory pg)
 for name in "${names[@]}"; do
   case $name in
     mcp) python3 bench/end_to_end.py call ;;
     pg) python3 bench/pg_bench.py ;;
     memory) python3 bench/end_to_end.py memory ;;
     pan) google pan_scan_bench ;;
+    rows) google row_mask_bench ;;
     policy) google policy_bench ;;
     identity) google identity_bench ;;
     ledger) echo "== ledger_bench"; "$bin/ledger_bench" | tee build/bench/results/ledger_bench.txt ;;
-    *) echo "bench/run.sh: no benchmark named $name (mcp pan policy ledger identity memory pg)" >&2; exit 2 ;;
+    *) echo "bench/run.sh: no benchmark named $name (mcp pan rows policy ledger identity memory pg)" >&2; exit 2 ;;
   esac
 done

@@ -445,8 +445,14 @@ bool FromHex16(const char* text, uint8_t* bytes) {
 }
 
 bool MayBeBlob(std::string_view token) {
-  const auto number = [](std::string_view t) {
-    return t.size() < 24 && std::ranges::all_of(t, IsDigit);
+  const auto number = [](std::string_view t) {  // of at least 16 characters
+    if (t.size() >= 24) return false;
+    const auto digits = [](const char* p) {
+      const __m128i d =
+          _mm_sub_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), _mm_set1_epi8('0'));
+      return _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(d, _mm_set1_epi8(9)), d)) == 0xffff;
+    };
+    return digits(t.data()) && digits(t.data() + t.size() - 16);
   };
   const auto piece = [](std::string_view t) { return HexHead(t) || Base64Head(t); };
   if (number(token)) return false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <immintrin.h>
 
 #include "mask/iin_table.h"
@@ -76,12 +77,13 @@ class RunLook {
     const size_t n = e_ - b_;
     if (n <= 19 && b_ >= from_ + 2 && t_[b_ - 1] == '.' && IsDigit(t_[b_ - 2]))
       return;  // a fraction
-    if (n <= 19 && IsNumber(n)) return regions_.Add(b_, e_);
+    const Ways ways = n <= 19 ? LookBothWays(n) : Ways{};
+    if (ways.forwards && IsNumber(n)) return regions_.Add(b_, e_);
     const char next = At(e_), after = At(e_ + 1);
     if (n <= 19 && (next == '+' || (next == ' ' && after == '+'))) return regions_.Add(b_, e_ + 6);
     if (next == '=' || next == '^' || ((next | 0x20) == 'd' && IsDigit(after)))
       return regions_.Add(b_, e_ + 40);
-    if (n <= 19 && Backwards(n)) return regions_.Add(b_, e_);
+    if (ways.backwards && Backwards(n)) return regions_.Add(b_, e_);
     if (n >= 14) Records(n);
   }
 
@@ -89,6 +91,31 @@ class RunLook {
   char At(size_t i) const { return i < t_.size() ? t_[i] : '\0'; }
   size_t Digit(size_t i) const { return size_t(t_[b_ + i] - '0'); }
   size_t Two(size_t i) const { return Digit(i) * 10 + Digit(i + 1); }
+
+  /// Whether the run may be a number, read either way. Most are not, so everything that says so is
+  /// computed and asked at once: each question alone would be a branch that is hard to foresee.
+  struct Ways {
+    bool forwards = false, backwards = false;
+  };
+  Ways LookBothWays(size_t n) const {
+    if (e_ < 19) return {true, true};
+    uint32_t first, last;
+    std::memcpy(&first, t_.data() + b_, 4);
+    std::memcpy(&last, t_.data() + e_ - 4, 4);
+    const auto fits = [n](uint32_t prefix) { return kLengthsOfPrefix4[prefix] >> (n - 12) & 1; };
+    const uint32_t p = FourDigits(first), q = FourDigits(__builtin_bswap32(last));
+    const uint32_t p2 = p / 100, q2 = q / 100;
+    const bool luhn = LuhnSum(t_.data() + e_, n, false) % 10 == 0;
+    const bool luhn_back = n % 2 == 0 && LuhnSum(t_.data() + e_, n, true) % 10 == 0;
+    return {bool(fits(p) & (int(luhn) | int(p2 == 62) | int(p2 == 81))),
+            bool(fits(q) & (int(luhn_back) | int(q2 == 62) | int(q2 == 81)))};
+  }
+  /// The value of four characters, the first in the lowest byte.
+  static uint32_t FourDigits(uint32_t v) {
+    v -= 0x30303030;
+    v = (v * 10 + (v >> 8)) & 0x00ff00ff;
+    return (v & 0xff) * 100 + (v >> 16);
+  }
 
   bool IsNumber(size_t n) const {
     const size_t prefix = Two(0) * 100 + Two(2);

@@ -79,7 +79,7 @@ constexpr std::string_view kCardWords[] = {"pan",
                                            "bancaire",
                                            "kartanumarasi",
                                            "kart"};
-constexpr std::string_view kCardWordsOther[] = {  // outside ASCII: searched as bytes
+constexpr std::string_view kCardWordsOther[] = {  // none is ASCII: searched as bytes
     "\u043a\u0430\u0440\u0442",
     "\u0628\u0637\u0627\u0642",
     "\u30ab\u30fc\u30c9",
@@ -93,8 +93,8 @@ constexpr std::string_view kCardWordsOther[] = {  // outside ASCII: searched as 
     "th\u1ebb",
     "\u0643\u0627\u0631\u062a",
     "\U0001f4b3"};
-constexpr std::string_view kUnionPayWords[] = {"\u94f6\u8054", "\u9280\u806f", "\u5361\u53f7",
-                                               "\u5361\u865f", "unionpay",     "union pay"};
+constexpr std::string_view kUnionPayWords[] = {  // and "unionpay", "union pay"
+    "\u94f6\u8054", "\u9280\u806f", "\u5361\u53f7", "\u5361\u865f"};
 constexpr std::string_view kOtherWords[] = {
     "isbn",      "issn",     "ean",       "gtin",    "upc",       "barcode",      "imei",
     "imeisv",    "meid",     "iccid",     "imsi",    "msisdn",    "eid",          "iban",
@@ -168,11 +168,36 @@ uint8_t ClassOf(std::string_view word) {
   return at ? at->classes : 0;
 }
 
-bool IsCardWord(std::string_view w) {
-  if (ClassOf(w) & kCardWord) return true;
-  if (w.size() < 4 || In(kNotCards, w)) return false;
-  return w.find("card") != std::string_view::npos || w.starts_with("kredit") ||
-         w.starts_with("tarjeta") || w.find("kartennum") != std::string_view::npos;
+/// `classes` are those of the word.
+bool IsCardWord(std::string_view w, uint8_t classes) {
+  if (classes & kCardWord) return true;
+  if (w.size() < 4) return false;
+  const size_t car = w.find("car");
+  const bool card = (car != w.npos && w.find("card", car) != w.npos) || w.starts_with("kredit") ||
+                    w.starts_with("tarjeta") || w.find("kartennum") != std::string_view::npos;
+  return card && !In(kNotCards, w);
+}
+
+bool IsAscii(std::string_view text) {
+  uint8_t any = 0;
+  for (const char c : text) any |= uint8_t(c);
+  return any < 0x80;
+}
+
+/// "unionpay" or "union pay" in any case.
+bool NamesUnionPay(std::string_view text) {
+  const auto is = [&](size_t at, std::string_view low) {
+    if (text.size() - at < low.size()) return false;
+    for (size_t i = 0; i < low.size(); i++) {
+      const char c = text[at + i];
+      if ((c >= 'A' && c <= 'Z' ? char(c | 0x20) : c) != low[i]) return false;
+    }
+    return true;
+  };
+  for (size_t i = 0; i + 8 <= text.size(); i++) {
+    if ((text[i] | 0x20) == 'u' && (is(i, "unionpay") || is(i, "union pay"))) return true;
+  }
+  return false;
 }
 
 /// Splits at non-letters and at aB; calls f(lower-case word) until it returns true.
@@ -275,11 +300,12 @@ HintClass ClassifyHint(std::string_view name) {
   }
   HintClass result = HintClass::none;
   EachWord(name, [&](std::string_view w) {
-    if (IsCardWord(w) && w != "acct") {
+    const uint8_t classes = ClassOf(w);
+    if (IsCardWord(w, classes) && w != "acct") {
       result = HintClass::card;
-    } else if (result != HintClass::card && (ClassOf(w) & kOtherWord)) {
+    } else if (result != HintClass::card && (classes & kOtherWord)) {
       result = HintClass::other_number;
-    } else if (result == HintClass::none && (ClassOf(w) & kIdentifierWord)) {
+    } else if (result == HintClass::none && (classes & kIdentifierWord)) {
       result = HintClass::identifier;
     }
     return false;
@@ -303,24 +329,32 @@ WordEvidence WordsAround(std::string_view text, size_t begin, size_t end) {
   size_t since = 0;
   EachWord(before, [&](std::string_view w) {
     since++;
-    if (IsCardWord(w)) {
+    const uint8_t classes = ClassOf(w);
+    if (IsCardWord(w, classes)) {
       e.card = true, e.other_number = false;
-    } else if ((ClassOf(w) & kOtherWord)) {
+    } else if (classes & kOtherWord) {
       e.other_number = true, since = 0;
     }
-    if ((ClassOf(w) & kIdentifierWord)) e.identifier = true;
+    if (classes & kIdentifierWord) e.identifier = true;
     return false;
   });
   if (e.other_number && since > 3) e.other_number = false;  // "IMEI" five words ago says nothing
-  for (std::string_view w : kCardWordsOther) e.card |= before.find(w) != std::string_view::npos;
+  const bool ascii = IsAscii(before);
+  if (!ascii) {
+    for (std::string_view w : kCardWordsOther) e.card |= before.find(w) != std::string_view::npos;
+  }
   if (!e.card && !e.other_number) {
     int n = 0;
-    EachWord(after, [&](std::string_view w) { return (e.card |= IsCardWord(w)) || ++n >= 4; });
-    for (std::string_view w : kCardWordsOther) e.card |= after.find(w) != std::string_view::npos;
+    EachWord(after,
+             [&](std::string_view w) { return (e.card |= IsCardWord(w, ClassOf(w))) || ++n >= 4; });
+    if (!IsAscii(after)) {
+      for (std::string_view w : kCardWordsOther) e.card |= after.find(w) != std::string_view::npos;
+    }
   }
-  std::string low(before);
-  for (char& c : low) c = c >= 'A' && c <= 'Z' ? char(c | 0x20) : c;
-  for (std::string_view w : kUnionPayWords) e.unionpay |= low.find(w) != std::string::npos;
+  e.unionpay = NamesUnionPay(before);
+  if (!ascii) {
+    for (std::string_view w : kUnionPayWords) e.unionpay |= before.find(w) != before.npos;
+  }
   e.card |= e.unionpay;
   return e;
 }

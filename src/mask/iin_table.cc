@@ -1,6 +1,7 @@
 #include "mask/iin_table.h"
 
 #include <array>
+#include <iterator>
 
 namespace sallyport::mask {
 namespace {
@@ -125,6 +126,15 @@ constexpr auto kPrefix4 = [] {
   return t;
 }();
 
+/// The first row that has the four digits in its range.
+constexpr auto kFirstRow = [] {
+  std::array<uint8_t, 10000> t{};
+  for (size_t k = std::size(kRows); k > 0; k--) {
+    for (uint32_t p = kRows[k - 1].lo / 100; p <= kRows[k - 1].hi / 100; p++) t[p] = uint8_t(k - 1);
+  }
+  return t;
+}();
+
 }  // namespace
 
 const uint8_t* const kLengthsOfPrefix4 = kPrefix4.data();
@@ -132,10 +142,11 @@ const uint8_t* const kLengthsOfPrefix4 = kPrefix4.data();
 std::optional<IinMatch> LookUpIin(const uint8_t* d, int length) {
   if (length < 12 || length > 19) return std::nullopt;
   const uint8_t bit = L(length);
-  if (!(kPrefix4[d[0] * 1000 + d[1] * 100 + d[2] * 10 + d[3]] & bit)) return std::nullopt;
-  uint32_t p6 = 0;
-  for (int i = 0; i < 6; i++) p6 = p6 * 10 + d[i];
-  for (const Row& row : kRows) {
+  const uint32_t p4 = uint32_t(d[0] * 1000 + d[1] * 100 + d[2] * 10 + d[3]);
+  if (!(kPrefix4[p4] & bit)) return std::nullopt;
+  const uint32_t p6 = p4 * 100 + d[4] * 10 + d[5];
+  for (size_t k = kFirstRow[p4]; k < std::size(kRows); k++) {
+    const Row& row = kRows[k];
     if (p6 < row.lo || p6 > row.hi || !(row.lengths & bit)) continue;
     return IinMatch{row.network, row.common & bit ? row.trust : row.rare_trust, row.luhn_optional};
   }

@@ -185,9 +185,13 @@ SALLYPORT_INLINE Masks Pairs(const Masks& all, const Masks& plain) {
 struct EvenGroups {
   uint64_t some = 0, many = 0;
 };
+/// Blocks that have enough groups for that, in either window.
+SALLYPORT_INLINE uint64_t MayHaveEven(const Masks& all, const Masks& middle) {
+  const Masks a = all & ~(all << 1), b = middle & ~(middle << 1);
+  return a.Count().AtLeast(6) | b.Count().AtLeast(6);
+}
 SALLYPORT_INLINE EvenGroups Even(const Masks& all, const Masks& middle) {
   const Masks a = all & ~(all << 1), b = middle & ~(middle << 1);
-  if ((a.Count().AtLeast(6) | b.Count().AtLeast(6)) == 0) return {};
   constexpr int kMost = 9;
   constexpr int kPairs[] = {0, 0, 9, 9, 8, 7, 6, 6, 6, 5, 5};
   Counts some, many;
@@ -202,6 +206,44 @@ SALLYPORT_INLINE EvenGroups Even(const Masks& all, const Masks& middle) {
   }
   return {.some = some.AtLeast(5) | a.Count().AtLeast(10), .many = many.AtLeast(kMost)};
 }
+
+/// Some blocks of a batch, eight at a time: what is asked of few blocks is not asked of all.
+class Chosen {
+ public:
+  SALLYPORT_INLINE explicit Chosen(const uint64_t* masks) : masks_(masks) {}
+  /// Takes the first of `which`: all of a row of eight when it has most of them, as then nothing
+  /// has to be brought together.
+  SALLYPORT_INLINE void Take(uint64_t& which) {
+    const size_t row = size_t(__builtin_ctzll(which)) / 8 * 8;
+    if (__builtin_popcountll(which >> row & 0xff) >= 4) {
+      std::memcpy(all_, masks_ + kFirst + row, sizeof all_);
+      std::memcpy(before_, masks_ + kFirst + row - 1, sizeof before_);
+      for (size_t i = 0; i < 8; i++) at_[i] = uint8_t(row + i);
+      which &= ~(uint64_t(0xff) << row);
+      return;
+    }
+    size_t n = 0;
+    for (; which != 0 && n < 8; which &= which - 1, n++) {
+      const auto k = size_t(__builtin_ctzll(which));
+      at_[n] = uint8_t(k);
+      all_[n] = masks_[kFirst + k], before_[n] = masks_[kFirst + k - 1];
+    }
+    for (size_t i = n; i < 8; i++) at_[i] = 0, all_[i] = before_[i] = 0;
+  }
+  SALLYPORT_INLINE Masks All() const { return Masks(all_); }
+  SALLYPORT_INLINE Masks Middle() const { return All() << 32 | Masks(before_) >> 32; }
+  /// The bits of the eight as bits of the batch.
+  SALLYPORT_INLINE uint64_t Spread(uint64_t bits) const {
+    uint64_t blocks = 0;
+    for (; bits != 0; bits &= bits - 1) blocks |= uint64_t(1) << at_[__builtin_ctzll(bits)];
+    return blocks;
+  }
+
+ private:
+  const uint64_t* masks_;
+  alignas(64) uint64_t all_[8], before_[8];
+  uint8_t at_[8];
+};
 
 /// Sifts the 8 blocks from k on.
 SALLYPORT_INLINE void Sift(size_t k, BlockBatch& b) {
@@ -220,21 +262,38 @@ SALLYPORT_INLINE void Sift(size_t k, BlockBatch& b) {
 
   const Masks middle = Middle(before, digits), eight = Row8(digits), eight_middle = Row8(middle);
   const Masks fours = EndsOfFour(before, digits);
-  const EvenGroups even = Even(digits, middle);
+  b.evens |= MayHaveEven(digits, middle) << k;
   b.long_runs |= (eight & eight >> 4 | eight_middle & eight_middle >> 4).Any() << k;
   b.fours |= fours.Any() << k;
-  b.busy |= ((eight | eight_middle).Any() | fours.HasTwo() | even.some | even.many) << k;
-  b.groups |= even.many << k;
+  b.busy |= ((eight | eight_middle).Any() | fours.HasTwo()) << k;
 }
 
-/// Whether groups stand together as in a card number, in the 8 blocks from k on.
-SALLYPORT_INLINE void SiftGroups(size_t k, BlockBatch& b) {
-  const size_t i = kFirst + k;
-  const Masks digits(b.digits + i), plain(b.plain + i);
-  const Masks middle = Middle(Masks(b.digits + i - 1), digits);
-  const Masks middle_plain = Middle(Masks(b.plain + i - 1), plain);
-  if ((MayHavePairs(digits) | MayHavePairs(middle)).Any() == 0) return;
-  b.groups |= (Pairs(digits, plain) | Pairs(middle, middle_plain)).Any() << k;
+SALLYPORT_INLINE void TakeEven(const EvenGroups& even, const Chosen& chosen, BlockBatch& b) {
+  if ((even.some | even.many) == 0) return;
+  const uint64_t many = chosen.Spread(even.many);
+  b.busy |= chosen.Spread(even.some) | many;
+  b.groups |= many;
+}
+SALLYPORT_INLINE void SiftEven(BlockBatch& b) {
+  Chosen chosen(b.digits);
+  for (uint64_t left = b.evens; left != 0;) {
+    chosen.Take(left);
+    TakeEven(Even(chosen.All(), chosen.Middle()), chosen, b);
+  }
+}
+
+/// Whether groups stand together as in a card number, in the blocks that are busy.
+SALLYPORT_INLINE void SiftGroups(size_t blocks, BlockBatch& b) {
+  Chosen digits(b.digits), plain(b.plain);
+  const uint64_t all = blocks < 64 ? (uint64_t(1) << blocks) - 1 : ~uint64_t(0);
+  for (uint64_t left = b.busy & all; left != 0;) {
+    uint64_t same = left;
+    digits.Take(left);
+    if ((MayHavePairs(digits.All()) | MayHavePairs(digits.Middle())).Any() == 0) continue;
+    plain.Take(same);
+    b.groups |= digits.Spread(
+        (Pairs(digits.All(), plain.All()) | Pairs(digits.Middle(), plain.Middle())).Any());
+  }
 }
 
 SALLYPORT_INLINE EdgeMasks Edges(const char* p) {
@@ -259,16 +318,15 @@ SALLYPORT_INLINE void SiftMasks(const Blocks& text, BlockBatch& b) {
     b.digits[i] = b.token[i] = b.high[i] = b.plain[i] = b.code[i] = b.like[i] = 0;
     b.no_word[i] = ~uint64_t(0), b.no_begin[i] = 0;
   }
-  b.tokens = b.long_runs = b.groups = b.busy = b.fours = b.words[0] = b.words[1] = 0;
+  b.tokens = b.long_runs = b.groups = b.busy = b.fours = b.evens = b.words[0] = b.words[1] = 0;
   b.codes = b.lookalikes = b.highs = 0;
   for (size_t k = 0; k < blocks; k += 8) {
     text.FetchNext(k);
     Sift(k, b);
   }
+  SiftEven(b);
   b.busy |= b.fours & (b.fours << 1 | b.firsts);
-  for (size_t k = 0; k < blocks; k += 8) {
-    if ((b.busy >> k & 0xff) != 0) SiftGroups(k, b);
-  }
+  SiftGroups(blocks, b);
   b.edges = 0;
   for (uint64_t near = b.busy | b.busy << 1 | b.busy >> 1; near != 0; near &= near - 1) {
     const auto k = size_t(__builtin_ctzll(near));

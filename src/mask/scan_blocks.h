@@ -31,6 +31,7 @@ struct BlockBatch {
   uint64_t busy;       // digits that may be part of a number in any way
   uint64_t edges;      // in or beside a busy block, and an escape or markup may stand beside digits
   uint64_t fours;      // a group of four digits or more ends
+  uint64_t evens;      // six groups of digits or more
   uint64_t words[2];   // may be running text of number words; one bit per half of a block
   uint64_t codes;      // `code` is not empty
   uint64_t lookalikes;  // one of `like` between digits

@@ -171,6 +171,10 @@ class Session : public std::enable_shared_from_this<Session> {
   bool OnCopyRow(std::string_view message, size_t at);
   Await StreamLong(size_t at, size_t total);
   Await StreamRow(size_t total);
+  Await StreamBinaryCopy(size_t total);
+  struct HeldPieces;
+  void HeldCell(size_t column, std::string_view value);
+  void ClosePieces(HeldPieces& pieces, size_t end);
   Await StreamBytes(size_t size, LongMask* mask);
   Await NeedBytes(size_t size);
   void Condemn(Error why);

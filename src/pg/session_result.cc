@@ -1,8 +1,9 @@
 #include <algorithm>
 
-#include "mask/pg_value.h"
+#include "mask/impl.h"
 #include "mask/scan.h"
 #include "mask/seal.h"
+#include "pg/copy_mask.h"
 #include "pg/session.h"
 
 namespace sallyport::pg {
@@ -14,44 +15,12 @@ constexpr size_t kRecordLimit = 1 << 20;
 
 using Kind = Pending::Kind;
 
-constexpr std::string_view kCopyHeader(
-    "PGCOPY\n\xff\r\n\0"
-    "\0\0\0\0\0\0\0\0",
-    19);
-
-/// Whether `body` is what a server sends of COPY … (FORMAT binary): the header at most once, then
-/// whole rows, then the trailer at most once. Anything else could hide a number from the masker.
-bool IsBinaryCopy(std::string_view body) {
-  BodyReader r(body);
-  if (body.starts_with(kCopyHeader.substr(0, 11))) {
-    r.Bytes(15);
-    r.Bytes(r.U32());
-  }
-  while (!r.failed() && !r.rest().empty()) {
-    const uint16_t fields = r.U16();
-    if (fields == 0xffff) return r.done();
-    for (uint16_t i = 0; i < fields && !r.failed(); ++i) {
-      const uint32_t size = r.U32();
-      if (size != 0xffffffff) r.Bytes(size);
-    }
-  }
-  return r.done();
-}
-
-/// One row of COPY … (FORMAT binary), or its header with the first row. True: `out` has it masked.
-bool MaskBinaryCopy(const mask::Masker& masker, std::string_view body, std::string& out,
-                    RowTally& tally) {
-  const bool first = body.starts_with(kCopyHeader.substr(0, 11));
-  std::string whole;
-  if (!first) whole.assign(kCopyHeader).append(body);
-  const auto masked = mask::MaskPgBinaryCopy(masker.impl(), first ? body : whole, {});
-  if (!masked || !masked->bytes) return false;
-  for (const mask::Finding& f : masked->found.findings) tally.Add(0, f.kind);
-  out.append(std::string_view(*masked->bytes).substr(first ? 0 : kCopyHeader.size()));
-  return true;
-}
-
 }  // namespace
+
+struct Session::HeldPieces {
+  DigitChain chain;
+  std::vector<size_t> at;  // where in to_client_
+};
 
 bool Session::Classified() const {
   if (classified_transaction_) return true;
@@ -274,9 +243,6 @@ Session::Await Session::StreamLong(size_t at, size_t total) {
   } else if (!result_.copy_out) {
     co_return Broken("COPY data that nobody asked for");
   }
-  if (!row && result_.copy_binary)
-    Condemn(Error(Errc::mask_failed,
-                  "a row of the binary COPY is too long to be looked into: use the text format"));
   if (result_.max_rows > 0 && result_.rows >= result_.max_rows)
     Condemn(Error(Errc::rows_exceeded, "the result has more rows than the rules let through"));
   if (muted_ || result_.condemned) {
@@ -293,6 +259,8 @@ Session::Await Session::StreamLong(size_t at, size_t total) {
   inside_message_ = true;
   if (row) {
     if (!co_await StreamRow(total)) co_return false;
+  } else if (result_.copy_binary) {
+    if (!co_await StreamBinaryCopy(total)) co_return false;
   } else {
     const auto settings = front_.settings();
     LongMask mask(settings->masker, RowMask::Long::scan);
@@ -305,43 +273,93 @@ Session::Await Session::StreamLong(size_t at, size_t total) {
   co_return co_await Release(0);
 }
 
-/// The length of the row went out with its first bytes, so every cell keeps its own.
+Session::Await Session::StreamBinaryCopy(size_t total) {
+  if (!co_await StreamBytes(FrameHead::kSize, nullptr)) co_return false;
+  LongBinaryCopy mask(front_.settings()->masker);
+  for (size_t left = total - FrameHead::kSize; left > 0;) {
+    if (!co_await NeedBytes(1)) co_return false;
+    const std::string_view piece = server_.stream->data().substr(0, left);
+    left -= piece.size();
+    if (!mask.Feed(piece, to_client_) || (left == 0 && !mask.Finish()))
+      co_return Broken("a malformed row of a binary COPY");
+    server_.stream->Consume(piece.size());
+    if (to_client_.size() >= kWriteAt && !co_await Release(0)) co_return false;
+  }
+  if (mask.found() > 0) result_.tally.Add(0, mask::DetectorKind::pan, mask.found());
+  co_return true;
+}
+
+/// The length of the row went out with its first bytes, so every cell keeps its own. Cells that may
+/// be pieces of one number stay here until it is known whether they are.
 Session::Await Session::StreamRow(size_t total) {
   if (!co_await NeedBytes(7)) co_return false;
+  const RowMask& mask = *result_.mask;
   const size_t columns = Load16(server_.stream->data().data() + 5);
-  if (columns != result_.mask->columns())
-    co_return Broken("rows that do not fit their description");
+  if (columns != mask.columns()) co_return Broken("rows that do not fit their description");
   if (!co_await StreamBytes(7, nullptr)) co_return false;
   size_t left = total - 7;
+  HeldPieces pieces;
   for (size_t i = 0; i < columns; ++i) {
     if (left < 4 || !co_await NeedBytes(4)) co_return Broken("a malformed row");
-    const uint32_t size = Load32(server_.stream->data().data());
+    const std::string head(server_.stream->data().substr(0, 4));
+    const uint32_t size = Load32(head.data());
+    server_.stream->Consume(4);
     left -= 4;
-    if (!co_await StreamBytes(4, nullptr)) co_return false;
-    if (size == 0xffffffff) continue;
-    if (size > left) co_return Broken("a malformed row");
-    left -= size;
-    if (size > kHeldCell) {
-      LongMask mask(result_.mask->shared_masker(), result_.mask->LongCell(i));
-      if (!co_await StreamBytes(size, &mask)) co_return false;
-      if (mask.found() > 0) result_.tally.Add(i, mask::DetectorKind::pan, mask.found());
+    const bool null = size == 0xffffffff;
+    if (!null && size > left) co_return Broken("a malformed row");
+    if (null || size > kHeldCell) {
+      ClosePieces(pieces, i);
+      to_client_.append(head);
+      if (null) continue;
+      left -= size;
+      LongMask long_mask(result_.mask->shared_masker(), mask.LongCell(i));
+      if (!co_await StreamBytes(size, &long_mask)) co_return false;
+      if (long_mask.found() > 0) result_.tally.Add(i, mask::DetectorKind::pan, long_mask.found());
       continue;
     }
+    left -= size;
     if (!co_await NeedBytes(size)) co_return false;
     const std::string_view value = server_.stream->data().substr(0, size);
-    std::string cell;
-    bool null = false;
-    if (!result_.mask->Cell(i, value, cell, null, result_.tally)) {
-      to_client_.append(value);
-    } else if (!null && cell.size() == size) {
-      to_client_.append(cell);
-    } else {
-      to_client_.append(size, result_.shape->columns[i].binary ? '\0' : '*');
+    const bool piece = mask.Joins(i) && DigitChain::IsPiece(value);
+    if (!piece) ClosePieces(pieces, i);
+    to_client_.append(head);
+    if (piece) {
+      pieces.chain.Add(value);
+      pieces.at.push_back(to_client_.size());
     }
+    HeldCell(i, value);
     server_.stream->Consume(size);
+    if (!piece && to_client_.size() >= kWriteAt && !co_await Release(0)) co_return false;
   }
+  ClosePieces(pieces, columns);
   if (left != 0) co_return Broken("a malformed row");
   co_return true;
+}
+
+/// Appends a cell of a long row, masked if need be, in its own length.
+void Session::HeldCell(size_t column, std::string_view value) {
+  std::string cell;
+  bool null = false;
+  if (!result_.mask->Cell(column, value, cell, null, result_.tally)) {
+    to_client_.append(value);
+  } else if (!null && cell.size() == value.size()) {
+    to_client_.append(cell);
+  } else {
+    to_client_.append(value.size(), result_.shape->columns[column].binary ? '\0' : '*');
+  }
+}
+
+/// The cells before column `end` that were held: hidden if they are a card number together.
+void Session::ClosePieces(HeldPieces& pieces, size_t end) {
+  const size_t first = end - pieces.at.size();
+  if (!pieces.at.empty() && pieces.chain.Close(*result_.mask->shared_masker())) {
+    for (size_t k = 0; k < pieces.at.size(); ++k) {
+      const size_t at = pieces.at[k];
+      std::fill_n(to_client_.begin() + ptrdiff_t(at), Load32(to_client_.data() + at - 4), '*');
+      result_.tally.Add(first + k, mask::DetectorKind::pan);
+    }
+  }
+  pieces.at.clear();
 }
 
 Session::Await Session::Settle(Pending& pending, bool ok, std::string_view code,
