@@ -61,10 +61,10 @@ class Passkeys {
   const Recorder recorder_;
   const Result<RelyingParty> party_;
   const Clock& clock_;
-  Result<> usable_;
   mutable std::mutex mutex_;
   std::map<Person, std::vector<Passkey>> keys_;
   std::map<Person, Pending> pending_;
+  Result<> usable_;  // last: Load() fills what stands above
 };
 
 }  // namespace sallyport::approval
