@@ -20,7 +20,7 @@ function mark() {
 export function bar(current, me) {
   const item = (path, name) => h('a', {href: link(path), 'aria-current': location.pathname === path ? 'page' : current === path ? 'true' : null}, t(name));
   put(byId('top'), h('div', {class: 'bar'}, h('a', {class: 'brand', href: link('/approvals')}, mark(), 'sallyport'),
-    me && h('nav', {'aria-label': 'sallyport'}, item('/approvals', 'approvals'), item('/passkeys', 'passkeys')),
+    me && h('nav', {'aria-label': 'sallyport'}, item('/approvals', 'approvals'), item('/passkeys', 'passkeys'), item('/sessions', 'sessions')),
     me && h('div', {class: 'me'}, h('span', {}, me.name || me.subject), h('a', {href: '/logout'}, t('logout')))));
   document.querySelector('.skip').textContent = t('skip');
 }

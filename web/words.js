@@ -1,7 +1,7 @@
 // The words of the pages, English and German. `?lang=de` in the address says which; else the browser does.
 
 const ENGLISH = {
-  approvals: 'Approvals', passkeys: 'Passkeys', logout: 'Log out', skip: 'Skip to the content', approvalRequest: 'Approval request',
+  approvals: 'Approvals', passkeys: 'Passkeys', sessions: 'Sessions', logout: 'Log out', skip: 'Skip to the content', approvalRequest: 'Approval request',
   loading: 'Loading …', waitingForYou: 'Waiting for you', waitingForOthers: 'Waiting for others', decided: 'Decided lately',
   nothingWaits: 'Nothing waits for you', nothingWaitsMore: 'A call that a rule holds for approval appears here by itself. From a terminal: ',
   nothingAtAll: 'Requests that you made or may decide about stand here.',
@@ -31,11 +31,13 @@ const ENGLISH = {
   passkeysIntro: 'A passkey signs each of your decisions with a key that never leaves your device. Anybody can check the signature in the log later. Once you have one, the gate takes your votes only with it.',
   noPasskeys: 'You have no passkey yet', addPasskey: 'Add a passkey', passkeyName: 'Name', passkeyNameHint: 'So that you know it again: "phone", "blue key".', added: 'Added {time}', passkeyAdded: 'The passkey is registered.',
   passkeyCancelled: 'The passkey was not used: cancelled, or none of yours is on this device.', passkeyKnown: 'This device has a passkey of yours already.', passkeyUnsupported: 'This browser cannot use passkeys here. They need https and a host name, not an address.',
-  hours: '{h} h {m} min', minutes: '{m} min {s} s', seconds: '{s} s', copy: 'Copy', copied: 'Copied',
+  sessionsIntro: 'Where you are logged in. Ending a session cuts what it is doing at once.', noSessions: 'You have no sessions', endSession: 'End', sessionEnded: 'The session is ended.', inBrowser: 'In a browser',
+  onCommandLine: 'On the command line', thisOne: 'This one', lockedState: 'Locked', opened: 'Opened', lastWork: 'Last work', client: 'Client', session: 'Session',
+  hours: '{h} h {m} min', minutes: '{m} min {s} s', seconds: '{s} s',
 };
 
 const GERMAN = {
-  approvals: 'Freigaben', passkeys: 'Passkeys', logout: 'Abmelden', skip: 'Zum Inhalt', approvalRequest: 'Freigabeanfrage',
+  approvals: 'Freigaben', passkeys: 'Passkeys', sessions: 'Sitzungen', logout: 'Abmelden', skip: 'Zum Inhalt', approvalRequest: 'Freigabeanfrage',
   loading: 'Wird geladen …', waitingForYou: 'Wartet auf Sie', waitingForOthers: 'Wartet auf andere', decided: 'Kürzlich entschieden',
   nothingWaits: 'Nichts wartet auf Sie', nothingWaitsMore: 'Ein Aufruf, den eine Regel zur Freigabe anhält, erscheint hier von selbst. Im Terminal: ',
   nothingAtAll: 'Hier stehen Anfragen, die Sie gestellt haben oder entscheiden dürfen.',
@@ -65,7 +67,9 @@ const GERMAN = {
   passkeysIntro: 'Ein Passkey signiert jede Ihrer Entscheidungen mit einem Schlüssel, der Ihr Gerät nie verlässt. Die Signatur kann später jeder im Protokoll prüfen. Haben Sie einen, zählt Ihre Stimme nur noch mit ihm.',
   noPasskeys: 'Sie haben noch keinen Passkey', addPasskey: 'Passkey hinzufügen', passkeyName: 'Name', passkeyNameHint: 'Damit Sie ihn wiedererkennen: „Telefon“, „blauer Schlüssel“.', added: 'Hinzugefügt {time}', passkeyAdded: 'Der Passkey ist registriert.',
   passkeyCancelled: 'Der Passkey wurde nicht benutzt: abgebrochen, oder keiner von Ihren ist auf diesem Gerät.', passkeyKnown: 'Dieses Gerät hat schon einen Passkey von Ihnen.', passkeyUnsupported: 'Dieser Browser kann hier keine Passkeys benutzen. Sie brauchen https und einen Namen statt einer Adresse.',
-  hours: '{h} h {m} min', minutes: '{m} min {s} s', seconds: '{s} s', copy: 'Kopieren', copied: 'Kopiert',
+  sessionsIntro: 'Wo Sie angemeldet sind. Eine Sitzung zu beenden trennt sofort, was sie tut.', noSessions: 'Sie haben keine Sitzungen', endSession: 'Beenden', sessionEnded: 'Die Sitzung ist beendet.', inBrowser: 'In einem Browser',
+  onCommandLine: 'Auf der Kommandozeile', thisOne: 'Diese hier', lockedState: 'Gesperrt', opened: 'Begonnen', lastWork: 'Zuletzt benutzt', client: 'Programm', session: 'Sitzung',
+  hours: '{h} h {m} min', minutes: '{m} min {s} s', seconds: '{s} s',
 };
 
 const asked = new URLSearchParams(location.search).get('lang') ?? navigator.language;

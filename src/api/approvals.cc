@@ -99,13 +99,14 @@ Task<std::string> Proof(Visit& visit, const approval::Request& request, bool app
   approval::Passkeys& passkeys = *visit.parts.passkeys;
   SALLYPORT_CO_CHECK(passkeys.usable());
   const bool has = !passkeys.Of(visit.who()).empty();
-  if (!assertion && (!has || !approve)) co_return std::string();
-  if (!assertion) {
+  const bool given = assertion && !assertion.is(json::Kind::null);
+  if (!given && (!has || !approve)) co_return std::string();
+  if (!given) {
     co_return Fail(Errc::passkey_required,
                    "you have a passkey: decide on " + visit.parts.desk->UrlOf(request.id));
   }
-  SALLYPORT_CO_TRY(approval::Assertion given, ReadAssertion(assertion));
-  co_return co_await passkeys.Confirm(visit.who(), request.digest, approve, std::move(given));
+  SALLYPORT_CO_TRY(approval::Assertion signature, ReadAssertion(assertion));
+  co_return co_await passkeys.Confirm(visit.who(), request.digest, approve, std::move(signature));
 }
 
 boost::asio::awaitable<Reply> Decide(Visit& visit) {

@@ -16,7 +16,7 @@ void AddBackchannel(Router& router);  // backchannel.cc: /backchannel-logout
 void AddApprovals(Router& router);    // approvals.cc: /api/v1/approvals
 void AddEvents(Router& router);       // events.cc: /api/v1/events
 void AddPasskeys(Router& router);     // passkeys.cc: /api/v1/passkeys
-void AddPages(Router& router);        // pages.cc: /approvals, /passkeys
+void AddPages(Router& router);        // pages.cc: /approvals, /passkeys, /sessions
 
 Router MakeRouter();
 

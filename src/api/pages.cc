@@ -15,6 +15,7 @@ boost::asio::awaitable<Reply> Static(std::string_view name) {
 boost::asio::awaitable<Reply> Inbox(Visit&) { return Static("inbox.html"); }
 boost::asio::awaitable<Reply> Request(Visit&) { return Static("request.html"); }
 boost::asio::awaitable<Reply> Passkeys(Visit&) { return Static("passkeys.html"); }
+boost::asio::awaitable<Reply> Sessions(Visit&) { return Static("sessions.html"); }
 
 }  // namespace
 
@@ -22,6 +23,7 @@ void AddPages(Router& router) {
   router.Add({.method = "GET", .path = "/approvals", .needs = Needs::person, .handler = Inbox});
   router.Add(
       {.method = "GET", .path = "/approvals/:id", .needs = Needs::person, .handler = Request});
+  router.Add({.method = "GET", .path = "/sessions", .needs = Needs::person, .handler = Sessions});
   router.Add({.method = "GET", .path = "/passkeys", .needs = Needs::person, .handler = Passkeys});
 }
 

@@ -1,0 +1,123 @@
+#include "approval/passkeys.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <filesystem>
+
+#include "approval/authenticator_for_test.h"
+#include "approval/desk_for_test.h"
+
+namespace sallyport::approval {
+namespace {
+
+const RelyingParty kGate{.origin = "https://gate.example", .id = "gate.example"};
+const std::string kDigest(64, 'd');
+
+class PasskeysTest : public DeskFixture {
+ protected:
+  void SetUp() override {
+    DeskFixture::SetUp();
+    Open();
+  }
+  void TearDown() override {
+    passkeys_.reset();
+    DeskFixture::TearDown();
+  }
+  /// As after a restart; damaged: the state cannot be read.
+  void Open(bool damaged = false) {
+    passkeys_.reset();
+    Stop();
+    auto db = state::Database::Open(dir_ / "state.db");
+    ASSERT_TRUE(db);
+    ASSERT_TRUE(Passkeys::Migrate(**db));
+    writer_ = damaged ? std::make_unique<state::Writer>(Fail(Errc::state_unavailable, "damaged"))
+                      : std::make_unique<state::Writer>(std::move(db));
+    passkeys_ =
+        std::make_unique<Passkeys>(*writer_, log_.recorder(), "https://gate.example/", clock_);
+  }
+  Result<Passkey> Register(const op::Principal& who, const TestAuthenticator& device) {
+    const std::string challenge = passkeys_->Challenge(who);
+    return Run(passkeys_->Register(who, "phone", device.Register(kGate, challenge, {})));
+  }
+  Result<std::string> Confirm(const op::Principal& who, const TestAuthenticator& device,
+                              uint32_t counter = 0, bool approve = true) {
+    return Run(passkeys_->Confirm(
+        who, kDigest, true,
+        device.Assert(kGate, VoteChallenge(kDigest, approve), {.counter = counter})));
+  }
+
+  const op::Principal lead_ = Lead("lea"), other_ = Lead("luc");
+  const TestAuthenticator device_{PasskeyAlgorithm::es256};
+  std::unique_ptr<Passkeys> passkeys_;
+};
+
+TEST_F(PasskeysTest, RegisteredRecordedAndThereAfterARestart) {
+  const auto key = Register(lead_, device_);
+  ASSERT_TRUE(key) << key.error().detail;
+  EXPECT_EQ(log_.Count("passkey.registered"), 1u);
+  EXPECT_EQ(log_.lines().at(key->entry).by, "lea");
+  Open();
+  ASSERT_EQ(passkeys_->Of(lead_).size(), 1u);
+  EXPECT_EQ(passkeys_->Of(lead_)[0].public_key, key->public_key);
+  EXPECT_EQ(passkeys_->Of(lead_)[0].name, "phone");
+  const auto proof = Confirm(lead_, device_);
+  ASSERT_TRUE(proof) << proof.error().detail;
+  const auto checked = CheckProof(*proof, kDigest, true);
+  ASSERT_TRUE(checked);
+  EXPECT_EQ(checked->registered, key->entry);
+}
+
+TEST_F(PasskeysTest, AChallengeIsOfOnePersonForOneAttemptAndFiveMinutes) {
+  const std::string challenge = passkeys_->Challenge(lead_);
+  const Registration made = device_.Register(kGate, challenge, {});
+  EXPECT_EQ(Code(Run(passkeys_->Register(other_, "x", made))), Errc::passkey_invalid);
+  (void)passkeys_->Challenge(other_);
+  EXPECT_EQ(Code(Run(passkeys_->Register(other_, "x", made))), Errc::passkey_invalid);
+  EXPECT_TRUE(Run(passkeys_->Register(lead_, "x", made)));
+  EXPECT_EQ(Code(Run(passkeys_->Register(lead_, "x", made))), Errc::passkey_invalid);
+  const TestAuthenticator late(PasskeyAlgorithm::eddsa, "late");
+  const std::string old = passkeys_->Challenge(lead_);
+  clock_.Pass(std::chrono::minutes(6));
+  EXPECT_EQ(Code(Run(passkeys_->Register(lead_, "x", late.Register(kGate, old, {})))),
+            Errc::passkey_invalid);
+}
+
+TEST_F(PasskeysTest, ACredentialBelongsToOnePersonOnly) {
+  ASSERT_TRUE(Register(lead_, device_));
+  EXPECT_FALSE(Register(other_, device_));
+  EXPECT_EQ(log_.Count("passkey.registered", false), 1u);
+  EXPECT_TRUE(passkeys_->Of(other_).empty());
+  EXPECT_EQ(Code(Confirm(other_, device_)), Errc::passkey_invalid);
+}
+
+TEST_F(PasskeysTest, ACounterThatStoodStillIsRefusedAlsoAfterARestart) {
+  ASSERT_TRUE(Register(lead_, device_));
+  EXPECT_TRUE(Confirm(lead_, device_, 5));
+  EXPECT_EQ(Code(Confirm(lead_, device_, 5)), Errc::passkey_invalid);
+  Open();
+  EXPECT_EQ(Code(Confirm(lead_, device_, 5)), Errc::passkey_invalid);
+  EXPECT_EQ(Code(Confirm(lead_, device_, 7, false)), Errc::passkey_invalid);  // signed a "no"
+  EXPECT_TRUE(Confirm(lead_, device_, 6));
+}
+
+TEST_F(PasskeysTest, NothingCountsUnrecordedOrUnread) {
+  log_.broken = true;
+  EXPECT_EQ(Code(Register(lead_, device_)), Errc::ledger_unavailable);
+  EXPECT_TRUE(passkeys_->Of(lead_).empty());
+  log_.broken = false;
+  ASSERT_TRUE(Register(lead_, device_));
+  Open(true);
+  EXPECT_FALSE(passkeys_->usable());  // and nobody seems to be without a passkey
+  EXPECT_EQ(Code(Confirm(lead_, device_)), Errc::state_unavailable);
+}
+
+TEST_F(PasskeysTest, TenForEachPerson) {
+  for (int i = 0; i < 10; ++i)
+    ASSERT_TRUE(
+        Register(lead_, TestAuthenticator(PasskeyAlgorithm::eddsa, "k" + std::to_string(i))));
+  EXPECT_EQ(Code(Register(lead_, device_)), Errc::limit_exceeded);
+  EXPECT_TRUE(Register(other_, device_));
+}
+
+}  // namespace
+}  // namespace sallyport::approval
