@@ -11,7 +11,10 @@ constexpr std::chrono::seconds kHeartbeat{10};
 /// Whether the caller may go on listening: a session that has ended or is locked hears nothing
 /// more. Listening itself is no work.
 bool MayListen(const Visit& visit) {
-  if (visit.caller->by_cookie) return visit.parts.sessions.Check(visit.caller->token).has_value();
+  if (visit.caller->live) {
+    const auto session = visit.parts.sessions.Find(visit.caller->live->id);
+    return session && session->state == access::State::active;
+  }
   const op::Principal& who = visit.who();
   return who.expires_at == 0 || visit.parts.clock.WallNow() < who.expires_at;
 }
