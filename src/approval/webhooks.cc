@@ -61,7 +61,7 @@ std::string SlackText(std::string_view text) {
       out += "&lt;";
     else if (c == '>')
       out += "&gt;";
-    else if (c == '`' || c == '*' || c == '_' || c == '~' || static_cast<unsigned char>(c) < 0x20)
+    else if (c == '`' || c == '*' || c == '~' || static_cast<unsigned char>(c) < 0x20)
       out += ' ';
     else
       out += c;

@@ -38,6 +38,8 @@ class Browser:
         self.popen.stdin.write(json.dumps({"id": self.number, "do": action, **values}) + "\n")
         self.popen.stdin.flush()
         answer = self.lines.get(timeout=timeout)
+        while answer is not None and answer["id"] < self.number:  # of an action that a test did not wait for
+            answer = self.lines.get(timeout=timeout)
         assert answer is not None, "the browser has ended"
         assert answer["id"] == self.number, answer
         assert answer["ok"], f"{action} {values}: {answer['error']}"
