@@ -36,7 +36,9 @@ std::string NewId(std::string_view prefix) {
   constexpr std::string_view alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
   std::array<uint8_t, 16> raw;
   FillRandom(raw.data(), raw.size());
-  std::string id(prefix);
+  std::string id;
+  id.reserve(prefix.size() + raw.size());
+  id = prefix;
   for (uint8_t b : raw) id += alphabet[b & 31];
   return id;
 }

@@ -114,7 +114,7 @@ std::string Encode(const op::Evidence& e, Level level) {
   ObjectWriter object(out);
   object.Number("v", 1);
   object.Text("e", op::EventName(e.type));
-  object.Key("t") += std::to_string(e.at);
+  object.Number("t", e.at);
   if (e.session) object.Number("s", *e.session);
   object.NumberUnlessZero("n", e.operation);
   if (e.opened != nullptr) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <charconv>
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -30,7 +32,11 @@ class ObjectWriter {
   void Text(std::string_view key, std::string_view value) {
     if (!value.empty()) json::AppendString(Key(key), Cut(value));
   }
-  void Number(std::string_view key, uint64_t value) { Key(key) += std::to_string(value); }
+  void Number(std::string_view key, std::integral auto value) {
+    char digits[24];
+    const char* const end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+    Key(key).append(digits, size_t(end - digits));
+  }
   void NumberUnlessZero(std::string_view key, uint64_t value) {
     if (value != 0) Number(key, value);
   }

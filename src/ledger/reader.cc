@@ -18,6 +18,7 @@ Result<std::vector<std::string>> LogDirectory::List() const {
   std::error_code error;
   std::filesystem::recursive_directory_iterator it(log_dir_, error), end;
   for (; !error && it != end; it.increment(error)) {
+    if (it.depth() == 0 && it->path().filename() == kSpareDirectory) it.disable_recursion_pending();
     if (!it->is_directory(error)) names.push_back(it->path().lexically_relative(log_dir_).string());
   }
   if (error) return Fail(Errc::io_failed, "list " + log_dir_.string() + ": " + error.message());

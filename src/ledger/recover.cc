@@ -45,16 +45,17 @@ Result<> LoadEdge(const std::filesystem::path& log_dir, uint64_t base, Recovered
   return {};
 }
 
-/// The published checkpoint; nullopt if there is none. A power cut may have emptied the file: then
-/// the newest signed checkpoint of the write-ahead log stands in for it.
+/// The published checkpoint; nullopt if there is none. A power cut may have emptied or torn the
+/// file: then the newest signed checkpoint of the write-ahead log stands in for it.
 Result<std::optional<Checkpoint>> ReadPublished(const std::filesystem::path& log_dir,
                                                 const WalContents& wal,
                                                 const NoteVerifier& verifier) {
   Result<std::string> note = ReadFile(log_dir / "checkpoint");
   if (!note && note.error().code == Errc::not_found) return std::nullopt;
   if (!note) return Refuse(note.error().detail);
-  if (note->empty() && wal.earlier_boot && !wal.notes.empty()) *note = wal.notes.back().second;
   Result<Checkpoint> checkpoint = verifier.OpenCheckpoint(*note);
+  if (!checkpoint && wal.earlier_boot && !wal.notes.empty())
+    checkpoint = verifier.OpenCheckpoint(wal.notes.back().second);
   if (!checkpoint) {
     return Refuse((log_dir / "checkpoint").string() +
                   " is not a checkpoint of this log and key: " + checkpoint.error().detail);

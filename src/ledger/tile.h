@@ -19,6 +19,9 @@ inline constexpr unsigned kTileLevels = 8;  // of a tree below 2^64 leaves
 /// Longest entry that is taken; the caller cuts payloads. (A bundle could hold 65,535 bytes.)
 inline constexpr size_t kMaxEntryBytes = 60'000;
 
+/// Under the log's root: files that wait to become others. No part of the log.
+inline constexpr std::string_view kSpareDirectory = "spare";
+
 /// What a file under the log's root is.
 struct TileName {
   bool entries = false;  // an entry bundle, counted like level 0

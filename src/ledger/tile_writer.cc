@@ -10,8 +10,6 @@
 namespace sallyport::ledger {
 namespace {
 
-constexpr const char* kTemporaryTile = "tile.tmp";
-
 /// The first `name.width` hashes or entries of an unfilled tile; empty if there are fewer.
 std::string_view Prefix(const TileName& name, std::string_view bytes) {
   size_t end = name.width * sizeof(Hash);
@@ -29,7 +27,10 @@ std::string_view Prefix(const TileName& name, std::string_view bytes) {
 
 TileWriter::TileWriter(std::filesystem::path log_dir, uint64_t base,
                        std::vector<std::vector<Hash>> partials)
-    : log_dir_(std::move(log_dir)), bundle_number_(base / kTileWidth) {
+    : log_dir_(std::move(log_dir)),
+      tiles_(log_dir_ / kSpareDirectory / "tiles"),
+      notes_(log_dir_ / kSpareDirectory / "checkpoints"),
+      bundle_number_(base / kTileWidth) {
   levels_.resize(kTileLevels);
   for (unsigned level = 0; level < kTileLevels; ++level) {
     levels_[level].number = HashesAt(level, base) / kTileWidth;
@@ -83,11 +84,10 @@ Result<> TileWriter::Publish(std::string_view note) {
   }
   // Not synced: a journal commit for each would be most of what a commit costs. After a power cut
   // the signed checkpoints in the write-ahead log stand in for it.
-  SALLYPORT_CHECK(ReplaceFile(log_dir_ / "checkpoint", note, false));
+  SALLYPORT_CHECK(notes_.Replace(log_dir_ / "checkpoint", note));
   for (const auto& directory : superseded_) {
-    std::error_code ignored;  // a left-over partial tile is harmless
-    std::filesystem::remove_all(directory, ignored);
-    known_directories_.erase(directory);
+    // Only where there may be one: most tiles become full between two checkpoints.
+    if (known_directories_.erase(directory) > 0 || keep_equal_) tiles_.TakeDirectory(directory);
   }
   superseded_.clear();
   return {};
@@ -110,6 +110,7 @@ Result<> TileWriter::RepairPartialsOf(const TileName& full, std::string_view byt
     paths.push_back(it->path());
   }
   for (const auto& path : paths) {
+    known_directories_.insert(directory);
     const auto name = ParseTilePath(path.lexically_relative(log_dir_).string());
     if (!name) continue;  // not ours: verification will name it
     const std::string_view expected = Prefix(*name, bytes);
@@ -152,11 +153,7 @@ Result<> TileWriter::WriteTile(const std::filesystem::path& path, std::string_vi
     if (old && *old == bytes) return {};
   }
   SALLYPORT_CHECK(EnsureDirectory(path));
-  const std::filesystem::path temporary = log_dir_ / kTemporaryTile;
-  SALLYPORT_CHECK(WriteFile(temporary, bytes));
-  if (::rename(temporary.c_str(), path.c_str()) != 0)
-    return std::unexpected(SystemError("rename", path));
-  return {};
+  return tiles_.Write(path, bytes);
 }
 
 Result<> TileWriter::WriteFull(const TileName& name, std::string_view bytes) {
@@ -172,14 +169,7 @@ Result<> TileWriter::WriteFull(const TileName& name, std::string_view bytes) {
 
 Result<> TileWriter::WritePartial(const TileName& name, std::string_view bytes) {
   const std::filesystem::path path = log_dir_ / TilePath(name);
-  if (keep_equal_) {  // a replay: the published checkpoint may need this very file
-    SALLYPORT_CHECK(WriteTile(path, bytes));
-  } else {
-    // Under its name at once: nobody looks at this width before the checkpoint that comes next, and
-    // what a kill leaves unfinished is written again by RepairPartials.
-    SALLYPORT_CHECK(EnsureDirectory(path));
-    SALLYPORT_CHECK(WriteFile(path, bytes));
-  }
+  SALLYPORT_CHECK(WriteTile(path, bytes));
   if (last_partials_.size() > 64)
     last_partials_.erase(last_partials_.begin(), last_partials_.begin() + 32);
   last_partials_.push_back(path);
@@ -190,7 +180,7 @@ Result<> TileWriter::WritePartial(const TileName& name, std::string_view bytes) 
 Result<> TileWriter::EnsureDirectory(const std::filesystem::path& file) {
   const std::filesystem::path directory = file.parent_path();
   if (!known_directories_.insert(directory).second) return {};
-  SALLYPORT_CHECK(MakeDirectories(directory));
+  SALLYPORT_CHECK(tiles_.MakeDirectory(directory));
   for (std::filesystem::path p = directory; p != log_dir_ && p.has_parent_path();
        p = p.parent_path()) {
     unsynced_directories_.insert(p.parent_path());

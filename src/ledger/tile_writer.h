@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "ledger/file_pool.h"
 #include "ledger/tile.h"
 #include "ledger/tree.h"
 
@@ -15,11 +16,11 @@ namespace sallyport::ledger {
 
 /// Writes the files of a log. Not thread-safe.
 ///
-/// Full tiles and bundles appear under their names whole (written as `tile.tmp`, then renamed), as
-/// soon as they are full, and never change; partial ones, which nobody needs before, are written by
+/// Tiles and bundles appear under their names whole (written under `spare`, then renamed): full
+/// ones as soon as they are full, never to change; partial ones, which nobody needs before, by
 /// Publish, which then puts the checkpoint into place: at every moment the published checkpoint's
-/// files are complete. Nothing is synced before SyncAll; until then the write-ahead log has to keep
-/// the entries.
+/// files are complete. Partial ones whose tile is full become other files (FilePool). Nothing is
+/// synced before SyncAll; until then the write-ahead log has to keep the entries.
 class TileWriter {
  public:
   /// Continues a log of `base` entries, a multiple of 256. `partials[level]`: hashes of the level's
@@ -69,6 +70,8 @@ class TileWriter {
   Result<> EnsureDirectory(const std::filesystem::path& file);
 
   std::filesystem::path log_dir_;
+  FilePool tiles_;
+  FilePool notes_;  // apart: after a power cut `checkpoint` may be what its file was before
   std::vector<Level> levels_;
   std::string bundle_;
   unsigned bundle_entries_ = 0;

@@ -29,9 +29,24 @@ void Turn::shutdown() {
   while (!items_.empty()) std::vector<Item>().swap(items_);
 }
 
-void Turn::Add(std::weak_ptr<Ledger::Impl> ledger, std::string entry, Handler handler) {
-  items_.push_back({std::move(ledger), std::move(entry), std::move(handler)});
+void Turn::Add(const std::shared_ptr<Ledger::Impl>& ledger, std::string entry, Handler handler) {
+  const auto same = [&](const std::weak_ptr<Ledger::Impl>& known) {
+    return !known.owner_before(ledger) && !ledger.owner_before(known);
+  };
+  if (std::ranges::none_of(ledgers_, same)) {
+    std::erase_if(ledgers_, [](const auto& known) { return known.expired(); });
+    ledgers_.push_back(ledger);
+  }
+  items_.push_back({ledger.get(), std::move(entry), std::move(handler)});
   if (items_.size() == 1) asio::post(context_, [this] { Write(); });
+}
+
+/// Null once it is gone.
+std::shared_ptr<Ledger::Impl> Turn::Find(const Ledger::Impl* ledger) {
+  for (const auto& known : ledgers_) {
+    if (auto there = known.lock(); there.get() == ledger) return there;
+  }
+  return nullptr;
 }
 
 void Turn::Write() {
@@ -40,32 +55,34 @@ void Turn::Write() {
     const Item& front = rest.front();
     // One that is refused for its length must not take the others along.
     const auto together = [&](const Item& item) {
-      return item.entry.size() <= kMaxEntryBytes && !item.ledger.owner_before(front.ledger) &&
-             !front.ledger.owner_before(item.ledger);
+      return item.entry.size() <= kMaxEntryBytes && item.ledger == front.ledger;
     };
     const auto end = std::find_if_not(rest.begin(), rest.end(), together);
     const size_t count = std::max<size_t>(1, size_t(end - rest.begin()));
-    WriteTo(front.ledger.lock().get(), rest.first(count));
+    WriteTo(Find(front.ledger).get(), rest.first(count));
     rest = rest.subspan(count);
   }
   items.clear();
   spare_ = std::move(items);
 }
 
-void Turn::WriteTo(Ledger::Impl* ledger, std::span<Item> items) {
+Result<uint64_t> Turn::AppendAll(Ledger::Impl& ledger, std::span<const Item> items) {
   size_t bytes = 0;
   for (const Item& item : items) bytes += 2 + item.entry.size();
-  Result<uint64_t> first = Fail(Errc::ledger_unavailable, "the ledger is closed");
-  if (ledger != nullptr) {
-    std::string bundle;
-    bundle.reserve(bytes);
-    entries_.clear();
-    for (const Item& item : items) {
-      AppendToBundle(bundle, item.entry);
-      entries_.push_back(item.entry);
-    }
-    first = ledger->Append(entries_, std::move(bundle));
+  std::string bundle;
+  bundle.reserve(bytes);
+  entries_.clear();
+  for (const Item& item : items) {
+    AppendToBundle(bundle, item.entry);
+    entries_.push_back(item.entry);
   }
+  return ledger.Append(entries_, std::move(bundle));
+}
+
+void Turn::WriteTo(Ledger::Impl* ledger, std::span<Item> items) {
+  const Result<uint64_t> first = ledger != nullptr
+                                     ? AppendAll(*ledger, items)
+                                     : Fail(Errc::ledger_unavailable, "the ledger is closed");
   for (size_t i = 0; i < items.size(); ++i) {
     std::move(items[i].handler)(first ? Result<uint64_t>(*first + i) : first);
   }

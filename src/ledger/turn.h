@@ -29,22 +29,27 @@ class Turn final : public boost::asio::execution_context::service {
   /// That of the context behind `executor`, which must be an io_context.
   static Turn& Of(const boost::asio::any_io_executor& executor);
 
-  void Add(std::weak_ptr<Ledger::Impl> ledger, std::string entry, Handler handler);
+  void Add(const std::shared_ptr<Ledger::Impl>& ledger, std::string entry, Handler handler);
 
  private:
   struct Item {
-    std::weak_ptr<Ledger::Impl> ledger;
+    const Ledger::Impl* ledger;  // to tell them apart only
     std::string entry;
     Handler handler;
   };
 
   void shutdown() override;
   void Write();
+  std::shared_ptr<Ledger::Impl> Find(const Ledger::Impl* ledger);
+  Result<uint64_t> AppendAll(Ledger::Impl& ledger, std::span<const Item> items);
   void WriteTo(Ledger::Impl* ledger, std::span<Item> items);
 
   boost::asio::io_context& context_;
   std::vector<Item> items_, spare_;
   std::vector<std::string_view> entries_;  // scratch
+  /// The ledgers that entries came for, mostly one: threads would fight for its counter if each
+  /// entry held a share.
+  std::vector<std::weak_ptr<Ledger::Impl>> ledgers_;
 };
 
 }  // namespace sallyport::ledger

@@ -13,9 +13,9 @@ namespace asio = boost::asio;
 
 Task<uint64_t> Ledger::AppendSoon(std::string entry) {
   return asio::async_initiate<const asio::use_awaitable_t<>&, void(Result<uint64_t>)>(
-      [ledger = std::weak_ptr(impl_)](Turn::Handler handler, std::string bytes) mutable {
+      [this](Turn::Handler handler, std::string bytes) {
         Turn& turn = Turn::Of(asio::get_associated_executor(handler));
-        turn.Add(std::move(ledger), std::move(bytes), std::move(handler));
+        turn.Add(impl_, std::move(bytes), std::move(handler));
       },
       asio::use_awaitable, std::move(entry));
 }
