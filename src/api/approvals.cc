@@ -102,6 +102,12 @@ Task<std::string> Proof(Visit& visit, const approval::Request& request, bool app
   const bool given = assertion && !assertion.is(json::Kind::null);
   if (!given && (!has || !approve)) co_return std::string();
   if (!given) {
+    // Who may not decide at all is told that, not to fetch a passkey.
+    if (const auto objection = visit.parts.desk->MayNot(request, visit.who())) {
+      co_return Fail(Errc::approver_ineligible, std::string(approval::ObjectionName(*objection)) +
+                                                    ": " +
+                                                    std::string(approval::Explain(*objection)));
+    }
     co_return Fail(Errc::passkey_required,
                    "you have a passkey: decide on " + visit.parts.desk->UrlOf(request.id));
   }
