@@ -19,6 +19,14 @@ using op::Evidence;
 /// Writes are recorded so that a power cut cannot lose them; reads as the configuration says.
 bool NeedsStrict(const op::Operation& operation) { return operation.effect > op::Effect::read; }
 
+/// A rule's approval is asked for once, where the whole is known: not for a statement that is only
+/// prepared, which runs nothing and has no parameters yet, nor for the rest of the rows of a portal
+/// that was let through. Everything else that rules say holds for each step.
+bool IsWhole(const op::Operation& operation) {
+  return operation.verb != op::Verb::sql ||
+         (operation.method != "parse" && operation.method != "execute");
+}
+
 std::string CallerKey(const op::Principal& who) { return who.issuer + '\n' + who.subject; }
 
 /// The arguments as the log and the approvers see them.
@@ -194,6 +202,8 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
     }
   }
   refusal.decision_id = NewId("d_");
+  if (decision.effect == op::Verdict::approve && !IsWhole(operation))
+    decision.effect = op::Verdict::allow;
   bool allowed = decision.effect == op::Verdict::allow;
   if (decision.effect == op::Verdict::approve && options_.desk != nullptr) {
     if (const Result<> used = co_await Approve(*session, operation, rules->version(), refusal)) {

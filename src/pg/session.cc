@@ -26,6 +26,7 @@ Session::Session(boost::asio::any_io_executor executor, Parts parts)
       answered_(executor),
       cancelled_(executor),
       server_done_(executor),
+      client_free_(executor),
       work_(executor),
       idle_(net::Loop::Of(executor), [this] { OnIdle(); }),
       life_(
@@ -70,7 +71,9 @@ boost::asio::awaitable<void> Session::ServerHalf(std::shared_ptr<Session> self) 
   self->server_.stream->Close();
   self->client_->Close();
   self->answered_.Set();
+  self->client_free_.Set();
   self->server_done_.Set();
+  if (self->vigil_ != nullptr) self->vigil_->Wake();
 }
 
 /// The caller's own session is locked by then, unless it works elsewhere.
@@ -86,17 +89,23 @@ void Session::Stop(Error why) {
   if (!pending_.empty()) StartCancel();
   server_.stream->Close();
   work_.Set();
+  if (vigil_ != nullptr) vigil_->Wake();
   last_words_.SetAfter(kLastWords);
 }
 
 void Session::Drain() {
   draining_ = true;
-  if (pending_.empty() && batch_.empty() && status_ == 'I')
+  if (pending_.empty() && (batch_.empty() || vigil_ != nullptr) && status_ == 'I')
     Stop(Error(Errc::draining, "the gateway is shutting down"));
 }
 
 void Session::Cancel() {
-  if (!pending_.empty()) StartCancel();
+  if (!pending_.empty()) {
+    StartCancel();
+  } else if (vigil_ != nullptr) {
+    hold_cancelled_ = true;
+    vigil_->Wake();
+  }
 }
 
 void Session::StartCancel() {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "approval/vigil.h"
 #include "net/event.h"
 #include "net/loop.h"
 #include "net/stream.h"
@@ -20,6 +21,7 @@
 #include "pg/result.h"
 #include "pg/server.h"
 #include "pg/to_operation.h"
+#include "pg/to_wire.h"
 
 namespace sallyport::pg {
 
@@ -33,6 +35,7 @@ namespace sallyport::pg {
 ///   session_client.cc   the client half: messages
 ///   session_judge.cc    the client half: analysis, gate, refusals
 ///   session_catalog.cc  the client half: which catalog a text is judged against
+///   session_hold.cc     the client half: a statement that waits for an approval
 ///   session_server.cc   the server half: what each answer belongs to
 ///   session_messages.cc the server half: errors and what may come at any time, the last words
 ///   session_result.cc   the server half: rows, outcomes
@@ -133,6 +136,15 @@ class Session : public std::enable_shared_from_this<Session> {
   void AskInVain(Pending::Kind close, Pending::Kind kind, std::string_view name,
                  std::string_view message);
 
+  // ---- session_hold.cc
+  /// The request at hand waits for an approval (`held_`); it is taken out of the read buffer, and
+  /// judged again once somebody has decided.
+  Await HoldRequest(char type, std::string_view message);
+  Await WaitForApproval(const op::Refusal& refusal, bool& again, WireError& error, Errc& reason);
+  Await SendEarlier();
+  Await Say(std::string message);
+  Await ClientFree();
+
   // ---- session_server.cc
   boost::asio::awaitable<void> ServeServer();
   Await ServeServerBuffer();
@@ -202,6 +214,11 @@ class Session : public std::enable_shared_from_this<Session> {
   bool draining_ = false, client_gone_ = false, terminated_ = false;
   uint32_t cancelling_ = 0;
   net::Event answered_, cancelled_, server_done_;
+  /// The half that writes to the client has to wait for it; the other one keeps its hands off.
+  bool client_busy_ = false;
+  net::Event client_free_;
+  approval::Vigil* vigil_ = nullptr;  // a statement is held
+  bool hold_cancelled_ = false;
   net::Event work_;        // for a server half that waits without reading
   bool did_ddl_ = false;   // from then on it does, when nothing is to be answered
   bool borrowed_ = false;  // the client half asks the server questions of its own
@@ -211,6 +228,8 @@ class Session : public std::enable_shared_from_this<Session> {
   bool token_ends_it_;
 
   // ---- client half
+  std::optional<op::Refusal> held_;  // what was asked last waits for an approval
+  size_t held_back_ = 0;  // so many requests of the batch are taken back if it is refused
   std::string to_server_;
   std::vector<Pending> batch_;
   size_t uncovered_ = 0;  // Parse messages in the batch from here on have no intent yet

@@ -70,7 +70,13 @@ Session::Await Session::ServeClientBuffer() {
     const std::string_view message = client_->data().substr(0, head->total());
     if (!BeginWork(head->type, message)) co_return false;
     if (!co_await OnRequest(head->type, message)) co_return false;
-    client_->Consume(head->total());
+    if (held_) {
+      const std::string kept(message);
+      client_->Consume(head->total());
+      if (!co_await HoldRequest(head->type, kept)) co_return false;
+    } else {
+      client_->Consume(head->total());
+    }
     if (to_server_.size() > kBatchBytes && !co_await Flush()) co_return false;
   }
 }

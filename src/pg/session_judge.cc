@@ -277,7 +277,9 @@ Session::Await Session::OnExecute(std::string_view message) {
     pending.permit.emplace(std::move(*portal->permit));
     portal->permit.reset();
   } else if (portal->analysis->statements > 0) {  // resumed, or a cursor of SQL
-    auto permit = co_await Admit("execute", *portal->judged, nullptr, nullptr);
+    // The rest of the rows of a portal that was let through needs no second approval (gate.cc).
+    auto permit = co_await Admit(portal->statement ? "execute" : "fetch", *portal->judged, nullptr,
+                                 nullptr);
     if (!permit) {
       RefuseAs(permit.error(), false);
       co_return true;
@@ -316,6 +318,11 @@ Session::Await Session::CoverParses() {
 }
 
 void Session::RefuseAs(const op::Refusal& refusal, bool simple, std::optional<size_t> from) {
+  if (refusal.error.code == Errc::approval_required && front_.options.gate.desk() != nullptr) {
+    held_ = refusal;
+    held_back_ = from ? batch_.size() - *from : 0;
+    return;
+  }
   Refuse(ToWire(refusal), refusal.error.code, simple, from);
 }
 

@@ -138,7 +138,7 @@ void Session::OnNotification(std::string_view message, size_t at) {
 /// The last thing a client hears.
 boost::asio::awaitable<void> Session::Farewell() {
   if (stop_ && !pending_.empty()) StartCancel();
-  if (client_gone_ || terminated_ || inside_message_) co_return;
+  if (client_gone_ || terminated_ || inside_message_ || client_busy_) co_return;
   if (!stop_ && fatal_seen_) {
     co_await client_->Linger(std::chrono::milliseconds(500));
     co_return;

@@ -269,8 +269,10 @@ Session::Await Session::StreamLong(size_t at, size_t total) {
       co_return false;
     if (mask.found() > 0) result_.tally.Add(0, mask::DetectorKind::pan, mask.found());
   }
+  const bool released = co_await Release(0);
   inside_message_ = false;
-  co_return co_await Release(0);
+  client_free_.Set();
+  co_return released;
 }
 
 Session::Await Session::StreamBinaryCopy(size_t total) {

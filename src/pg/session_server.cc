@@ -67,12 +67,16 @@ Session::Await Session::Release(size_t at) {
   const std::string_view run = server_.stream->data().substr(run_, at - run_);
   if (!to_client_.empty() || !run.empty()) {
     figures_->bytes.fetch_add(to_client_.size() + run.size(), std::memory_order_relaxed);
+    if (client_busy_ && !co_await ClientFree()) co_return false;
     net::Pieces pieces(to_client_, run);
     const auto sent = client_->Start(pieces);
     bool whole = sent == net::Stream::Sent::all;
     if (sent == net::Stream::Sent::part) {
+      client_busy_ = true;
       const auto limit = front_.settings()->limits.session_idle;
       whole = (co_await client_->Finish(pieces, limit)).has_value();
+      client_busy_ = false;
+      client_free_.Set();
     }
     to_client_.clear();
     if (to_client_.capacity() > (1 << 20)) to_client_.shrink_to_fit();
