@@ -46,7 +46,8 @@ def gateway(scratch, oidc, upstream, policies):
         http_connection("review", upstream.url, labels={"pinned": "yes"}, pin_tools="review"),
         http_connection("deny", upstream.url, labels={"pinned": "yes"}, pin_tools="deny"),
     ]
-    part = Gateway(scratch / "gateway", oidc, connections, policies)
+    part = Gateway(scratch / "gateway", oidc, connections, policies,
+                   changes=lambda config: config["server"].update(limits={"approval_hold": "100ms"}))
     yield part
     part.stop()
 
@@ -170,7 +171,7 @@ def test_denied_export(gateway, fresh, version):
     ({}, "deny"),
 ])
 def test_typed_arguments(gateway, fresh, args, decision):
-    reply = gateway.client("payments", "agent-refunds").call("refund_order", args)
+    reply = gateway.client("payments", "agent-refunds").patient_call("refund_order", args)
     if decision == "allow":
         assert reply.text().startswith("refunded") and len(fresh.calls("refund_order")) == 1
         return
@@ -184,7 +185,7 @@ def test_typed_arguments(gateway, fresh, args, decision):
 
 def test_denial_texts_hold_no_arguments(gateway):
     number = pans.pan("text")
-    reply = gateway.client("payments", "agent-refunds").call("refund_order", {"order_id": number, "amount": 9000, "currency": "canary-9137"})
+    reply = gateway.client("payments", "agent-refunds").patient_call("refund_order", {"order_id": number, "amount": 9000, "currency": "canary-9137"})
     assert number.encode() not in reply.body and b"canary-9137" not in reply.body
 
 

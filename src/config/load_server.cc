@@ -88,6 +88,7 @@ void ReadLimits(Context& context, const Node& node, ServerLimits& limits) {
   Set(limits.approvals_per_hour, f.Count("approvals_per_hour", 1, 1'000'000));
   Set(limits.upstream_body_bytes, f.Size("upstream_body_bytes", 1 << 10, 1 << 30));
   Set(limits.call_timeout, f.Duration("call_timeout", 100ms, 24h));
+  Set(limits.approval_hold, f.Duration("approval_hold", 100ms, 1h));
   Set(limits.upstream_idle_timeout, f.Duration("upstream_idle_timeout", 100ms, 24h));
   Set(limits.session_idle, f.Duration("session_idle", 1s, 30 * 24h));
   Set(limits.replay_events, f.Count("replay_events", 0, 100'000));

@@ -53,6 +53,7 @@ struct ServerLimits {
   uint32_t approvals_per_hour = 300;   // new ones of one account
   uint64_t upstream_body_bytes = 32u << 20;     // one upstream message (JSON body or SSE event)
   milliseconds call_timeout{300'000};           // one upstream call, progress does not extend it
+  milliseconds approval_hold{50'000};           // an MCP call waits so long for its approval at once
   milliseconds upstream_idle_timeout{120'000};  // no byte from the upstream for so long
   milliseconds session_idle{3'600'000};         // a legacy MCP session nobody uses
   uint32_t replay_events = 256;                 // kept per legacy stream for Last-Event-ID

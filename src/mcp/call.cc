@@ -2,6 +2,7 @@
 
 #include "base/ids.h"
 #include "mcp/call_events.h"
+#include "mcp/call_hold.h"
 #include "mcp/envelope.h"
 #include "mcp/header_check.h"
 #include "obs/log.h"
@@ -55,6 +56,11 @@ class Conduct {
     if (call_.message.method == "server/discover" || call_.message.method == "initialize") {
       SALLYPORT_CO_TRY(std::string result, co_await DiscoverResult(call_, permit_));
       co_return co_await Release({false, std::move(result)});
+    }
+    if (call_.gate_task) {
+      call_.sealed.emplace_back("/taskId");
+      SALLYPORT_CO_TRY(UpstreamAnswer answer, co_await GateTaskAnswer(call_));
+      co_return co_await Release(std::move(answer));
     }
     if (call_.message.method == "ping") co_return co_await Release({false, "{}"});
     if (call_.message.method == "tools/list") {
@@ -116,7 +122,7 @@ class Conduct {
                          ? ""
                          : "The definition of this tool has changed, and changes are denied here.");
     }
-    if (late && call_.modern()) {
+    if (late && call_.modern() && !call_.background) {
       SALLYPORT_CO_CHECK(CheckParamHeaders(call_.param_headers, tool_->definition,
                                            call_.message.params["arguments"]));
     }
@@ -128,7 +134,7 @@ class Conduct {
         .method = std::string(call_.message.method),
         .params = call_.params.empty() ? std::string(call_.message.params.raw()) : call_.params,
         .headers = call_.param_headers.fields()};
-    if (!call_.modern() && tool_ != nullptr) {
+    if ((!call_.modern() || call_.background) && tool_ != nullptr) {
       request.headers = MirrorParams(tool_->definition, call_.message.params["arguments"]);
     }
     request.name = call_.upstream_name.empty()
@@ -191,13 +197,15 @@ class Conduct {
   const Tool* tool_ = nullptr;
 };
 
-boost::asio::awaitable<WireAnswer> Answer(Call& call) {
+}  // namespace
+
+boost::asio::awaitable<WireAnswer> AnswerCall(Call& call) {
   ToolTablePtr table;
   const Tool* tool = nullptr;
   if (call.verb == op::Verb::tool_call) {
     table = call.place.connection->catalog.Fresh(call.front.options.clock.SteadyNow());
     tool = table ? table->Find(call.name()) : nullptr;
-    if (tool != nullptr && call.modern()) {
+    if (tool != nullptr && call.modern() && !call.background) {
       const auto agreed =
           CheckParamHeaders(call.param_headers, tool->definition, call.message.params["arguments"]);
       if (!agreed) co_return Refuse(call, agreed.error());
@@ -207,22 +215,18 @@ boost::asio::awaitable<WireAnswer> Answer(Call& call) {
                                tool == nullptr ? nullptr : &tool->definition);
   if (!operation) co_return Refuse(call, operation.error());
   if (!call.task_tool.empty()) operation->resource = call.task_tool;
-  auto permit = co_await call.front.options.gate.Admit(call.session, *operation);
-  if (!permit) {
-    const Tool* known = tool;
-    const ToolTablePtr last = call.place.connection->catalog.last();
-    if (known == nullptr && last) known = last->Find(call.name());
-    co_return ToWire(permit.error(),
-                     call.wire(known != nullptr && known->definition.has_output_schema));
-  }
+  if (call.gate_task) operation->resource = call.gate_task->tool;
+  const ToolTablePtr last = call.place.connection->catalog.last();
+  const Tool* known = tool == nullptr && last ? last->Find(call.name()) : tool;
+  auto permit = co_await AdmitOrHold(call, *operation,
+                                     known != nullptr && known->definition.has_output_schema);
+  if (!permit) co_return std::move(permit.error());
   Conduct conduct(call, std::move(*permit));
   Result<WireAnswer> answer = co_await conduct.Run(std::move(table));
   if (!answer)
     co_return Explain(call, answer.error(), {});  // not even the outcome could be recorded
   co_return std::move(*answer);
 }
-
-}  // namespace
 
 std::string_view Call::name() const {
   if (verb == op::Verb::completion) return {};
@@ -235,7 +239,7 @@ boost::asio::awaitable<void> RunCall(std::shared_ptr<Call> call) {
   const auto work = EnterCall(*call);
   WireAnswer answer;
   try {
-    answer = work ? co_await Answer(*call) : Refuse(*call, work.error());
+    answer = work ? co_await AnswerCall(*call) : Refuse(*call, work.error());
   } catch (const std::exception& e) {
     obs::Log(obs::Level::error, "mcp.exception", {{"what", e.what()}});
     answer = ToWire(Error(Errc::internal), call->wire());
@@ -246,9 +250,10 @@ boost::asio::awaitable<void> RunCall(std::shared_ptr<Call> call) {
       obs::Metrics().counters("sallyport_mcp_calls_total",
                               "MCP requests by connection and outcome.", {"server", "outcome"});
   calls
-      .With({call->place.connection->name, answer.code.empty() ? "ok"
-                                           : answer.error      ? "error"
-                                                               : "refused"})
+      .With({call->place.connection->name, answer.code.empty()     ? "ok"
+                                           : answer.code == "held" ? "held"
+                                           : answer.error          ? "error"
+                                                                   : "refused"})
       .Add();
   if (call->cancelled && !call->killed && !call->modern()) {  // a cancelled request gets no answer
     if (!call->several) call->out->Abandon();

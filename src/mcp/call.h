@@ -8,6 +8,7 @@
 
 #include "mcp/call_stream.h"
 #include "mcp/front.h"
+#include "mcp/gate_task.h"
 #include "mcp/to_operation.h"
 
 namespace sallyport::mcp {
@@ -59,7 +60,13 @@ struct Call : std::enable_shared_from_this<Call> {
   std::optional<Error> killed;       // the caller's right to it has ended: what the client is told
   identity::VerifiedPtr credential;  // with which it was asked for
   Nanos begun_at = 0;
-  bool succeeded = false;  // after RunCall: the answer is a result
+  bool withdraws = false;   // cancelled because it is not wanted, not because nobody waits any more
+  uint32_t hold_round = 0;  // requests of the client so far for a call that waits for approval
+  bool hold_declined = false;  // the person does not want it any more
+  double progress_told = 0;    // the gateway's own; the upstream's goes on from there
+  bool background = false;     // runs for a task of the gateway: nobody is there to be asked
+  std::optional<GateTaskId> gate_task;  // what a tasks/* request of the client is about
+  bool succeeded = false;               // after RunCall: the answer is a result
   bool calling = false;
   uint64_t token = 0;
   std::function<void()> wake_parked;
@@ -94,7 +101,9 @@ class Running {
   const Call* call_;
 };
 
-/// Judges, records, calls, masks, records; the answer ends `call->out`. Never throws.
+/// Judges, records, calls, masks, records: the answer.
+boost::asio::awaitable<WireAnswer> AnswerCall(Call& call);
+/// The same, and the answer ends `call->out`. Never throws.
 boost::asio::awaitable<void> RunCall(std::shared_ptr<Call> call);
 
 /// The parts of the way, one file each.
@@ -115,6 +124,8 @@ Task<std::string> DiscoverResult(Call& call, const gate::Permit& permit);
 /// call_unfinished.cc: an answer that is not the end (input_required, task): checked against what
 /// the client declared, its handles sealed.
 Result<std::string> SealUnfinished(Call& call, std::string result);
+/// call_unfinished.cc: a result without what only the newest revision knows.
+std::string WithoutModernMembers(std::string result);
 /// call_park.cc: the Asker of a modern client on an upstream of the session eras.
 Task<UpstreamAnswer> AskByParking(Call& call, std::string method, std::string params);
 /// call_park.cc: the client's repeated request for a parked call, which answers it on `out` from

@@ -8,10 +8,13 @@ namespace {
 constexpr std::string_view kTasks = "io.modelcontextprotocol/tasks";
 
 /// What the upstream can do and the gateway passes on in this era.
-std::string Capabilities(std::string_view upstream, bool modern) {
+/// `own_tasks`: the gateway itself answers with tasks.
+std::string Capabilities(std::string_view upstream, bool modern, bool own_tasks) {
+  const std::string tasks = R"("extensions":{")" + std::string(kTasks) + R"(":{}})";
   const auto doc = json::Document::Parse(upstream);
-  if (!doc || !doc->root().is(json::Kind::object)) return "{}";
+  if (!doc || !doc->root().is(json::Kind::object)) return own_tasks ? '{' + tasks + '}' : "{}";
   std::string out = "{";
+  bool told = false;
   for (json::Value v = doc->root().first(); v; v = v.next()) {
     const std::string_view key = v.key();
     const bool known = key == "tools" || key == "prompts" || key == "resources" ||
@@ -21,11 +24,13 @@ std::string Capabilities(std::string_view upstream, bool modern) {
     if (out.size() > 1) out += ',';
     out.append(v.raw_key()) += ':';
     // Only the extension that the gateway looks into: others would pass unjudged methods.
+    told |= extensions;
     if (extensions)
       out.append("{\"").append(kTasks).append("\":").append(v[kTasks].raw()) += '}';
     else
       out.append(v.raw());
   }
+  if (own_tasks && !told) out.append(out.size() > 1 ? "," : "").append(tasks);
   return out += '}';
 }
 
@@ -48,14 +53,14 @@ Task<std::string> DiscoverResult(Call& call, const gate::Permit& permit) {
   if (call.modern()) {
     out = R"({"resultType":"complete","supportedVersions":[")" +
           std::string(RevisionName(Revision::r2026_07_28)) + R"("],"capabilities":)" +
-          Capabilities(face.capabilities, true) + instructions +
-          R"(,"ttlMs":0,"cacheScope":"private","_meta":{")" + std::string(kMetaServerInfo) +
-          R"(":)" + face.info + "}}";
+          Capabilities(face.capabilities, true, call.front.options.gate.desk() != nullptr) +
+          instructions + R"(,"ttlMs":0,"cacheScope":"private","_meta":{")" +
+          std::string(kMetaServerInfo) + R"(":)" + face.info + "}}";
     co_return out;
   }
   out = R"({"protocolVersion":")" + std::string(RevisionName(call.revision)) +
-        R"(","capabilities":)" + Capabilities(face.capabilities, false) + R"(,"serverInfo":)" +
-        face.info + instructions + '}';
+        R"(","capabilities":)" + Capabilities(face.capabilities, false, false) +
+        R"(,"serverInfo":)" + face.info + instructions + '}';
   co_return out;
 }
 

@@ -30,6 +30,13 @@ bool ForPresentRequest(const Call& call, std::string& params) {
   return true;
 }
 
+/// Progress has to increase; the gateway's own came first where the call waited for an approval.
+bool GoesOn(const Call& call, std::string_view params) {
+  if (call.progress_told == 0) return true;
+  const auto doc = json::Document::Parse(params);
+  return doc && doc->root()["progress"].number().value_or(0) > call.progress_told;
+}
+
 UpstreamAnswer NotSupported() {
   return {true, ErrorText(kMethodNotFound, "The client does not support this")};
 }
@@ -53,7 +60,8 @@ Task<> CallEvents::OnNotification(std::string message) {
     }
   }
   std::string params = read->body.empty() ? "{}" : std::string(read->body);
-  if (read->method == "notifications/progress" && !ForPresentRequest(call_, params))
+  if (read->method == "notifications/progress" &&
+      (!ForPresentRequest(call_, params) || !GoesOn(call_, params)))
     co_return Result<>{};
   std::vector<std::string> own;
   if (read->method == "notifications/progress") own = {"/progressToken"};

@@ -33,20 +33,6 @@ Result<> CheckQuestions(const Call& call, json::Value requests) {
   return {};
 }
 
-/// What only the newest revision knows is cut out for a client of the session eras.
-std::string WithoutModernMembers(std::string result) {
-  if (result.find("resultType") == std::string::npos) return result;
-  std::string out = "{";
-  MemberScan scan(result);
-  while (scan.Next()) {
-    const std::string_view key = scan.key();
-    if (key == "resultType" || key == "ttlMs" || key == "cacheScope") continue;
-    if (out.size() > 1) out += ',';
-    out.append(std::string_view(result).substr(scan.begin(), scan.end() - scan.begin()));
-  }
-  return scan.ok() ? out + '}' : std::move(result);
-}
-
 /// Seals the task id at `object`, so that only this principal can use it here.
 void SealTask(Call& call, json::Value object, JsonEdit& edit) {
   const auto id = object["taskId"].string();
@@ -61,12 +47,25 @@ void SealTask(Call& call, json::Value object, JsonEdit& edit) {
 
 }  // namespace
 
+std::string WithoutModernMembers(std::string result) {
+  if (result.find("resultType") == std::string::npos) return result;
+  std::string out = "{";
+  MemberScan scan(result);
+  while (scan.Next()) {
+    const std::string_view key = scan.key();
+    if (key == "resultType" || key == "ttlMs" || key == "cacheScope") continue;
+    if (out.size() > 1) out += ',';
+    out.append(std::string_view(result).substr(scan.begin(), scan.end() - scan.begin()));
+  }
+  return scan.ok() ? out + '}' : std::move(result);
+}
+
 Result<std::string> SealUnfinished(Call& call, std::string result) {
   if (!call.modern()) return WithoutModernMembers(std::move(result));
   const bool task_method = call.message.method.starts_with("tasks/");
   if (!task_method) {
-    // Most answers are complete and need no reading. (A second type is refused with every other name
-    // that occurs twice, when the answer is masked.)
+    // Most answers are complete and need no reading. (A second type is refused with every other
+    // name that occurs twice, when the answer is masked.)
     const std::string_view type = FindMember(result, "resultType");
     if (type == R"("complete")") return result;
     if (type.empty()) return Fail(Errc::upstream_protocol, "a result without its type");

@@ -11,6 +11,7 @@
 #include "mcp/caller_table.h"
 #include "mcp/connection.h"
 #include "mcp/frontend.h"
+#include "mcp/gate_task.h"
 #include "mcp/mask_message.h"
 #include "mcp/parked.h"
 #include "mcp/sealed_state.h"
@@ -77,6 +78,7 @@ struct Front {
   std::map<std::string, FrontendConnection*, std::less<>> factories;
   std::unique_ptr<SealedState> sealed;
   LoadTable loads;
+  GateTasks gate_tasks;
   gate::Refusals refusals;
   CallerSessions caller_sessions;
   std::vector<std::unique_ptr<ShardState>> shards;

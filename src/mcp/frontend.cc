@@ -44,6 +44,14 @@ void EndStreamsOf(ShardState& shard, Nanos now) {
   shard.sessions.EndListeners(now);
 }
 
+/// Calls that wait for an approval look whether they may go on waiting.
+void WakeHeld(ShardState& shard) {
+  for (const auto& [key, weak] : shard.running) {
+    const auto call = weak.lock();
+    if (call && call->wake_parked) call->wake_parked();
+  }
+}
+
 void CloseIdle(Front& front, ShardState& shard) {
   const auto now = front.options.clock.SteadyNow();
   for (const CallerPtr& caller : shard.callers.TakeIdle(now - kCallerIdle)) {
@@ -59,6 +67,7 @@ void CloseIdle(Front& front, ShardState& shard) {
 
 void CloseShard(Front& front, ShardState& shard) {
   shard.parked.WakeAll();
+  WakeHeld(shard);
   for (const LegacySessionPtr& session : shard.sessions.TakeAll())
     session->Close(front.options.gate);
   for (const CallerPtr& caller :
@@ -149,8 +158,10 @@ void Frontend::Reload(FrontendSettings settings) {
 void Frontend::EndStreams() {
   impl_->front.streams_ended.store(true);
   for (auto& shard : impl_->front.shards)
-    net::Post(shard->executor,
-              [s = shard.get()] { EndStreamsOf(*s, std::numeric_limits<Nanos>::max()); });
+    net::Post(shard->executor, [s = shard.get()] {
+      EndStreamsOf(*s, std::numeric_limits<Nanos>::max());
+      WakeHeld(*s);
+    });
 }
 
 void Frontend::CloseAll() {

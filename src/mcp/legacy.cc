@@ -61,6 +61,10 @@ void StartCall(Front& front, ShardState& home, const LegacySessionPtr& session,
     return;
   }
   call->verb = *verb;
+  if (call->message.method.starts_with("tasks/")) {
+    if (const auto id = call->message.params["taskId"].string())
+      call->gate_task = OpenGateTask(*call, *id);
+  }
   net::Spawn(home.executor, RunCall(std::move(call)));
 }
 

@@ -21,6 +21,16 @@ boost::asio::awaitable<void> PassNotification(std::shared_ptr<Call> call) {
   (void)co_await call->front.options.gate.Settle(std::move(*permit), std::move(settlement));
 }
 
+/// Whether the reason of a cancellation is the client's own limit: "Request timed out",
+/// "TimeoutError", "MCP error -32001: Request timeout".
+bool SaysTimeout(std::string_view reason) {
+  std::string text(reason);
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  }
+  return text.contains("timeout") || text.contains("timed out");
+}
+
 }  // namespace
 
 std::shared_ptr<Call> MakeLegacyCall(Front& front, ShardState& home,
@@ -62,7 +72,12 @@ void TakeLegacyMessage(Front& front, ShardState& home, const LegacySessionPtr& s
   if (message.method == "notifications/cancelled") {
     const auto running = session->calls.find(std::string(message.params["requestId"].raw()));
     if (running == session->calls.end()) return;
-    if (const auto call = running->second.lock()) call->Cancel();
+    const auto call = running->second.lock();
+    if (!call) return;
+    // SDKs send this too when they have waited long enough. Then a call that waits for an approval
+    // is not unwanted: the same call again finds it.
+    call->withdraws = !SaysTimeout(message.params["reason"].string().value_or(""));
+    call->Cancel();
     return;
   }
   if (message.method == "notifications/roots/list_changed") {

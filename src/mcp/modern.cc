@@ -1,9 +1,13 @@
+#include <algorithm>
+#include <charconv>
+
 #include "mcp/answer_http.h"
 #include "mcp/call.h"
 #include "mcp/era.h"
 #include "mcp/header_check.h"
 #include "mcp/hop.h"
 #include "mcp/json_edit.h"
+#include "mcp/member_scan.h"
 #include "mcp/modern_request.h"
 #include "mcp/pump.h"
 #include "mcp/request_binding.h"
@@ -86,14 +90,40 @@ Result<std::shared_ptr<UpstreamPeer>> ModernPeer(Caller& caller, const Place& pl
 
 namespace {
 
+/// The client asks again for a call that waits for an approval ("<round>:<approval id>"). What it
+/// brings belongs to that and not to the call, so it is taken out of the request.
+Result<> AskedAgain(Call& call, std::string_view held) {
+  uint32_t round = 0;
+  (void)std::from_chars(held.data(), held.data() + held.size(), round);
+  call.hold_round = std::max(round, 1u);
+  const json::Value answers = call.message.params["inputResponses"];
+  call.hold_declined = answers["approval"]["action"].string() == "decline";
+  std::string params = "{";
+  MemberScan scan(call.message.params.raw());
+  while (scan.Next()) {
+    if (scan.key() == "requestState" || scan.key() == "inputResponses") continue;
+    if (params.size() > 1) params += ',';
+    params.append(call.message.params.raw().substr(scan.begin(), scan.end() - scan.begin()));
+  }
+  if (!scan.ok()) return Fail(Errc::internal);
+  JsonEdit edit(call.in->text);
+  edit.Replace(call.message.params, params + '}');
+  auto in = std::make_shared<Incoming>();
+  in->text = edit.Apply();
+  SALLYPORT_TRY(in->document,
+                json::Document::Parse(in->text, {.max_depth = call.settings->limits.json_depth}));
+  SALLYPORT_TRY(call.message, ReadClientMessage(in->document.root()));
+  call.in = std::move(in);
+  return {};
+}
+
 /// Opens the handles that the client brings back: requestState and task ids. `parked` gets the id
 /// of a call that waits here for this request.
 Result<> OpenHandles(Call& call, std::string& parked) {
-  const json::Value params = call.message.params;
   const op::Principal& who = call.session->who;
   const Nanos now = call.front.options.clock.WallNow();
-  JsonEdit edit(call.in->text);
-  if (const json::Value state = params["requestState"]) {
+  std::string upstream_state;
+  if (const json::Value state = call.message.params["requestState"]) {
     const auto text = state.string();
     const auto opened =
         text ? call.front.sealed->Open(
@@ -104,8 +134,15 @@ Result<> OpenHandles(Call& call, std::string& parked) {
       parked = opened->substr(1);
       return {};
     }
-    edit.Replace(state, json::Quote(std::string_view(*opened).substr(1)));
+    if (opened->front() == 'h') {
+      SALLYPORT_CHECK(AskedAgain(call, std::string_view(*opened).substr(1)));
+    } else {
+      upstream_state = json::Quote(std::string_view(*opened).substr(1));
+    }
   }
+  const json::Value params = call.message.params;
+  JsonEdit edit(call.in->text);
+  if (!upstream_state.empty()) edit.Replace(params["requestState"], std::move(upstream_state));
   if (call.message.method.starts_with("tasks/")) {
     const auto can = json::Document::Parse(call.can);
     if (!can || !can->root()["extensions"]["io.modelcontextprotocol/tasks"]) {
@@ -113,6 +150,8 @@ Result<> OpenHandles(Call& call, std::string& parked) {
                   R"({"extensions":{"io.modelcontextprotocol/tasks":{}}})");
     }
     const auto text = params["taskId"].string();
+    if (text) call.gate_task = OpenGateTask(call, *text);
+    if (call.gate_task) return {};
     const auto opened =
         text ? call.front.sealed->Open(TaskBinding(who, call.place.connection->name), *text, now)
              : std::nullopt;

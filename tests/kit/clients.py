@@ -25,17 +25,30 @@ class Ran:
         return step["result"]
 
 
-def sdk(version: int, steps: list[dict], url=None, token=None, command=None, era="auto", elicit=None, timeout=60) -> Ran:
+def sdk(version: int, steps: list[dict], url=None, token=None, command=None, era="auto", elicit=None, capabilities=None,
+        timeout=60) -> Ran:
     """Runs a script in the TypeScript SDK client of major version 1 or 2."""
     script = {"url": url, "token": token, "command": [str(c) for c in command] if command else None, "era": era,
               "steps": steps}
     if elicit is not None:
         script["elicit"] = elicit
+    if capabilities is not None:
+        script["capabilities"] = capabilities
     done = subprocess.run([NODE, NODE_DIR / f"client_v{version}.mjs"], input=json.dumps(script), capture_output=True,
                           text=True, timeout=timeout, env=node_env())
     capture.received(done.stdout)
     assert done.stdout.strip(), done.stderr[-3000:]
     return Ran([json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")])
+
+
+def tasks(url: str, token: str, name: str, args: dict, cancel_after_ms: int | None = None, timeout=60) -> dict:
+    """One tool call by @modelcontextprotocol/ext-tasks on the SDK v2: what came of its task."""
+    script = {"url": url, "token": token, "name": name, "args": args, "cancel_after_ms": cancel_after_ms}
+    done = subprocess.run([NODE, NODE_DIR / "client_tasks.mjs"], input=json.dumps(script), capture_output=True, text=True,
+                          timeout=timeout, env=node_env())
+    capture.received(done.stdout)
+    assert done.stdout.strip(), done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def inspector(target: list, *argv, token=None, http=True, era=None, timeout=90) -> subprocess.CompletedProcess:

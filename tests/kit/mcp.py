@@ -215,6 +215,16 @@ class Mcp:
         params.update(how.pop("params", {}))
         return self.request("tools/call", params, headers, **how)
 
+    def patient_call(self, tool, arguments=None, most: int = 10) -> "Reply":
+        """A call by a client of 2026-07-28 that asks again with each requestState that comes without a question."""
+        reply = self.call(tool, arguments)
+        for _ in range(most):
+            result = reply.answer.get("result", {})
+            if result.get("resultType") != "input_required" or result.get("inputRequests"):
+                return reply
+            reply = self.call(tool, arguments, params={"requestState": result["requestState"]})
+        raise AssertionError("no end of input_required")
+
     def tools(self) -> list[dict]:
         """All pages of tools/list."""
         found, cursor = [], None

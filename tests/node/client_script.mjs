@@ -2,13 +2,14 @@
 // step and a last one with everything that came in between. A script:
 //   {"url": "...", "token": "...", "era": "auto|modern|legacy", "steps": [{"op": "call", ...}]}
 //   {"command": ["node", "x.mjs"], ...} for stdio
-// ops: list | call {name, args, progress, abort_after_ms, timeout_ms} | resources | read {uri}
+// "capabilities" replaces what the client declares; then only the handlers that fit are registered.
+// ops: list | call {name, args, progress, reset, abort_after_ms, timeout_ms} | resources | read {uri}
 //      | prompts | prompt {name, args} | complete {ref, argument} | wait {ms} | ping
 import { readFileSync } from 'node:fs';
 
 export const script = JSON.parse(readFileSync(0, 'utf8'));
 export const came = { notifications: [], elicitations: [], samplings: [] };
-export const capabilities = { elicitation: {}, sampling: {}, roots: {} };
+export const capabilities = script.capabilities ?? { elicitation: {}, sampling: {}, roots: {} };
 
 const plain = (value) => JSON.parse(JSON.stringify(value ?? null));
 const failure = (error) => ({
@@ -34,6 +35,7 @@ export async function run(client, adapt) {
     const options = {};
     const begun = Date.now();
     if (step.progress) options.onprogress = (value) => progress.push({ ...plain(value), at: Date.now() - begun });
+    if (step.reset) options.resetTimeoutOnProgress = true;
     if (step.timeout_ms) options.timeout = step.timeout_ms;
     if (step.abort_after_ms) {
       const controller = new AbortController();

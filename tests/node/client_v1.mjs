@@ -9,9 +9,9 @@ import {
 import { came, capabilities, elicited, fail, roots, run, sampled, script } from './client_script.mjs';
 
 const client = new Client({ name: 'sdk-v1', version: '1.0.0' }, { capabilities });
-client.setRequestHandler(ElicitRequestSchema, elicited);
-client.setRequestHandler(CreateMessageRequestSchema, sampled);
-client.setRequestHandler(ListRootsRequestSchema, roots);
+if (capabilities.elicitation) client.setRequestHandler(ElicitRequestSchema, elicited);
+if (capabilities.sampling) client.setRequestHandler(CreateMessageRequestSchema, sampled);
+if (capabilities.roots) client.setRequestHandler(ListRootsRequestSchema, roots);
 for (const schema of [LoggingMessageNotificationSchema, ToolListChangedNotificationSchema]) {
   client.setNotificationHandler(schema, (notification) => { came.notifications.push(notification); });
 }

@@ -8,9 +8,9 @@ const client = new Client({ name: 'sdk-v2', version: '2.0.0' }, {
   capabilities,
   versionNegotiation: { mode },
 });
-client.setRequestHandler('elicitation/create', elicited);
-client.setRequestHandler('sampling/createMessage', sampled);
-client.setRequestHandler('roots/list', roots);
+if (capabilities.elicitation) client.setRequestHandler('elicitation/create', elicited);
+if (capabilities.sampling) client.setRequestHandler('sampling/createMessage', sampled);
+if (capabilities.roots) client.setRequestHandler('roots/list', roots);
 for (const method of ['notifications/message', 'notifications/tools/list_changed']) {
   client.setNotificationHandler(method, (notification) => { came.notifications.push(notification); });
 }
