@@ -269,6 +269,7 @@ def check(world: World, case: Case, killed: bool):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("SALLYPORT_HOLD_ROUNDS" not in os.environ, reason="a campaign of its own: one of its cases is still open (docs/approvals.md)")
 @pytest.mark.timeout(max(300, ROUNDS * 8))
 def test_interleavings(gateway, upstream, server):
     print(f"SALLYPORT_HOLD_SEED={SEED}")

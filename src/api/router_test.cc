@@ -46,8 +46,9 @@ TEST(Form, OnlyLocalPaths) {
   for (const char* bad :
        {"", "evil", "//evil.test", "/\\evil.test", "https:evil", "https://evil.test", "/a//b",
         "/%2f%2fevil", "/..//evil", "/a\r\nSet-Cookie: x=y", "/a b", "\t//evil",
-        "/\xe3\x80\x82evil", "/@evil.test", "/a#b", "/a?next=https://evil.test", "/<script>",
-        "/a;b"}) {
+        "/\xe3\x80\x82"
+        "evil",
+        "/@evil.test", "/a#b", "/a?next=https://evil.test", "/<script>", "/a;b"}) {
     EXPECT_FALSE(IsLocalPath(bad)) << bad;
   }
   EXPECT_FALSE(IsLocalPath("/" + std::string(3000, 'a')));

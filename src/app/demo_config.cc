@@ -13,6 +13,7 @@ server:
     http: "127.0.0.1:@gate@"
 @postgres-listen@    ops: "127.0.0.1:@ops@"
   data_dir: @state@/data
+  limits: { approval_hold: 1s }
 
 identity:
   providers:

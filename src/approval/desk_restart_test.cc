@@ -217,7 +217,9 @@ TEST_F(DeskRestartTest, TenThousandParkedRequestsAreSmall) {
   RecordProperty("bytes_each", std::to_string(each));
   std::printf("  a parked request with 1 KB of arguments and its waiting coroutine: %zu bytes\n",
               each);
+#if !__has_feature(address_sanitizer)  // which pads every allocation and keeps what was freed
   EXPECT_LT(each, 20'000u);
+#endif
   EXPECT_EQ(desk_->EndOf("https://idp.example", "agent-1", "end"), size_t{kMany});
   io.run();
   EXPECT_EQ(woken, kMany);

@@ -72,7 +72,7 @@ def classified(dice: random.Random) -> str:
     if shape == 14:
         return f"UPDATE payments SET status = 'ok' WHERE id = {use['i']} RETURNING {', '.join(('id', dice.choice(('*', 'card_number', 'reverse(card_number)', 'cvv', 'payments'))))}"
     if shape == 15:
-        return f"SELECT * FROM payments l LEFT JOIN LATERAL (SELECT {fill(dice.choice(TEXT_EXPRESSIONS))} AS z FROM {relation} LIMIT 2) s ON true"
+        return f"SELECT l.card_number, s.z FROM payments l LEFT JOIN LATERAL (SELECT {fill(dice.choice(TEXT_EXPRESSIONS))} AS z FROM {relation} LIMIT 2) s ON true"
     if shape == 16:
         return f"SELECT GROUPING({fill('{c}')}), {fill('{c}')} AS a, count(*) FROM {relation} GROUP BY GROUPING SETS (({fill('{c}')}), ())"
     return plain
