@@ -218,7 +218,8 @@ TEST_F(GateApprovalTest, ARateDoesNotUseAnApprovalUp) {
   Run([&]() -> boost::asio::awaitable<void> {
     auto session = co_await Open();
     for (int i = 0; i < 3; ++i) {
-      const op::Operation call = Refund("{\"amount\":" + std::to_string(900 + i) + "}");
+      const std::string arguments = "{\"amount\":" + std::to_string(900 + i) + "}";
+      const op::Operation call = Refund(arguments);  // which views them
       auto refused = co_await gate_->Admit(*session, call);
       const std::string id = refused.error().approval_id;
       EXPECT_TRUE(co_await Vote(id));
