@@ -60,6 +60,9 @@ def test_bypass(gateway, lab, case):
     judge = Judge(gateway.where("lab", CALLER), lab, Oracle())
     modes = case.modes if gateway.mode == "lineage" else case.modes[:1]
     wrong = {mode: why for mode in modes if (why := judge.judge(case, mode))}
+    if wrong and not any("LEAK" in why for why in wrong.values()):  # on a busy machine the gate may still know the objects of the case before
+        time.sleep(REFRESH * 3)
+        wrong = {mode: why for mode in wrong if (why := judge.judge(case, mode))}
     if wrong and case.category == "action":
         pytest.xfail(f"{case.title}: not known to the catalog in time (docs/postgres.md, out of reach): {wrong}")
     assert not wrong, f"{case.title}: {wrong}"
