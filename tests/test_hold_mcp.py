@@ -345,7 +345,6 @@ def test_a_denied_and_a_cancelled_task_of_2025_11_25(gateway, lead, upstream, or
     assert reached(upstream, order) == reached(upstream, order + "-no") == 0
 
 
-@pytest.mark.xfail(strict=False, reason="the task may be told as completed with a refusal instead of cancelled (docs/approvals.md)")
 def test_a_cancelled_task_takes_the_request_back(gateway, lead, upstream, order):
     client = task_client(gateway)
     made = client.call("refund_order", refund(order)).result

@@ -273,8 +273,10 @@ Task<UpstreamAnswer> GateTaskAnswer(Call& call) {
   if (call.message.method == "tasks/update") co_return UpstreamAnswer{false, '{' + type + '}'};
   if (call.message.method == "tasks/cancel") {
     // What runs already cannot be taken back from here; it ends by itself.
-    if (desk->Withdraw(id.approval, call.session->who, "the task was cancelled"))
-      task->End(GateTask::Status::cancelled, {}, call.front.options.clock.WallNow());
+    const auto take_back = [&] {
+      return desk->Withdraw(id.approval, call.session->who, "the task was cancelled").has_value();
+    };
+    task->Cancel(take_back, call.front.options.clock.WallNow());
     if (call.modern()) co_return UpstreamAnswer{false, '{' + type + '}'};
   }
   if (call.message.method == "tasks/result") co_return co_await ResultOf(call, *task);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -42,6 +43,12 @@ class GateTask {
     const std::lock_guard lock(mutex_);
     if (view_.status != Status::working) return;
     view_ = {status, {}, std::move(json), now};
+  }
+  /// Cancelled, if `take_back` succeeds. What its success ends elsewhere (the run that waits for
+  /// the same request, on another shard) comes second.
+  void Cancel(const std::function<bool()>& take_back, Nanos now) {
+    const std::lock_guard lock(mutex_);
+    if (view_.status == Status::working && take_back()) view_ = {Status::cancelled, {}, {}, now};
   }
   void Say(std::string message, Nanos now) {
     const std::lock_guard lock(mutex_);

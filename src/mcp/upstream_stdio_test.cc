@@ -498,7 +498,7 @@ TEST(StdioShutdown, LoopEndsInTheMiddleOfACall) {
     boost::asio::co_spawn(
         *io, peer->Call(StandInPermit(), {"tools/call", R"({"name":"t"})", {}, "t"}, events),
         boost::asio::detached);
-    io->run_for(milliseconds(20));
+    for (int i = 0; i < 100 && program.read.size() < 3; ++i) io->run_for(milliseconds(20));
     EXPECT_EQ(program.read.size(), 3u);
     if (!upstream_first) io->stop();
     peer.reset(), upstream.reset();

@@ -124,7 +124,8 @@ Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::Load() {
   KeepFound(**loaded);
   last_.store(*loaded);
   done_.store(begun);
-  loaded_at_.store(Ns(std::chrono::steady_clock::now()));
+  finished_at_.store(Ns(std::chrono::steady_clock::now()));
+  loaded_at_.store(finished_at_.load());
   co_return *loaded;
 }
 
@@ -175,6 +176,12 @@ Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::Fresh() {
   if (Ns(std::chrono::steady_clock::now()) - loaded_at_.load() < kFresh.count())
     co_return last_.load();
   co_return co_await Newer(begun_.load());
+}
+
+std::optional<uint64_t> CatalogKeeper::Outdated(std::chrono::steady_clock::time_point now) const {
+  const int64_t at = finished_at_.load();
+  if (at == 0 || Ns(now) - at < std::chrono::nanoseconds(refresh_).count()) return std::nullopt;
+  return done_.load();
 }
 
 bool CatalogKeeper::Due(std::chrono::steady_clock::time_point now) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/task.h"
@@ -35,6 +36,9 @@ class CatalogKeeper {
   /// A snapshot not much older than now, for a name that the last one does not have: who mistypes
   /// names does not make the database read its catalog each time.
   Task<std::shared_ptr<const sql::Catalog>> Fresh();
+  /// For a session that begins: the version to ask Newer() for first, if the last snapshot is older
+  /// than the refresh interval. While there are no sessions nobody refreshes.
+  std::optional<uint64_t> Outdated(std::chrono::steady_clock::time_point now) const;
   /// True once per refresh interval: the caller loads in the background.
   bool Due(std::chrono::steady_clock::time_point now);
 
@@ -53,7 +57,8 @@ class CatalogKeeper {
   std::atomic<bool> loading_{false};
   CatalogMemory memory_;  // of the one that loads
   std::atomic<uint64_t> begun_{0}, done_{0};
-  std::atomic<int64_t> loaded_at_{0};  // steady clock, ns
+  std::atomic<int64_t> loaded_at_{0};    // steady clock, ns; moved on while a refresh is under way
+  std::atomic<int64_t> finished_at_{0};  // of the last snapshot
 };
 
 }  // namespace sallyport::pg

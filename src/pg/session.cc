@@ -48,6 +48,10 @@ boost::asio::awaitable<void> Session::Run() {
   server_.stream->SetRoom(kRoom);
   life_.Set(until_);
   idle_.SetAfter(front_.settings()->limits.session_idle);
+  if (const auto since = place_.catalog.Outdated(front_.options.clock.SteadyNow())) {
+    catalog_old_ = true;
+    catalog_since_ = *since;
+  }
   net::Spawn(executor_, ServerHalf(self));
   co_await ClientHalf();
   if (!terminated_ && !stop_) ClientGone();
