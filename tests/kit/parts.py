@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from kit import capture
@@ -108,8 +109,9 @@ class Upstream:
     def state(self) -> dict:
         return json.loads(get(f"http://127.0.0.1:{self.port}/admin/state")[1])
 
-    def captured(self) -> list[dict]:
-        return json.loads(get(f"http://127.0.0.1:{self.port}/admin/captured", timeout=20)[1])
+    def captured(self, holds: str = "") -> list[dict]:
+        """What it has received, in order; with `holds` only what has that in its body."""
+        return json.loads(get(f"http://127.0.0.1:{self.port}/admin/captured?{urllib.parse.quote(holds)}", timeout=20)[1])
 
     def set(self, **values) -> None:
         post_json(f"http://127.0.0.1:{self.port}/admin/set", values)

@@ -2,7 +2,7 @@
 //   node upstream.mjs --port 0 [--era dual|modern|legacy] [--bearer SECRET]
 // Prints one line {"port":N} when it listens. /mcp is the MCP endpoint; /admin/* is for the tests:
 // GET /admin/state, POST /admin/set {mutate, extraTools, pageSize}, POST /admin/reset,
-// GET /admin/captured (every request it received: method, url, raw headers, body).
+// GET /admin/captured[?text] (every request it received, with that text in its body: method, url, raw headers, body).
 import http from 'node:http';
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
@@ -110,7 +110,10 @@ async function admin(req, res) {
     const { calls, cancelled, running, elicited, mutate } = state;
     return json(res, { calls, cancelled, running, elicited, mutate, sessions: [...sessions.keys()] });
   }
-  if (req.url === '/admin/captured') return json(res, captured);
+  if (req.url.startsWith('/admin/captured')) {
+    const holds = decodeURIComponent(req.url.split('?')[1] ?? '');
+    return json(res, captured.filter(({ body }) => body.includes(holds)));
+  }
   if (req.url === '/admin/set') {
     Object.assign(state, JSON.parse((await readBody(req)).toString()));
     return json(res, {});
