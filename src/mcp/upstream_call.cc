@@ -5,10 +5,11 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/dispatch.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
+
+#include "net/loop.h"
 
 namespace sallyport::mcp {
 
@@ -16,10 +17,12 @@ namespace asio = boost::asio;
 
 struct CallTable::Entry : std::enable_shared_from_this<CallTable::Entry> {
   enum class End : uint8_t { none, cancelled, timeout };
-  explicit Entry(asio::any_io_executor e) : executor(std::move(e)) {}
+  explicit Entry(asio::any_io_executor e)
+      : executor(std::move(e)), limit(net::Loop::Of(executor), [this] { Stop(End::timeout); }) {}
 
   asio::any_io_executor executor;
   asio::cancellation_signal signal;
+  net::Deadline limit;
   End end = End::none;
   bool done = false;
 
@@ -53,13 +56,7 @@ Task<UpstreamAnswer> CallTable::Run(uint64_t token, std::chrono::milliseconds li
   const auto executor = co_await asio::this_coro::executor;
   const auto entry = std::make_shared<Entry>(executor);
   entries_.emplace(token, entry);
-  asio::steady_timer timer(executor);
-  if (limit.count() > 0) {
-    timer.expires_after(limit);
-    timer.async_wait([entry](const boost::system::error_code& e) {
-      if (!e) entry->Stop(Entry::End::timeout);
-    });
-  }
+  if (limit.count() > 0) entry->limit.SetAfter(limit);
   // The spawned coroutine listens to the entry's signal instead of ours: pass ours on.
   auto outer = (co_await asio::this_coro::cancellation_state).slot();
   if (outer.is_connected()) {
@@ -70,6 +67,7 @@ Task<UpstreamAnswer> CallTable::Run(uint64_t token, std::chrono::milliseconds li
       asio::bind_cancellation_slot(entry->signal.slot(), asio::as_tuple(asio::use_awaitable)));
   if (outer.is_connected()) outer.clear();
   entry->done = true;
+  entry->limit.Clear();
   entries_.erase(token);
   if (!failure && result) co_return std::move(result);
   if (entry->end == Entry::End::timeout) {
