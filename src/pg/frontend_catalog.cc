@@ -123,6 +123,7 @@ Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::Load() {
   }
   KeepFound(**loaded);
   last_.store(*loaded);
+  newest_.store(loaded->get(), std::memory_order_release);
   done_.store(begun);
   finished_at_.store(Ns(std::chrono::steady_clock::now()));
   loaded_at_.store(finished_at_.load());

@@ -25,6 +25,10 @@ class CatalogKeeper {
 
   /// The last snapshot; null before the first load.
   std::shared_ptr<const sql::Catalog> last() const { return last_.load(); }
+  /// Whether `catalog`, which the caller holds, is the last one; for a look at each statement.
+  bool IsLast(const std::shared_ptr<const sql::Catalog>& catalog) const {
+    return newest_.load(std::memory_order_acquire) == catalog.get();
+  }
   /// A snapshot that began to be read after `version()` was `since`: what DDL changed before is in
   /// it. Loads if nobody else does. upstream_* when it cannot be read.
   Task<std::shared_ptr<const sql::Catalog>> Newer(uint64_t since);
@@ -54,6 +58,7 @@ class CatalogKeeper {
   void KeepFound(const sql::Catalog& catalog);
   const std::chrono::milliseconds refresh_;
   std::atomic<std::shared_ptr<const sql::Catalog>> last_;
+  std::atomic<const sql::Catalog*> newest_{nullptr};  // that of last_
   std::atomic<bool> loading_{false};
   CatalogMemory memory_;  // of the one that loads
   std::atomic<uint64_t> begun_{0}, done_{0};

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/snapshot.h"
 #include "gate/refusals.h"
 #include "pg/cancel_keys.h"
 #include "pg/frontend.h"
@@ -79,7 +80,7 @@ struct Front {
   std::shared_ptr<const Settings> settings() const { return current.load(); }
 
   FrontendOptions options;
-  std::atomic<std::shared_ptr<const Settings>> current;
+  Published<Settings> current;
   std::map<std::string, std::unique_ptr<Place>, std::less<>> places;
   Registry registry;
   CancelKeys keys;

@@ -26,6 +26,9 @@ struct Judged {
   ShapePtr shape;
   std::shared_ptr<const mask::Masker> masker;
   std::shared_ptr<const RowMask> mask;
+  /// {"sql":text} for the log, where the detectors find nothing in it.
+  op::Payload sealed;
+  std::shared_ptr<const mask::Masker> sealed_by;
 };
 using JudgedPtr = std::shared_ptr<Judged>;
 

@@ -22,6 +22,7 @@ Session::Session(boost::asio::any_io_executor executor, Parts parts)
       who_(std::move(parts.who)),
       credential_(std::move(parts.credential)),
       figures_(std::move(parts.figures)),
+      settings_(front_.current),
       mark_(NewId("sallyport_refused_")),
       answered_(executor),
       cancelled_(executor),
@@ -47,7 +48,7 @@ boost::asio::awaitable<void> Session::Run() {
   client_->SetRoom(kRoom);
   server_.stream->SetRoom(kRoom);
   life_.Set(until_);
-  idle_.SetAfter(front_.settings()->limits.session_idle);
+  idle_.SetAfter(settings_.Get()->limits.session_idle);
   if (const auto since = place_.catalog.Outdated(front_.options.clock.SteadyNow())) {
     catalog_old_ = true;
     catalog_since_ = *since;
@@ -138,7 +139,7 @@ AskedAt Session::At(const Settings& settings) const {
   return {.connection = place_.config.name,
           .labels = &place_.config.labels,
           .database = place_.config.address->database,
-          .masker = settings.masker.get(),
+          .masker = &settings.masker,
           .record_bytes = front_.options.record_bytes};
 }
 

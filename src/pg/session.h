@@ -33,6 +33,7 @@ namespace sallyport::pg {
 ///
 ///   session.cc          life, ends, cancelling
 ///   session_client.cc   the client half: messages
+///   session_copy.cc     the client half: COPY FROM STDIN
 ///   session_judge.cc    the client half: analysis, gate, refusals
 ///   session_catalog.cc  the client half: which catalog a text is judged against
 ///   session_hold.cc     the client half: a statement that waits for an approval
@@ -87,24 +88,34 @@ class Session : public std::enable_shared_from_this<Session> {
   boost::asio::awaitable<void> ClientHalf();
   Await ServeClientBuffer();
   bool BeginWork(char type, std::string_view message);
+  bool TakeAtOnce(char type, std::string_view message);
   Await OnRequest(char type, std::string_view message);
+  Await OnRequestNow(char type, std::string_view message);
+  Await OnOther(char type, std::string_view message);
   Await OnQuery(std::string_view body);
   Await OnParse(std::string_view message);
   Await OnBind(std::string_view message);
   Await OnExecute(std::string_view message);
+  void Execute(const PortalPtr& portal, std::optional<gate::Permit> permit,
+               std::string_view message);
   Await OnDescribe(std::string_view message);
+  void Describe(uint8_t what, std::string_view name, std::string_view message);
   Await OnClose(std::string_view message);
-  Await OnSync(std::string_view message);
-  Await StreamCopyData(size_t total);
-  Await NotInCopy();
+  void OnSync(std::string_view message);
+  bool MayBeCondemned() const { return limited_ && writes_ && !skip_; }
   Await FailIfCondemned();
   Await DiscardRequest(char type, size_t total);
   Await Flush();
-  size_t MostBytes(char type) const;
+  size_t MostBytes(char type);
   Pending& Add(Pending pending, std::string_view message);
   void Count(const Pending& pending);
   void Uncount(const Pending& pending);
   void Violation(std::string detail);
+
+  // ---- session_copy.cc
+  Await OnBehindCopy(char type, std::string_view message);
+  Await NotInCopy();
+  Await StreamCopyData(size_t total);
 
   // ---- session_judge.cc
   Task<JudgedPtr> Judge(std::string_view text);
@@ -118,16 +129,19 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Judges it again if the catalog is another one. sql_not_maskable: it would have to be sent
   /// otherwise than it was.
   Task<> Refresh(Statement& statement);
+  bool IsFresh(const Statement& statement) const;
   boost::asio::awaitable<std::expected<gate::Permit, op::Refusal>> Admit(
       std::string_view method, Judged& judged, const BindParameters* parameters,
       const std::vector<uint32_t>* types);
   std::string BehindNames(const Judged& judged) const;
   boost::asio::awaitable<op::Refusal> RecordRefusal(std::string_view method, Error why);
-  Task<StatementPtr> FindStatement(std::string_view name);
-  Task<PortalPtr> FindPortal(std::string_view name);
+  /// Which one the name stands for depends on answers that have not come: see NamesKnown.
+  bool StatementInDoubt(std::string_view name) const;
+  bool PortalInDoubt(std::string_view name) const;
   /// Has the server say what it knows, and waits while `busy`.
   Await WaitWhile(std::function<bool()> busy);
   Await NamesKnown(bool portals);
+  bool ParsesUncovered();
   Await CoverParses();
   /// Sends something that fails in place of what was refused. `from`: index in the batch from
   /// which on everything is taken back.
@@ -148,12 +162,16 @@ class Session : public std::enable_shared_from_this<Session> {
   // ---- session_server.cc
   boost::asio::awaitable<void> ServeServer();
   Await ServeServerBuffer();
+  std::optional<bool> TakeAnswer(char type, std::string_view message, size_t at);
   Await OnAnswer(char type, std::string_view message, size_t at);
-  bool OnParseComplete(std::string_view message, size_t at);
+  Await OnParseRecorded();
+  bool OnParseComplete();
   bool OnDescription(std::string_view message, size_t at);
   bool OnNoData(size_t at, size_t size);
   Await OnComplete(char type, std::string_view message, size_t at);
-  Await OnReady(std::string_view message, size_t at);
+  std::optional<bool> TakeReady(std::string_view message);
+  Await OnReady(std::string_view message);
+  void BecomeReady(char status);
 
   // ---- session_messages.cc
   Await OnError(std::string_view message, size_t at);
@@ -206,6 +224,7 @@ class Session : public std::enable_shared_from_this<Session> {
   access::Work at_work_;  // of the caller's session: from a request to the end of its answer
   bool working_ = false;
   std::shared_ptr<Figures> figures_;
+  Snapshot<Settings> settings_;
   const std::string mark_;  // of statements that are sent to fail
   std::deque<Pending> pending_;
   Names names_;

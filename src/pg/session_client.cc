@@ -13,6 +13,9 @@ constexpr std::chrono::hours kPatience{24};  // for a server that does not read
 
 using Kind = Pending::Kind;
 
+/// CopyDone and CopyFail, and the end of everything.
+bool EndsCopy(char type) { return type == 'c' || type == 'f' || type == 'X'; }
+
 }  // namespace
 
 boost::asio::awaitable<void> Session::ClientHalf() {
@@ -24,8 +27,8 @@ boost::asio::awaitable<void> Session::ClientHalf() {
   }
 }
 
-size_t Session::MostBytes(char type) const {
-  const FrontendLimits& limits = front_.settings()->limits;
+size_t Session::MostBytes(char type) {
+  const FrontendLimits& limits = settings_.Get()->limits;
   switch (type) {
     case 'Q':
       return limits.statement_bytes + FrameHead::kSize + 1;
@@ -69,7 +72,8 @@ Session::Await Session::ServeClientBuffer() {
     idle_.Clear();
     const std::string_view message = client_->data().substr(0, head->total());
     if (!BeginWork(head->type, message)) co_return false;
-    if (!co_await OnRequest(head->type, message)) co_return false;
+    if (!TakeAtOnce(head->type, message) && !co_await OnRequest(head->type, message))
+      co_return false;
     if (held_) {
       const std::string kept(message);
       client_->Consume(head->total());
@@ -98,26 +102,69 @@ bool Session::BeginWork(char type, std::string_view message) {
   return working_ = true;
 }
 
+/// What is skipped; and a Describe, Execute or Sync as they mostly come: there is nothing to wait
+/// for, and a coroutine costs more than what it does. False: the long way.
+bool Session::TakeAtOnce(char type, std::string_view message) {
+  if (skip_ && type != 'S' && !EndsCopy(type)) return true;
+  if (copy_sent_) return false;
+  BodyReader r(message.substr(5));
+  if (type == 'S') {
+    if (ParsesUncovered() || MayBeCondemned()) return false;
+    OnSync(message);
+    return true;
+  }
+  if (type == 'D') {
+    const uint8_t what = r.U8();
+    const std::string_view name = r.CString();
+    const bool doubt = what == 'S' ? StatementInDoubt(name) : what != 'P' || PortalInDoubt(name);
+    if (!r.done() || doubt) return false;
+    Describe(what, name, message);
+    return true;
+  }
+  if (type == 'E') {
+    const std::string_view name = r.CString();
+    (void)r.U32();
+    if (!r.done() || PortalInDoubt(name)) return false;
+    const PortalPtr portal = names_.FindPortal(name);
+    if (!portal || portal->unsure || !portal->permit) return false;
+    Execute(portal, std::exchange(portal->permit, std::nullopt), message);
+    return true;
+  }
+  return false;
+}
+
 Session::Await Session::OnRequest(char type, std::string_view message) {
-  if (skip_ && type != 'S' && type != 'X' && type != 'c' && type != 'f') co_return true;
-  if (copy_sent_ && type != 'S' && type != 'H' && type != 'X' && type != 'c' && type != 'f' &&
-      !co_await NotInCopy())
-    co_return false;
+  if (copy_sent_ && type != 'S' && type != 'H' && !EndsCopy(type))
+    return OnBehindCopy(type, message);
+  return OnRequestNow(type, message);
+}
+
+Session::Await Session::OnRequestNow(char type, std::string_view message) {
   switch (type) {
     case 'Q':
-      co_return co_await OnQuery(message.substr(5));
+      return OnQuery(message.substr(5));
     case 'P':
-      co_return co_await OnParse(message);
+      return OnParse(message);
     case 'B':
-      co_return co_await OnBind(message);
+      return OnBind(message);
     case 'E':
-      co_return co_await OnExecute(message);
+      return OnExecute(message);
     case 'D':
-      co_return co_await OnDescribe(message);
+      return OnDescribe(message);
     case 'C':
-      co_return co_await OnClose(message);
+      return OnClose(message);
+    default:
+      return OnOther(type, message);
+  }
+}
+
+Session::Await Session::OnOther(char type, std::string_view message) {
+  switch (type) {
     case 'S':
-      co_return co_await OnSync(message);
+      if (ParsesUncovered() && !co_await CoverParses()) co_return false;
+      if (MayBeCondemned() && !co_await FailIfCondemned()) co_return false;
+      OnSync(message);
+      co_return true;
     case 'H':
       if (!co_await CoverParses()) co_return false;
       to_server_.append(message);
@@ -135,13 +182,12 @@ Session::Await Session::OnRequest(char type, std::string_view message) {
       RefuseAs(refusal, true);
       co_return true;
     }
-    case 'X': {
+    case 'X':
       (void)co_await CoverParses();
       to_server_.append(message);
       terminated_ = true;
       (void)co_await Flush();
       co_return false;
-    }
     default:
       Violation("a message of an unknown type");
       co_return false;
@@ -240,22 +286,22 @@ Session::Await Session::OnDescribe(std::string_view message) {
         false);
     co_return true;
   }
+  const bool doubt = what == 'S' ? StatementInDoubt(name) : PortalInDoubt(name);
+  if (doubt && !co_await NamesKnown(what == 'P')) co_return false;
+  Describe(what, name, message);
+  co_return true;
+}
+
+void Session::Describe(uint8_t what, std::string_view name, std::string_view message) {
   Pending pending{.kind = what == 'S' ? Kind::describe_statement : Kind::describe_portal};
   if (what == 'S') {
-    auto statement = co_await FindStatement(name);
-    if (statement && *statement) {
-      pending.statement = std::move(*statement);
-      pending.statement->described_in = group_;
-    }
+    pending.statement = names_.FindStatement(name);
+    if (pending.statement) pending.statement->described_in = group_;
   } else {
-    auto portal = co_await FindPortal(name);
-    if (portal && *portal) {
-      pending.portal = std::move(*portal);
-      pending.portal->described_in = group_;
-    }
+    pending.portal = names_.FindPortal(name);
+    if (pending.portal) pending.portal->described_in = group_;
   }
   Add(std::move(pending), message);
-  co_return true;
 }
 
 Session::Await Session::OnClose(std::string_view message) {
@@ -275,31 +321,18 @@ Session::Await Session::OnClose(std::string_view message) {
   co_return true;
 }
 
-Session::Await Session::OnSync(std::string_view message) {
-  if (!co_await CoverParses() || !co_await FailIfCondemned()) co_return false;
+void Session::OnSync(std::string_view message) {
   Add({.kind = Kind::sync}, message);
   skip_ = limited_ = writes_ = false;
   ++group_;
   earlier_statements_ += std::exchange(here_statements_, 0);
   earlier_portals_ += std::exchange(here_portals_, 0);
   names_.EndGroup();
-  co_return true;
-}
-
-/// While it reads COPY data the server takes any request for an error and forgets it, so that
-/// answers would be taken for those of other requests. What comes behind a COPY FROM STDIN waits
-/// until the server has said that it does not read.
-Session::Await Session::NotInCopy() {
-  if (!co_await WaitWhile([this] { return copy_sent_ && !result_.copy_in; })) co_return false;
-  if (!copy_sent_ || !result_.copy_in) co_return true;
-  Violation("a request in the middle of COPY data");
-  co_return false;
 }
 
 /// A result that had too many rows may have been complete before the cancel came. If its group
 /// writes, the Sync must not commit what the client was told has failed.
 Session::Await Session::FailIfCondemned() {
-  if (!limited_ || !writes_ || skip_) co_return true;
   const auto unanswered = [this] {
     return std::ranges::any_of(pending_, [this](const Pending& p) {
       return p.group == group_ && p.kind == Kind::execute;
@@ -307,31 +340,6 @@ Session::Await Session::FailIfCondemned() {
   };
   if (!co_await WaitWhile(unanswered)) co_return false;
   if (muted_) Refuse(ToWire(Error(Errc::rows_exceeded)), Errc::rows_exceeded, false);
-  co_return true;
-}
-
-/// CopyData of any size passes piece by piece; outside a COPY the server ignores it.
-Session::Await Session::StreamCopyData(size_t total) {
-  if (!co_await Flush()) co_return false;
-  idle_.Clear();
-  while (total > 0) {
-    const std::string_view piece = client_->data().substr(0, total);
-    if (!piece.empty()) {
-      if (!co_await server_.stream->Finish(net::Pieces(piece), kPatience)) co_return false;
-      figures_->bytes.fetch_add(piece.size(), std::memory_order_relaxed);
-      client_->Consume(piece.size());
-      total -= piece.size();
-      // More of the same in the buffer goes with the next piece.
-      while (total == 0) {
-        const auto head = PeekHead(client_->data());
-        if (!head || head->type != 'd' || head->length < 4 || head->length > kMaxMessage) break;
-        total = head->total();
-      }
-      continue;
-    }
-    const auto got = co_await client_->More(std::chrono::steady_clock::time_point::max());
-    if (got != net::Stream::Got::data || stop_) co_return false;
-  }
   co_return true;
 }
 
@@ -387,7 +395,7 @@ Pending& Session::Add(Pending pending, std::string_view message) {
 /// The batch goes to the server. What answers it will get is known before the first byte leaves.
 Session::Await Session::Flush() {
   if (to_server_.empty() && batch_.empty()) co_return true;
-  if (!co_await CoverParses()) co_return false;
+  if (ParsesUncovered() && !co_await CoverParses()) co_return false;
   for (Pending& pending : batch_) pending_.push_back(std::move(pending));
   batch_.clear();
   uncovered_ = 0;

@@ -76,8 +76,11 @@ JudgedPtr Session::Remember(std::string_view text, sql::AnalysisPtr analysis,
   return judged;
 }
 
+bool Session::IsFresh(const Statement& statement) const {
+  return !catalog_old_ && place_.catalog.IsLast(statement.judged->catalog);
+}
+
 Task<> Session::Refresh(Statement& statement) {
-  if (!catalog_old_ && statement.judged->catalog == place_.catalog.last()) co_return Result<>();
   SALLYPORT_CO_TRY(JudgedPtr judged, co_await Judge(statement.judged->text));
   sql::AnalysisPtr now = judged->analysis;
   if (statement.of_sql) {
@@ -134,17 +137,15 @@ std::string Session::BehindNames(const Judged& judged) const {
 boost::asio::awaitable<std::expected<gate::Permit, op::Refusal>> Session::Admit(
     std::string_view method, Judged& judged, const BindParameters* parameters,
     const std::vector<uint32_t>* types) {
-  const auto settings = front_.settings();
   figures_->statements.fetch_add(1, std::memory_order_relaxed);
-  auto operation = ToOperation(At(*settings), method, judged, parameters, types);
+  auto operation = ToOperation(At(*settings_.Get()), method, judged, parameters, types);
   if (!operation) co_return std::unexpected(co_await RecordRefusal(method, operation.error()));
   if (!judged.analysis->names.empty()) operation->exact_sql.context = BehindNames(judged);
   co_return co_await front_.options.gate.Admit(who_, *operation, judged.memo.get());
 }
 
 boost::asio::awaitable<op::Refusal> Session::RecordRefusal(std::string_view method, Error why) {
-  const auto settings = front_.settings();
-  auto operation = ToObjection(At(*settings), method, why);
+  auto operation = ToObjection(At(*settings_.Get()), method, why);
   op::Refusal refusal;
   refusal.error = std::move(why);
   if (!operation) co_return refusal;
@@ -175,18 +176,12 @@ Session::Await Session::NamesKnown(bool portals) {
   });
 }
 
-Task<StatementPtr> Session::FindStatement(std::string_view name) {
-  if (sql_names_ > 0 && !co_await NamesKnown(false)) co_return Fail(Errc::cancelled);
-  if (auto sent = names_.SentStatement(name)) co_return *sent;
-  if (earlier_statements_ > 0 && !co_await NamesKnown(false)) co_return Fail(Errc::cancelled);
-  co_return names_.FindStatement(name);
+bool Session::StatementInDoubt(std::string_view name) const {
+  return sql_names_ > 0 || (earlier_statements_ > 0 && !names_.SentStatement(name));
 }
 
-Task<PortalPtr> Session::FindPortal(std::string_view name) {
-  if (sql_names_ > 0 && !co_await NamesKnown(true)) co_return Fail(Errc::cancelled);
-  if (auto sent = names_.SentPortal(name)) co_return *sent;
-  if (earlier_portals_ > 0 && !co_await NamesKnown(true)) co_return Fail(Errc::cancelled);
-  co_return names_.FindPortal(name);
+bool Session::PortalInDoubt(std::string_view name) const {
+  return sql_names_ > 0 || (earlier_portals_ > 0 && !names_.SentPortal(name));
 }
 
 Session::Await Session::OnBind(std::string_view message) {
@@ -209,9 +204,8 @@ Session::Await Session::OnBind(std::string_view message) {
              false);
     co_return true;
   }
-  auto found = co_await FindStatement(name);
-  if (!found) co_return false;
-  const StatementPtr statement = *found;
+  if (StatementInDoubt(name) && !co_await NamesKnown(false)) co_return false;
+  const StatementPtr statement = names_.FindStatement(name);
   if (!statement) {
     AskInVain(Kind::close_statement, Kind::bind, name, message);
     co_return true;
@@ -220,9 +214,11 @@ Session::Await Session::OnBind(std::string_view message) {
     Refuse(Unsure(name), Errc::sql_state_refused, false);
     co_return true;
   }
-  if (const auto fresh = co_await Refresh(*statement); !fresh) {
-    RefuseAs(co_await RecordRefusal("bind", fresh.error()), false);
-    co_return true;
+  if (!IsFresh(*statement)) {
+    if (const auto fresh = co_await Refresh(*statement); !fresh) {
+      RefuseAs(co_await RecordRefusal("bind", fresh.error()), false);
+      co_return true;
+    }
   }
   const auto parse =
       std::find_if(batch_.begin() + ptrdiff_t(uncovered_), batch_.end(), [&](const Pending& p) {
@@ -260,9 +256,8 @@ Session::Await Session::OnExecute(std::string_view message) {
         false);
     co_return true;
   }
-  auto found = co_await FindPortal(name);
-  if (!found) co_return false;
-  const PortalPtr portal = *found;
+  if (PortalInDoubt(name) && !co_await NamesKnown(true)) co_return false;
+  const PortalPtr portal = names_.FindPortal(name);
   if (!portal) {
     AskInVain(Kind::close_portal, Kind::execute, name, message);
     co_return true;
@@ -271,21 +266,26 @@ Session::Await Session::OnExecute(std::string_view message) {
     Refuse(Unsure(name), Errc::sql_state_refused, false);
     co_return true;
   }
-  Pending pending{.kind = Kind::execute, .judged = portal->judged, .portal = portal};
-  pending.sql_names = !portal->analysis->names.empty();
-  if (portal->permit) {
-    pending.permit.emplace(std::move(*portal->permit));
-    portal->permit.reset();
-  } else if (portal->analysis->statements > 0) {  // resumed, or a cursor of SQL
+  std::optional<gate::Permit> permit = std::exchange(portal->permit, std::nullopt);
+  if (!permit && portal->analysis->statements > 0) {  // resumed, or a cursor of SQL
     // The rest of the rows of a portal that was let through needs no second approval (gate.cc).
-    auto permit = co_await Admit(portal->statement ? "execute" : "fetch", *portal->judged, nullptr,
-                                 nullptr);
-    if (!permit) {
-      RefuseAs(permit.error(), false);
+    auto admitted = co_await Admit(portal->statement ? "execute" : "fetch", *portal->judged, nullptr,
+                                   nullptr);
+    if (!admitted) {
+      RefuseAs(admitted.error(), false);
       co_return true;
     }
-    pending.permit.emplace(std::move(*permit));
+    permit.emplace(std::move(*admitted));
   }
+  Execute(portal, std::move(permit), message);
+  co_return true;
+}
+
+void Session::Execute(const PortalPtr& portal, std::optional<gate::Permit> permit,
+                      std::string_view message) {
+  Pending pending{.kind = Kind::execute, .judged = portal->judged, .portal = portal};
+  pending.sql_names = !portal->analysis->names.empty();
+  if (permit) pending.permit.emplace(std::move(*permit));
   copy_sent_ |= portal->analysis->copy_in;
   limited_ |= pending.permit && pending.permit->obligations().max_rows > 0;
   writes_ |= portal->analysis->text.worst > op::Effect::read;
@@ -293,11 +293,19 @@ Session::Await Session::OnExecute(std::string_view message) {
                      (portal->statement && portal->statement->described_in == group_);
   if (!portal->shape && !comes && portal->analysis->returns_rows) {
     Add({.kind = Kind::describe_portal, .swallow = true, .portal = portal}, {});
-    MessageWriter(to_server_).Begin('D').U8('P').CString(name).End();
+    MessageWriter(to_server_).Begin('D').U8('P').CString(portal->name).End();
     portal->described_in = group_;
   }
   Add(std::move(pending), message);
-  co_return true;
+}
+
+/// Whether some Parse of the batch needs an intent now.
+bool Session::ParsesUncovered() {
+  for (; uncovered_ < batch_.size(); ++uncovered_) {
+    const Pending& parse = batch_[uncovered_];
+    if (parse.kind == Kind::parse && !parse.covered && !parse.refused && !parse.permit) return true;
+  }
+  return false;
 }
 
 /// A Parse that nothing of its group runs has an intent of its own.

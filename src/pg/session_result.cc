@@ -40,7 +40,7 @@ void Session::Condemn(Error why) {
 }
 
 bool Session::UseShape(Pending& pending, ShapePtr shape) {
-  const auto settings = front_.settings();
+  const std::shared_ptr<const Settings>& settings = settings_.Get();
   Judged& judged = *pending.judged;
   const bool same = judged.mask && judged.masker == settings->masker && judged.shape &&
                     (judged.shape == shape || judged.shape->raw == shape->raw);
@@ -372,12 +372,12 @@ Session::Await Session::Settle(Pending& pending, bool ok, std::string_view code,
   const bool current = !pending_.empty() && &pending == &pending_.front();
   if (current) {
     if (result_.condemned) settlement.reason = result_.condemned->code;
-    const auto settings = front_.settings();
+    const mask::Masker& masker = *settings_.Get()->masker;
     const std::string_view json =
         result_.record.Finish(ok ? text : std::string_view(), result_.rows, result_.bytes,
                               ok ? std::string_view() : text);
     settlement.masked = result_.tally.Counts();
-    auto payload = mask::Seal::Json(*settings->masker, json, {}, kRecordLimit, settlement.masked);
+    auto payload = mask::Seal::Json(masker, json, {}, kRecordLimit, settlement.masked);
     if (!payload) {
       stop_ = payload.error();
       co_return false;

@@ -56,7 +56,9 @@ Session::Await Session::ServeServerBuffer() {
       server_.stream->SetRoom(std::max(kRoom, head->total()));
       break;
     }
-    if (!co_await OnAnswer(head->type, data.substr(at, head->total()), at)) co_return false;
+    const std::string_view message = data.substr(at, head->total());
+    const std::optional<bool> taken = TakeAnswer(head->type, message, at);
+    if (!(taken ? *taken : co_await OnAnswer(head->type, message, at))) co_return false;
     at += head->total();
   }
   co_return co_await Release(at);
@@ -73,7 +75,7 @@ Session::Await Session::Release(size_t at) {
     bool whole = sent == net::Stream::Sent::all;
     if (sent == net::Stream::Sent::part) {
       client_busy_ = true;
-      const auto limit = front_.settings()->limits.session_idle;
+      const auto limit = settings_.Get()->limits.session_idle;
       whole = (co_await client_->Finish(pieces, limit)).has_value();
       client_busy_ = false;
       client_free_.Set();
@@ -95,37 +97,37 @@ bool Session::Broken(std::string detail) {
   return false;
 }
 
-Session::Await Session::OnAnswer(char type, std::string_view message, size_t at) {
+/// Whether the session goes on, for what has not to be waited for; nullopt: OnAnswer is next.
+std::optional<bool> Session::TakeAnswer(char type, std::string_view message, size_t at) {
   // What may come at any time.
   switch (type) {
     case 'N':
       OnNotice(message, at);
-      co_return true;
+      return true;
     case 'A':
       OnNotification(message, at);
-      co_return true;
+      return true;
     case 'S':
-      co_return OnParameterStatus(message, at);
+      return OnParameterStatus(message, at);
     case 'E':
-      co_return co_await OnError(message, at);
+      return std::nullopt;
     default:
       break;
   }
   while (!pending_.empty() && pending_.front().kind == Kind::copy_end) Pop();
-  if (pending_.empty()) co_return Broken("an answer that nobody asked for");
+  if (pending_.empty()) return Broken("an answer that nobody asked for");
   if (muted_ && type != 'Z' && !pending_.front().swallow) Replace(at, message.size());
   const Kind kind = pending_.front().kind;
   switch (type) {
     case '1':
       if (kind != Kind::parse) break;
-      if (pending_.front().permit && !co_await Settle(pending_.front(), true, "", "PARSE"))
-        co_return false;
-      co_return OnParseComplete(message, at);
+      if (pending_.front().permit) return std::nullopt;
+      return OnParseComplete();
     case '2':
       if (kind != Kind::bind || pending_.front().refused) break;
       names_.Bound(pending_.front().portal);
       Pop();
-      co_return true;
+      return true;
     case '3':
       if (kind == Kind::close_statement)
         names_.ClosedStatement(pending_.front().name);
@@ -135,37 +137,51 @@ Session::Await Session::OnAnswer(char type, std::string_view message, size_t at)
         break;
       if (pending_.front().swallow) Replace(at, message.size());
       Pop();
-      co_return true;
+      return true;
     case 't': {
       if (kind != Kind::describe_statement) break;
       BodyReader r(message.substr(5));
       std::vector<uint32_t> types;
       for (uint16_t n = r.U16(); n > 0 && !r.failed(); --n) types.push_back(r.U32());
       if (pending_.front().statement) pending_.front().statement->parameters = std::move(types);
-      co_return true;
+      return true;
     }
     case 'T':
-      co_return OnDescription(message, at);
+      return OnDescription(message, at);
     case 'n':
-      co_return OnNoData(at, message.size());
+      return OnNoData(at, message.size());
     case 'C':
     case 'I':
     case 's':
-      co_return co_await OnComplete(type, message, at);
+      return std::nullopt;
     case 'G':
     case 'H':
-      co_return OnCopyStart(type, message, at);
+      return OnCopyStart(type, message, at);
     case 'd':
-      co_return OnCopyRow(message, at);
+      return OnCopyRow(message, at);
     case 'c':
       if (!result_.copy_out) break;
-      co_return true;
+      return true;
     case 'Z':
-      co_return co_await OnReady(message, at);
+      return TakeReady(message);
     default:
       break;
   }
-  co_return Broken("a message out of place");
+  return Broken("a message out of place");
+}
+
+/// What something has to be recorded for, or waited for, before it is released.
+Session::Await Session::OnAnswer(char type, std::string_view message, size_t at) {
+  switch (type) {
+    case 'E':
+      return OnError(message, at);
+    case '1':
+      return OnParseRecorded();
+    case 'Z':
+      return OnReady(message);
+    default:
+      return OnComplete(type, message, at);
+  }
 }
 
 void Session::Pop() {
@@ -176,10 +192,14 @@ void Session::Pop() {
   if (waiting_) answered_.Set();
 }
 
-bool Session::OnParseComplete(std::string_view message, size_t at) {
+Session::Await Session::OnParseRecorded() {
+  if (!co_await Settle(pending_.front(), true, "", "PARSE")) co_return false;
+  co_return OnParseComplete();
+}
+
+bool Session::OnParseComplete() {
   Pending& parse = pending_.front();
   if (parse.refused) return Broken("success for what cannot be read");
-  (void)message, (void)at;
   names_.Prepared(parse.statement);
   Pop();
   return true;
@@ -278,9 +298,22 @@ Session::Await Session::OnComplete(char type, std::string_view message, size_t a
   co_return true;
 }
 
-Session::Await Session::OnReady(std::string_view message, size_t at) {
+/// ReadyForQuery of requests that are answered and recorded.
+std::optional<bool> Session::TakeReady(std::string_view message) {
+  const Pending& front = pending_.front();
+  const bool ends = front.kind == Kind::sync || front.kind == Kind::query;
+  if (message.size() != 6 || !ends || skipping_ || front.permit || cancelling_ > 0)
+    return std::nullopt;
+  if (front.kind == Kind::query) names_.SimpleQuery();
+  Pop();
+  muted_ = false;
+  result_.Reset();
+  BecomeReady(message[5]);
+  return true;
+}
+
+Session::Await Session::OnReady(std::string_view message) {
   if (message.size() != 6) co_return Broken("a malformed ReadyForQuery");
-  (void)at;
   // What a failure made the server skip, up to the Sync that ends it.
   for (;;) {
     if (pending_.empty()) co_return Broken("an answer that nobody asked for");
@@ -303,7 +336,12 @@ Session::Await Session::OnReady(std::string_view message, size_t at) {
     cancelled_.Clear();
     if (!co_await cancelled_.Wait(std::chrono::seconds(5))) break;
   }
-  status_ = message[5];
+  BecomeReady(message[5]);
+  co_return true;
+}
+
+void Session::BecomeReady(char status) {
+  status_ = status;
   figures_->state.store(status_, std::memory_order_relaxed);
   if (status_ == 'I') {
     names_.TransactionEnded();
@@ -318,10 +356,9 @@ Session::Await Session::OnReady(std::string_view message, size_t at) {
     figures_->running.store(false, std::memory_order_relaxed);
     at_work_ = {};
     working_ = false;
-    idle_.SetAfter(front_.settings()->limits.session_idle);
+    idle_.SetAfter(settings_.Get()->limits.session_idle);
     if (draining_ && status_ == 'I') stop_ = Error(Errc::draining, "the gateway is shutting down");
   }
-  co_return true;
 }
 
 }  // namespace sallyport::pg

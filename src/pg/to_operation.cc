@@ -102,7 +102,7 @@ bool MayBeCode(std::string_view value, bool binary) {
 
 void AppendParameters(std::string& json, const Judged& judged, const BindParameters& parameters,
                       const std::vector<uint32_t>* types, size_t limit) {
-  json += ",\"params\":[";
+  json += "\"params\":[";
   for (size_t i = 0; i < parameters.values.size(); ++i) {
     if (i > 0) json += ',';
     if (json.size() > limit) {
@@ -123,6 +123,64 @@ void AppendParameters(std::string& json, const Judged& judged, const BindParamet
   json += ']';
 }
 
+/// {"sql":…} of a text that comes again and has nothing in it to mask; null if there is something,
+/// or the text is too long to be kept whole. Then all of the message is looked at each time.
+Result<const op::Payload*> SealedText(const AskedAt& at, Judged& judged, std::string& json) {
+  if (judged.sealed_by != *at.masker) {
+    judged.sealed = {};
+    if (judged.text.size() <= at.record_bytes) {
+      json = "{\"sql\":";
+      AppendText(json, judged.text);
+      json += '}';
+      std::vector<op::MaskCount> found;
+      SALLYPORT_TRY(op::Payload sealed,
+                    mask::Seal::Json(**at.masker, json, {}, at.record_bytes * 8, found));
+      if (found.empty() && sealed.complete) judged.sealed = std::move(sealed);
+    }
+    judged.sealed_by = *at.masker;
+  }
+  return judged.sealed.text.empty() ? nullptr : &judged.sealed;
+}
+
+/// What the log keeps of the text and its parameters.
+Result<op::Payload> Record(const AskedAt& at, Judged& judged, const BindParameters* parameters,
+                           const std::vector<uint32_t>* types, std::vector<op::MaskCount>& found) {
+  const mask::Masker& masker = **at.masker;
+  const size_t limit = at.record_bytes * 8;
+  const bool bound = parameters != nullptr && !parameters->values.empty();
+  thread_local std::string json;
+  SALLYPORT_TRY(const op::Payload* known, SealedText(at, judged, json));
+  if (known != nullptr) {
+    if (!bound) return *known;
+    json = '{';
+    AppendParameters(json, judged, *parameters, types, at.record_bytes * 2);
+    json += '}';
+    SALLYPORT_TRY(const op::Payload bind, mask::Seal::Json(masker, json, {}, limit, found));
+    if (bind.complete) return mask::Seal::Members(*known, bind, limit);
+    found.clear();
+  }
+  std::string_view text = judged.text;
+  mask::Tally tally;
+  std::string masked;
+  bool cut = false;
+  if (text.size() > at.record_bytes) {
+    // Masked as a whole, then cut: a cut number is no longer recognised.
+    if (masker.MaskText(text, {}, masked, tally)) text = masked;
+    cut = text.size() > at.record_bytes;
+    text = text.substr(0, at.record_bytes);
+  }
+  json = "{\"sql\":";
+  AppendText(json, text);
+  if (bound) {
+    json += ',';
+    AppendParameters(json, judged, *parameters, types, at.record_bytes * 2);
+  }
+  if (cut) json += ",\"cut\":true";
+  json += '}';
+  mask::Seal::Count(tally, found);
+  return mask::Seal::Json(masker, json, {}, limit, found);
+}
+
 }  // namespace
 
 void AppendValue(std::string& json, std::string_view value, bool binary, uint32_t type,
@@ -141,7 +199,7 @@ std::shared_ptr<const op::SqlText> StatementOf(const sql::AnalysisPtr& analysis)
   return {analysis, &analysis->text};
 }
 
-Result<op::Operation> ToOperation(const AskedAt& at, std::string_view method, const Judged& judged,
+Result<op::Operation> ToOperation(const AskedAt& at, std::string_view method, Judged& judged,
                                   const BindParameters* parameters,
                                   const std::vector<uint32_t>* types) {
   op::Operation operation;
@@ -161,26 +219,7 @@ Result<op::Operation> ToOperation(const AskedAt& at, std::string_view method, co
   }
   if (judged.analysis->route == sql::Route::refused) operation.objection = judged.analysis->refusal;
 
-  thread_local std::string json;
-  json = "{\"sql\":";
-  std::string_view text = judged.text;
-  mask::Tally tally;
-  std::string masked;
-  bool cut = false;
-  if (text.size() > at.record_bytes) {
-    // Masked as a whole, then cut: a cut number is no longer recognised.
-    if (at.masker->MaskText(text, {}, masked, tally)) text = masked;
-    cut = text.size() > at.record_bytes;
-    text = text.substr(0, at.record_bytes);
-  }
-  AppendText(json, text);
-  if (parameters != nullptr && !parameters->values.empty())
-    AppendParameters(json, judged, *parameters, types, at.record_bytes * 2);
-  if (cut) json += ",\"cut\":true";
-  json += '}';
-  mask::Seal::Count(tally, operation.masked);
-  SALLYPORT_TRY(op::Payload payload,
-                mask::Seal::Json(*at.masker, json, {}, at.record_bytes * 8, operation.masked));
+  SALLYPORT_TRY(op::Payload payload, Record(at, judged, parameters, types, operation.masked));
   operation.argument_bytes = payload.total_bytes;
   operation.recorded_complete = payload.complete;
   operation.recorded_arguments = std::move(payload.text);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,15 +29,16 @@ struct AskedAt {
   std::string_view connection;
   const std::map<std::string, std::string>* labels = nullptr;
   std::string_view database;
-  const mask::Masker* masker = nullptr;
+  const std::shared_ptr<const mask::Masker>* masker = nullptr;
   size_t record_bytes = 16 << 10;
 };
 
 /// What a text asks, in the gate's words, with its masked form for the log:
 /// {"sql":"…","params":["…",null]}. `method` is "query", "parse", "bind" or "execute". Views point
-/// into `judged` and `at`. mask_failed: it cannot be recorded, so it must not be run; sad_refused:
+/// into `judged` and `at`. A text in which nothing is to be masked is looked at once and kept in
+/// `judged`. mask_failed: it cannot be recorded, so it must not be run; sad_refused:
 /// it holds what a rule of the detectors blocks.
-Result<op::Operation> ToOperation(const AskedAt& at, std::string_view method, const Judged& judged,
+Result<op::Operation> ToOperation(const AskedAt& at, std::string_view method, Judged& judged,
                                   const BindParameters* parameters,
                                   const std::vector<uint32_t>* types);
 

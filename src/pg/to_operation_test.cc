@@ -15,7 +15,7 @@ class ToOperationTest : public testing::Test {
     const std::vector<mask::DetectorSpec> specs{{.name = "pan", .kind = mask::DetectorKind::pan},
                                                 {.name = "sad", .kind = mask::DetectorKind::sad}};
     masker_ = mask::Masker::Make(specs, Secret(std::string(32, 'k'))).value();
-    at_ = {.connection = "db", .database = "orders", .masker = masker_.get(), .record_bytes = 512};
+    at_ = {.connection = "db", .database = "orders", .masker = &masker_, .record_bytes = 512};
   }
   Judged Of(std::string text, bool classified = false) {
     auto analysis = std::make_shared<sql::Analysis>();
@@ -28,7 +28,7 @@ class ToOperationTest : public testing::Test {
     judged.statement = StatementOf(judged.analysis);
     return judged;
   }
-  std::string Recorded(const Judged& judged, const BindParameters& parameters,
+  std::string Recorded(Judged judged, const BindParameters& parameters,
                        const std::vector<uint32_t>& types = {}) {
     const auto operation = ToOperation(at_, "bind", judged, &parameters, &types);
     EXPECT_TRUE(operation);
@@ -77,6 +77,26 @@ TEST_F(ToOperationTest, ALongTextIsMaskedBeforeItIsCut) {
 TEST_F(ToOperationTest, BytesThatAreNoUtf8StayAJsonText) {
   EXPECT_NE(Recorded(Of("select '\xff\xc0\xaf \xc3\xa4'"), {}).find("??? \xc3\xa4"),
             std::string::npos);
+}
+
+TEST_F(ToOperationTest, ATextThatIsKeptHidesNothingOfItsParametersNorOfOtherDetectors) {
+  Judged judged = Of("select 4111111111111111 + $1");
+  const BindParameters plain{.formats = {}, .values = {"12"}, .nulls = {false}};
+  const BindParameters card{.formats = {}, .values = {"5555555555554444"}, .nulls = {false}};
+  const auto none = mask::Masker::Make({}, Secret(std::string(32, 'k'))).value();
+  at_.masker = &none;
+  const auto recorded = [&](const BindParameters& parameters) {
+    return ToOperation(at_, "bind", judged, &parameters, nullptr)->recorded_arguments.get();
+  };
+  EXPECT_EQ(recorded(plain), R"({"sql":"select 4111111111111111 + $1","params":["12"]})");
+  EXPECT_EQ(recorded(plain), R"({"sql":"select 4111111111111111 + $1","params":["12"]})");
+  at_.masker = &masker_;
+  EXPECT_EQ(recorded(plain).find("4111111111111111"), std::string::npos);
+  judged.text = "select $1";
+  judged.sealed_by = nullptr;
+  EXPECT_EQ(recorded(plain), R"({"sql":"select $1","params":["12"]})");
+  EXPECT_EQ(recorded(card).find("5555555555554444"), std::string::npos);
+  EXPECT_EQ(ToOperation(at_, "bind", judged, &card, nullptr)->masked.size(), 1u);
 }
 
 TEST_F(ToOperationTest, ARefusedRouteIsAnObjection) {
