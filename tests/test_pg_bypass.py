@@ -100,7 +100,10 @@ def test_no_number_in_the_log(gateway):
     assert files
     hits = []
     for file in files:
-        data = file.read_bytes()
+        try:
+            data = file.read_bytes()
+        except FileNotFoundError:  # a spare file that was taken meanwhile
+            continue
         hits += [f"{number[:6]}… in {file.name}" for number, ways in spellings.items() if any(w in data for w in ways)]
     assert not hits, hits
     assert gateway.entries("--connection", "lab"), "nothing was recorded at all"
