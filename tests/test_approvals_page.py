@@ -366,6 +366,10 @@ def test_other_pages_cannot_decide(gate, person, asks):
         status, answer = gate.api("POST", path, None, body, {"cookie": f"{cookie['name']}={cookie['value']}", **headers})
         assert status in (400, 403), (headers, answer)
     assert gate.api("GET", f"/api/v1/approvals/{request['id']}", "lead2")[1]["state"] == "pending"
+    for why in ("origin-refused", "header-invalid"):
+        assert gate.recorded(event="request.refused", reason=why)
+    ours = {"origin": gate.public_url, "x-sallyport": "1", "cookie": f"{cookie['name']}={cookie['value']}"}
+    assert gate.api("POST", path, None, {**body, "decision": "deny"}, ours)[0] == 200  # what the refused ones lacked
 
 
 # ---- the same on the command line

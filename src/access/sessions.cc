@@ -224,8 +224,8 @@ Task<size_t> Sessions::Revoke(Target target, std::string by, std::string why) {
   co_return ended;
 }
 
-bool Sessions::Revoked(const op::Principal& who, Nanos issued_at) const {
-  return revocations_.Covers(who, issued_at) || groups_.Outdated(who, issued_at);
+bool Sessions::Revoked(const op::Principal& who, Nanos issued_at, Nanos skew) const {
+  return revocations_.Covers(who, issued_at - skew) || groups_.Outdated(who, issued_at);
 }
 
 void Sessions::Saw(const op::Principal& who, Nanos issued_at) {

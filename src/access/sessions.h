@@ -96,8 +96,10 @@ class Sessions {
   /// issued until now. Takes effect before the first suspension; how many sessions ended.
   Task<size_t> Revoke(Target target, std::string by, std::string why);
 
-  /// Whether a credential of `who`, issued at `issued_at`, is worth nothing any more.
-  bool Revoked(const op::Principal& who, Nanos issued_at) const;
+  /// Whether a credential of `who`, issued at `issued_at`, is worth nothing any more. `skew`: how
+  /// far its issuer's clock may be ahead of ours; what it has issued "just now" may be older than a
+  /// revocation. Its credentials among themselves are in the order of their times.
+  bool Revoked(const op::Principal& who, Nanos issued_at, Nanos skew = 0) const;
   /// A credential of `who` was verified for the first time: if it shows fewer groups than an older
   /// one, what rests on the lost ones ends.
   void Saw(const op::Principal& who, Nanos issued_at);

@@ -359,6 +359,17 @@ TEST_F(SessionsTest, AGroupThatWasLeftEndsWhatRestsOnIt) {
   EXPECT_FALSE(sessions_->Revoked(now, before + 10));
 }
 
+TEST_F(SessionsTest, AGroupThatWasJoinedMakesNothingOutdated) {
+  constexpr Nanos kSkew = 60'000'000'000;
+  const Nanos before = clock_.WallNow();
+  op::Principal joined = Ana();
+  joined.groups.push_back("leads");
+  sessions_->Saw(Ana(), before);
+  EXPECT_FALSE(sessions_->Revoked(joined, before, kSkew));
+  EXPECT_FALSE(sessions_->Revoked(joined, before + 1'000'000'000, kSkew));
+  EXPECT_TRUE(sessions_->Revoked(joined, before - 1'000'000'000, kSkew));
+}
+
 TEST_F(SessionsTest, UnlockingWithFewerGroupsKeepsTheSessionAndEndsWhatRestsOnThem) {
   const Opened opened = Open();
   clock_.Advance(minutes(16));

@@ -71,8 +71,9 @@ boost::asio::awaitable<Reply> Show(Visit& visit) {
   co_return Json(std::move(out));
 }
 
-/// A passkey's proof that did not hold is as much a part of the story as one that did.
-void RecordForgery(const Visit& visit, const approval::Request& request, bool approve,
+/// A decision that never came to the desk is as much a part of the story as one that did: a
+/// passkey's proof that did not hold, somebody without any part in it.
+void RecordRefusal(const Visit& visit, const approval::Request& request, bool approve,
                    const Error& error) {
   op::ApprovalEvidence about{.flow = request.flow, .digest = request.digest};
   about.by = &visit.who();
@@ -116,8 +117,6 @@ Task<std::string> Proof(Visit& visit, const approval::Request& request, bool app
 }
 
 boost::asio::awaitable<Reply> Decide(Visit& visit) {
-  const auto request = Named(visit);
-  if (!request) co_return Problem(request.error());
   const auto body = ReadJson(visit);
   if (!body) co_return Problem(body.error());
   const json::Value root = body->root();
@@ -130,9 +129,17 @@ boost::asio::awaitable<Reply> Decide(Visit& visit) {
   if (*decision != "approve" && *decision != "deny")
     co_return Problem(Error(Errc::request_malformed, "decision is neither approve nor deny"));
   const bool approve = *decision == "approve";
+  const auto request = Named(visit);
+  if (!request) {
+    if (request.error().code == Errc::session_foreign) {
+      if (const auto foreign = visit.parts.desk->Find(visit.Param("id")))
+        RecordRefusal(visit, *foreign, approve, request.error());
+    }
+    co_return Problem(request.error());
+  }
   auto proof = co_await Proof(visit, *request, approve, root["assertion"]);
   if (!proof) {
-    RecordForgery(visit, *request, approve, proof.error());
+    RecordRefusal(visit, *request, approve, proof.error());
     co_return Problem(proof.error());
   }
   const auto decided =

@@ -157,7 +157,10 @@ struct Webhooks::Impl {
   void Deliver(Post& post, const Message& message, const std::stop_token& stop) {
     std::chrono::milliseconds wait = options.first_wait;
     for (unsigned n = 1;; ++n) {
-      if (!options.pending(message.id)) return;  // decided meanwhile: there is nothing to tell
+      if (!options.pending(message.id)) {  // decided meanwhile: there is nothing to tell
+        if (n == 1) return;
+        break;  // but what was tried has failed
+      }
       if (Once(post, message, stop)) return options.notified(message.id, post.hook.name, true);
       if (stop.stop_requested()) return;
       if (n >= options.tries || options.clock->WallNow() >= message.expires) break;

@@ -39,7 +39,7 @@ std::string WebhookSignature(const Secret& key, int64_t seconds, std::string_vie
 /// another one nor, ever, a request: Tell only puts something into a queue.
 ///
 /// A delivery counts when the answer is 2xx. Anything else is tried again after 1, 4, 16 and 64 s,
-/// until the request is no longer pending or has run out. Thread-safe.
+/// until the request is no longer pending or has run out: then it has failed. Thread-safe.
 class Webhooks {
  public:
   using Fetch = std::function<Result<FetchResponse>(const FetchRequest&)>;

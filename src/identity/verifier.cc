@@ -102,9 +102,7 @@ VerifiedPtr TokenVerifier::Known(std::string_view token, std::string_view resour
 Result<> TokenVerifier::Holds(const VerifiedToken& token) const {
   if (impl_->options.sessions == nullptr) return {};
   if (token.live) return access::Work::Allowed(token.live);
-  // An issuer's clock may be ahead of ours, by the skew at most: what it has issued "just now" may
-  // be older than a revocation.
-  if (!impl_->options.sessions->Revoked(token.principal, token.issued_at - token.skew)) return {};
+  if (!impl_->options.sessions->Revoked(token.principal, token.issued_at, token.skew)) return {};
   return Fail(Errc::session_ended,
               "the person's credentials were revoked after this one was issued");
 }
