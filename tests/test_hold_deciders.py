@@ -1,7 +1,10 @@
 """Who may not decide, when it is too late, and what an approval is good for: everything that is refused, with its reason and in the
 log, and that the upstream got nothing of it. 50 who decide at once, 50 who use one approval at once."""
 
+import base64
 import concurrent.futures
+import hashlib
+import hmac
 import json
 import time
 
@@ -75,7 +78,7 @@ _numbers = iter(range(1, 1 << 30))
 
 @pytest.fixture
 def order():
-    return f"order-{next(_numbers)}-{time.monotonic_ns()}-"
+    return f"order-{next(_numbers)}-" + "".join(chr(97 + int(d)) for d in str(time.monotonic_ns())) + "-"  # digits may be a card number
 
 
 def refund(order: str, amount=900) -> dict:
@@ -255,6 +258,22 @@ def test_changed_arguments(gateway, lead, upstream, order, changed):
     refused(gateway, lead.decide({**other, "digest": request["digest"]}, True), other, "approval-mismatch")
     assert ask(gateway, dict(reversed(refund(order).items()))) == {}, "the order of members is none of the arguments"
     assert reached(upstream, order) == 1
+
+
+def test_the_digest_is_over_the_exact_arguments(gateway, lead, order):
+    """Computed once more from the gateway's key, as docs/formats/approval.md says."""
+    request = held(gateway, lead, order)
+    told = gateway.recorded(event="approval.requested", approval_id=request["id"])[0]["approval"]
+    text = (gateway.data_dir / "state" / "state.key").read_text().strip()
+    secret = hmac.digest(bytes(32), base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), "sha256")
+    key = hmac.digest(secret, b"sallyport state digest v1\x01", "sha256")
+    exact = '{"arguments":' + json.dumps(refund(order), sort_keys=True, separators=(",", ":")) + "}"
+    purpose = f"arguments of {request['id']}"
+    over = f"{len(purpose)}:{purpose}{len(exact)}:{exact}".encode()
+    assert told["binding"]["arguments"] == hmac.digest(key, over, "sha256").hex()
+    bound = json.dumps(told["binding"], separators=(",", ":")).encode()
+    assert told["digest"] == request["digest"] == hashlib.sha256(bound).hexdigest()
+    assert told["binding"]["policy"] == request["policy_version"] and told["binding"]["subject"] == "tester"
 
 
 def test_another_caller(gateway, lead, upstream, order):

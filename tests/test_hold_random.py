@@ -71,7 +71,8 @@ class Case:
         self.kind = self.random.choice(KINDS)
         self.plan = self.random.choice(PLANS)
         self.at_once = self.random.choice((1, 1, 1, 2, 3))
-        self.mark = f"mark-{SEED}-{number}-"  # none begins with another
+        letters = "".join(chr(97 + int(d)) for d in str(SEED))  # digits may look like a card number
+        self.mark = f"mark-{letters}-{number}-"  # none begins with another
         self.patience = PATIENCE if self.plan in ("approve", "deny") else TTL + 4
         self.answers = []      # "ok" or a reason, of callers that got one
         self.decided = []      # (id, approved) acknowledged
@@ -311,7 +312,7 @@ def check_log(world: World, cases: list[Case]) -> dict:
         if not ident:
             continue
         if event == "approval.requested":
-            mark_of[ident] = re.search(r"mark-\d+-\d+-", json.dumps(entry)).group(0)
+            mark_of[ident] = re.search(r"mark-[a-j]+-\d+-", json.dumps(entry)).group(0)
         elif event == "approval.decided" and entry.get("ok") is not False:
             yes = entry["approval"]["vote"] == "approve"
             decided[ident] = (at, yes)

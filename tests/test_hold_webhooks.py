@@ -58,7 +58,7 @@ _numbers = iter(range(1, 1 << 30))
 
 @pytest.fixture
 def order():
-    return f"order-{next(_numbers)}-{time.monotonic_ns()}-"
+    return f"order-{next(_numbers)}-" + "".join(chr(97 + int(d)) for d in str(time.monotonic_ns())) + "-"  # digits may be a card number
 
 
 def ask(gateway, order: str) -> dict:
@@ -78,6 +78,19 @@ def outcomes(gateway, ident: str, want: int, timeout: float = 15) -> dict:
         seen = {e["detail"]: e.get("ok") is not False for e in gateway.audit(event="approval.notified", approval_id=ident)}
         return seen if len(seen) >= want else None
     return eventually(found, timeout, 0.3) or {e["detail"]: e.get("ok") is not False for e in gateway.audit(event="approval.notified", approval_id=ident)}
+
+
+def test_a_target_that_is_down_and_one_that_is_not_allowed(gateway, lead, hook, upstream, order):
+    begun = time.monotonic()
+    ident = ask(gateway, order)["approval_id"]
+    assert time.monotonic() - begun < 5
+    assert eventually(lambda: messages(hook, ident), 10), "a target that is down held up another one"
+    time.sleep(0.5)  # tried at once: this test is the first
+    assert lead.decide(lead.find(order)[0], True)[0] == 200
+    assert ask(gateway, order) == {}
+    assert sum(c["args"].get("order_id") == order for c in upstream.calls("refund_order")) == 1
+    told = outcomes(gateway, ident, 3)
+    assert [told.get(f"leads-one/{n}") for n in (1, 2, 3)] == [False, True, False], told
 
 
 def test_forged_and_replayed_messages(gateway, lead, hook, order):
@@ -113,18 +126,6 @@ def test_forged_and_replayed_messages(gateway, lead, hook, order):
         assert refused.value.code in (401, 403, 404, 405), (path, refused.value.code)
     assert lead.state(ident) == "pending"
     lead.decide(lead.find(order)[0], False)
-
-
-def test_a_target_that_is_down_and_one_that_is_not_allowed(gateway, lead, hook, upstream, order):
-    begun = time.monotonic()
-    ident = ask(gateway, order)["approval_id"]
-    assert time.monotonic() - begun < 5
-    assert eventually(lambda: messages(hook, ident), 10), "a target that is down held up another one"
-    assert lead.decide(lead.find(order)[0], True)[0] == 200
-    assert ask(gateway, order) == {}
-    assert sum(c["args"].get("order_id") == order for c in upstream.calls("refund_order")) == 1
-    told = outcomes(gateway, ident, 3)
-    assert [told.get(f"leads-one/{n}") for n in (1, 2, 3)] == [False, True, False], told
 
 
 def test_a_message_that_is_sent_again_can_be_recognised(gateway, lead, hook, order):
