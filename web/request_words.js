@@ -19,7 +19,10 @@ export function headline(request) {
 }
 
 export function effectWords(request) {
-  return known(request.effect) ? t(request.effect) : request.effect_in_words;
+  const effect = known(request.effect) ? t(request.effect) : request.effect_in_words;
+  const clear = request.unmask;
+  if (!clear) return effect;
+  return effect + ', ' + t('inClear', {n: clear.max_values, what: clear.detectors.join(', '), who: clear.person});
 }
 
 export function approvalsSoFar(request) {

@@ -5,6 +5,7 @@
 
 #include "approval/binding.h"
 #include "json/document.h"
+#include "policy/unmask.h"
 
 namespace sallyport::api {
 namespace {
@@ -75,6 +76,19 @@ std::string_view EffectInWords(op::Effect effect) {
   return "changes rights or settings";
 }
 
+std::string UnmaskInWords(const approval::Request& request) {
+  const op::UnmaskTerms& terms = *request.unmask;
+  std::string out = "shows up to " + std::to_string(terms.max_values) + " values of ";
+  for (size_t i = 0; i < terms.detectors.size(); ++i)
+    out += (i > 0 ? ", " : "") + terms.detectors[i];
+  out += " in clear to " + policy::UnmaskPerson(request.requester);
+  if (!request.requester.agent.empty()) out += " through " + request.requester.agent;
+  const int64_t seconds = terms.ttl / 1'000'000'000;
+  out += seconds % 60 == 0 ? ", within " + std::to_string(seconds / 60) + " min of the approval"
+                           : ", within " + std::to_string(seconds) + " s of the approval";
+  return out;
+}
+
 std::string ApprovalJson(const approval::Desk& desk, const approval::Request& request,
                          const op::Principal& viewer) {
   const bool pending = request.state == approval::State::pending;
@@ -101,6 +115,16 @@ std::string ApprovalJson(const approval::Desk& desk, const approval::Request& re
                    {"votes", Votes(request)},
                    {"entry", request.entry},
                    {"may_decide", pending && !objection}};
+  if (request.unmask) {
+    const op::UnmaskTerms& terms = *request.unmask;
+    out["effect_in_words"] =
+        std::string(EffectInWords(request.effect)) + ", and " + UnmaskInWords(request);
+    out["unmask"] = {{"detectors", terms.detectors},
+                     {"max_values", terms.max_values},
+                     {"ttl_seconds", terms.ttl / 1'000'000'000},
+                     {"person", policy::UnmaskPerson(request.requester)},
+                     {"reason", terms.reason.get()}};
+  }
   if (request.closed > 0) out["closed_at"] = FormatUtc(request.closed);
   if (!request.end_reason.empty()) out["end_reason"] = request.end_reason;
   if (objection || !pending) {

@@ -91,6 +91,7 @@ int StatusOf(Errc code) {
     case Errc::rule_deny:
     case Errc::approval_required:
     case Errc::approval_denied:
+    case Errc::unmask_denied:
     case Errc::approver_ineligible:
     case Errc::passkey_required:
     case Errc::passkey_invalid:

@@ -56,6 +56,10 @@ void PrintWhole(const ordered_json& request, const std::string& url) {
   row("owner", Text(who, "owner"));
   row("what", Text(request, "resource") + " on " + Text(request, "connection") + ", " +
                   Text(request, "effect_in_words"));
+  if (const auto unmask = request.find("unmask"); unmask != request.end())
+    row("in clear",
+        ledger::Printable(Text(*unmask, "reason").empty() ? "no reason given"
+                                                          : "because: " + Text(*unmask, "reason")));
   const auto shown = request.find("shown");
   if (shown != request.end() && shown->is_object()) {
     for (const auto& [name, value] : shown->items())

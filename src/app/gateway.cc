@@ -119,6 +119,7 @@ Result<> Gateway::Impl::BuildPath() {
   gate = std::make_unique<gate::Gate>(
       *ledger, rules,
       gate::Gate::Options{.always_strict = root.evidence.strict, .desk = &approvals->desk()});
+  gate->SetUnmask(root.masking.unmask);
   MaskLogLines(masker);
   const size_t count = root.server.shards != 0 ? root.server.shards
                                                : std::max(1u, std::thread::hardware_concurrency());
@@ -398,6 +399,7 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
   SALLYPORT_TRY(auto fresh_masker, MakeMasker(fresh, token_key));
   if (tls) SALLYPORT_CHECK(tls->Reload());
   SALLYPORT_CHECK(gate->Replace(std::move(rules)));
+  gate->SetUnmask(fresh.masking.unmask);
   SALLYPORT_CHECK(approvals->Reload(fresh, fresh_masker));
   frontend->Reload(SettingsOf(fresh, fresh_masker));
   if (databases) databases->Reload(fresh_masker, DatabaseLimits(fresh));

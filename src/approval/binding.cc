@@ -62,6 +62,18 @@ void AppendParameters(std::string& out, const op::ExactSql& exact) {
   out += ']';
 }
 
+/// Which values are asked for in clear: another operation than the same without.
+void AppendUnmask(std::string& out, const op::Operation& operation) {
+  if (operation.unmask == nullptr) return;
+  if (out.size() > 1) out += ',';
+  out += R"("unmask":[)";
+  for (const std::string& name : operation.unmask->detectors) {
+    if (out.back() != '[') out += ',';
+    json::AppendString(out, name);
+  }
+  out += ']';
+}
+
 /// One JSON object, members in the order in which they are added.
 class Object {
  public:
@@ -105,6 +117,7 @@ std::string ExactOf(const op::Operation& operation) {
       AppendBytes(out, "names", operation.exact_sql.context);
     }
     if (!operation.exact_sql.values.empty()) AppendParameters(out, operation.exact_sql);
+    AppendUnmask(out, operation);
     return out += '}';
   }
   if (operation.arguments) {
@@ -116,6 +129,7 @@ std::string ExactOf(const op::Operation& operation) {
     out += R"("inputResponses":)";
     AppendCanonical(out, operation.exact_answers);
   }
+  AppendUnmask(out, operation);
   return out += '}';
 }
 
@@ -167,6 +181,10 @@ std::string Binding(const Request& r) {
   object.Text("resource", r.resource).Text("arguments", r.arguments);
   object.Text("policy", r.policy_version).Text("flow", r.flow).Number("need", r.need);
   object.Texts("approvers", r.approvers).Number("expires", uint64_t(r.expires));
+  if (r.unmask) {
+    object.Texts("unmask", r.unmask->detectors).Number("max_values", r.unmask->max_values);
+    object.Number("unmask_ttl", uint64_t(r.unmask->ttl));
+  }
   return object.Take();
 }
 

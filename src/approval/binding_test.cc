@@ -30,6 +30,17 @@ TEST(Exact, OrderAndSpaceDoNotMatterEverythingElseDoes) {
   EXPECT_NE(Exact("{}"), "{}");
 }
 
+TEST(Exact, ValuesInClearAreAnotherOperation) {
+  const op::UnmaskAsk ask{{"iban", "pan"}, {}};
+  op::Operation operation;
+  operation.verb = op::Verb::tool_call;
+  operation.unmask = &ask;
+  EXPECT_EQ(ExactOf(operation), R"({"unmask":["iban","pan"]})");
+  operation.verb = op::Verb::sql;
+  operation.exact_sql.text = "SELECT 1";
+  EXPECT_EQ(ExactOf(operation), R"({"sql":"SELECT 1","unmask":["iban","pan"]})");
+}
+
 TEST(Exact, MembersAreSortedByWhatTheyMean) {
   EXPECT_EQ(Exact(R"({"b":1,"\u0061":2})"), R"({"arguments":{"\u0061":2,"b":1}})");
 }
@@ -76,6 +87,7 @@ TEST(Binding, ChangesWithEachOfItsParts) {
     change(other);
     return DigestOf(other) != digest;
   };
+  EXPECT_TRUE(changed([](Request& o) { o.unmask = op::UnmaskTerms{{"pan"}, 2, 9, {}}; }));
   EXPECT_TRUE(changed([](Request& o) { o.id = "a_2"; }));
   EXPECT_TRUE(changed([](Request& o) { o.requester.issuer = "x"; }));
   EXPECT_TRUE(changed([](Request& o) { o.requester.subject = "x"; }));

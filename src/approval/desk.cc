@@ -27,6 +27,7 @@ Request MakeRequest(const Filing& filing, const Flow& flow, const std::string& t
   r.verb = filing.verb, r.method = filing.method, r.resource = filing.resource;
   r.effect = filing.effect, r.shown = filing.shown, r.policy_version = filing.policy_version;
   r.decision_id = filing.decision_id, r.rules = filing.rules, r.why = filing.why;
+  r.unmask = filing.unmask;
   r.created = now;
   r.expires = now + std::chrono::duration_cast<std::chrono::nanoseconds>(flow.ttl).count();
   r.arguments = sealer.Digest("arguments of " + r.id, filing.exact);
@@ -131,6 +132,7 @@ std::string Desk::Impl::KeyOf(const Filing& f, const Flow& flow) const {
         std::string_view(f.exact)}) {
     add(part);
   }
+  if (f.unmask) add(std::to_string(f.unmask->max_values)), add(std::to_string(f.unmask->ttl));
   return sealer.Digest("operation", text);
 }
 
@@ -152,6 +154,8 @@ Result<> Desk::Impl::LoadAll() {
     item->key = std::move(row.loaded.key);
     Request& r = item->request;
     if (!row.shown.empty()) r.shown.text = options.mask(row.shown, r.shown.json).text;
+    if (!row.unmask_reason.empty() && r.unmask)
+      r.unmask->reason = options.mask(row.unmask_reason, false).text;
     if (r.open()) Count(r);
     if (r.open() || (r.state == State::denied && r.expires > now)) {
       Add(item);
@@ -204,6 +208,7 @@ Task<Request> Desk::Impl::Make(ItemPtr item, std::string exact) {
   op::ApprovalEvidence approval;
   approval.binding = Binding(r);
   approval.expires = r.expires;
+  if (r.unmask) approval.reason = r.unmask->reason;
   op::Evidence e = Describe(op::EventType::approval_requested, r, approval);
   e.decision_id = r.decision_id;
   e.policy_version = r.policy_version;

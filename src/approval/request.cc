@@ -1,5 +1,6 @@
 #include "approval/request.h"
 
+#include <algorithm>
 #include <array>
 
 namespace sallyport::approval {
@@ -28,6 +29,14 @@ std::optional<State> ParseState(std::string_view name) {
     if (StateName(state) == name) return state;
   }
   return std::nullopt;
+}
+
+Nanos ApprovedAt(const Request& request) {
+  Nanos at = 0;
+  for (const Vote& vote : request.votes) {
+    if (vote.approve) at = std::max(at, vote.at);
+  }
+  return at;
 }
 
 }  // namespace sallyport::approval

@@ -12,6 +12,7 @@
 #include "op/evidence.h"
 #include "op/operation.h"
 #include "op/session.h"
+#include "op/unmask.h"
 
 namespace sallyport::approval {
 
@@ -61,6 +62,7 @@ struct Request {
   std::string policy_version, decision_id;
   std::vector<std::string> rules;
   std::string why;
+  std::optional<op::UnmaskTerms> unmask;  // values that the answer is to show in clear
   Nanos created = 0, expires = 0;
   uint64_t entry = 0;  // log index of approval.requested
 
@@ -71,6 +73,9 @@ struct Request {
 
   bool open() const { return state == State::pending || state == State::approved; }
 };
+
+/// When the last of the approving votes came; 0: none has.
+Nanos ApprovedAt(const Request& request);
 
 /// What the gate files: one operation that a rule holds for approval.
 struct Filing {
@@ -86,6 +91,7 @@ struct Filing {
   std::string policy_version, decision_id;
   std::vector<std::string> rules;
   std::string why;
+  std::optional<op::UnmaskTerms> unmask;
 };
 
 }  // namespace sallyport::approval

@@ -50,6 +50,14 @@ op::Principal ReadPrincipal(const json& v) {
   return p;
 }
 
+json Write(const std::optional<op::UnmaskTerms>& terms) {
+  if (!terms) return nullptr;
+  return {{"detectors", terms->detectors},
+          {"max_values", terms->max_values},
+          {"ttl", terms->ttl},
+          {"reason", terms->reason.get()}};
+}
+
 std::string Write(const Request& r) {
   return Dump({{"flow", r.flow},
                {"need", r.need},
@@ -73,6 +81,7 @@ std::string Write(const Request& r) {
                {"decision", r.decision_id},
                {"rules", r.rules},
                {"why", r.why},
+               {"unmask", Write(r.unmask)},
                {"entry", r.entry}});
 }
 
@@ -91,6 +100,12 @@ Row ReadRow(const json& v) {
   r.arguments = v.at("arguments"), r.digest = v.at("digest"), r.policy_version = v.at("policy");
   r.decision_id = v.at("decision"), r.rules = v.at("rules").get<std::vector<std::string>>();
   r.why = v.at("why"), r.entry = v.at("entry");
+  if (const auto unmask = v.find("unmask"); unmask != v.end() && !unmask->is_null()) {
+    r.unmask.emplace();
+    r.unmask->detectors = unmask->at("detectors").get<std::vector<std::string>>();
+    r.unmask->max_values = unmask->at("max_values"), r.unmask->ttl = unmask->at("ttl");
+    row.unmask_reason = unmask->at("reason");
+  }
   return row;
 }
 

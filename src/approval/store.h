@@ -26,7 +26,8 @@ Result<> Migrate(state::Database& db);
 /// without its text: `Loaded` cannot make a MaskedText; see `shown`.
 struct Row {
   Loaded loaded;
-  std::string shown;  // masked when it was stored, to be masked again
+  std::string shown;          // masked when it was stored, to be masked again
+  std::string unmask_reason;  // the same of Request::unmask
 };
 Result<std::vector<Row>> Load(state::Database& db, Nanos since);
 Result<std::vector<Sightings::Row>> LoadPersons(state::Database& db);

@@ -24,6 +24,7 @@ std::string_view ReasonCode(Errc code) {
     case Errc::approval_expired: return "approval-expired";
     case Errc::approval_closed: return "approval-closed";
     case Errc::approval_mismatch: return "approval-mismatch";
+    case Errc::unmask_denied: return "unmask-denied";
     case Errc::approver_ineligible: return "approver-ineligible";
     case Errc::passkey_required: return "passkey-required";
     case Errc::passkey_invalid: return "passkey-invalid";

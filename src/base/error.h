@@ -35,6 +35,7 @@ enum class Errc {
   approval_expired,      // nobody decided in time, or the approval was not used in time
   approval_closed,       // decided, used or withdrawn already
   approval_mismatch,     // the digest is not that of the request: something has changed
+  unmask_denied,         // nobody may show this caller these values in clear
   approver_ineligible,   // this person must not decide about this request
   passkey_required,      // this person has a passkey: a vote without it does not count
   passkey_invalid,       // a registration or assertion that does not prove what it should

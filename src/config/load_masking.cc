@@ -83,21 +83,43 @@ ClassifiedColumn ReadColumn(Context& context, const Node& node, size_t index, Pl
   return {.connection = connection, .column = column, .detector = detector};
 }
 
-void ReadUnmask(Context& context, const Node& node, size_t index, Places& places) {
+/// One entry; adds the detectors that it names to `named`.
+policy::UnmaskGrant ReadUnmask(Context& context, const Node& node, size_t index, Places& places,
+                               std::vector<Places::Use>& named) {
   using namespace std::chrono_literals;
+  policy::UnmaskGrant grant;
   Fields fields(context, node, "masking.unmask[" + std::to_string(index) + "]");
   if (fields.Require("who", "write who: [group:NAME]") != nullptr)
-    ReadWho(fields, "who", false, places);
-  fields.Require("detectors", "name some of masking.detectors");
-  for (const Node& item : fields.List("detectors"))
-    places.detectors.push_back({item.mark, fields.where(), item.text});
-  auto approval =
+    grant.who = ReadWho(fields, "who", false, places);
+  if (const Node* list = fields.Require("detectors", "name some of masking.detectors")) {
+    for (const Node& item : fields.List("detectors")) {
+      places.detectors.push_back({item.mark, fields.where(), item.text});
+      named.push_back(places.detectors.back());
+      grant.detectors.push_back(item.text);
+    }
+    if (grant.detectors.empty())
+      context.Error(list->mark, kCfgBadValue, fields.where() + ".detectors is empty",
+                    "name some of masking.detectors");
+  }
+  grant.approval =
       fields.RequiredText("approval", "name one of approvals: unmasking is always approved");
-  if (!approval.empty())
-    places.approvals.push_back({fields.ValueMark("approval"), fields.where(), approval});
-  fields.Count("max_values", 1, 1'000'000);
-  fields.Duration("ttl", 1s, 24h);
+  if (!grant.approval.empty())
+    places.approvals.push_back({fields.ValueMark("approval"), fields.where(), grant.approval});
+  if (const auto most = fields.Count("max_values", 1, 1'000'000)) grant.max_values = *most;
+  if (const auto ttl = fields.Duration("ttl", 1s, 24h)) grant.ttl = *ttl;
   fields.Done();
+  return grant;
+}
+
+/// Sensitive authentication data is shown to nobody.
+void CheckUnmasked(Context& context, const Root& root, const std::vector<Places::Use>& named) {
+  for (const Places::Use& use : named) {
+    const auto at = std::ranges::find(root.masking.detectors, use.name, &mask::DetectorSpec::name);
+    if (at == root.masking.detectors.end() || at->kind != DetectorKind::sad) continue;
+    context.Error(use.mark, kCfgConflict,
+                  use.where + ": sensitive authentication data is never shown",
+                  "remove \"" + use.name + "\" (PCI DSS 3.3.1)");
+  }
 }
 
 /// Nothing leaves unmasked because a list was short: the two kinds that PCI DSS names are always
@@ -116,6 +138,7 @@ void AddDefaults(std::vector<mask::DetectorSpec>& detectors) {
 }  // namespace
 
 void ReadMasking(Context& context, const Node* node, Root& root, Places& places) {
+  std::vector<Places::Use> unmasked;
   if (node != nullptr) {
     Fields fields(context, *node, "masking");
     std::map<std::string, Mark> names;
@@ -127,12 +150,13 @@ void ReadMasking(Context& context, const Node* node, Root& root, Places& places)
     for (const Node& item : fields.List("columns"))
       root.masking.columns.push_back(ReadColumn(context, item, n++, places));
     n = 0;
-    for (const Node& item : fields.List("unmask")) ReadUnmask(context, item, n++, places);
-    if (n != 0) context.NotActedOn("masking.unmask");
+    for (const Node& item : fields.List("unmask"))
+      root.masking.unmask.push_back(ReadUnmask(context, item, n++, places, unmasked));
     root.masking.token_key = fields.Secret("token_key");
     fields.Done();
   }
   AddDefaults(root.masking.detectors);
+  CheckUnmasked(context, root, unmasked);
 }
 
 }  // namespace sallyport::config

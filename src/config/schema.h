@@ -15,6 +15,7 @@
 #include "net/http.h"
 #include "op/decision.h"
 #include "policy/rules.h"
+#include "policy/unmask.h"
 #include "secrets/source.h"
 
 // The configuration as plain structs: this file is the reference of every key, its default and its
@@ -47,13 +48,13 @@ struct ServerLimits {
   uint32_t json_depth = 64;
   uint32_t streams_per_caller =
       32;  // concurrent requests of one principal that are answered as a stream
-  uint32_t sessions_per_caller = 64;  // legacy MCP sessions of one principal at one connection
-  uint32_t calls_per_caller = 256;    // concurrent calls of one principal
+  uint32_t sessions_per_caller = 64;   // legacy MCP sessions of one principal at one connection
+  uint32_t calls_per_caller = 256;     // concurrent calls of one principal
   uint32_t approvals_per_caller = 20;  // open requests for approval of one account
   uint32_t approvals_per_hour = 300;   // new ones of one account
-  uint64_t upstream_body_bytes = 32u << 20;     // one upstream message (JSON body or SSE event)
-  milliseconds call_timeout{300'000};           // one upstream call, progress does not extend it
-  milliseconds approval_hold{50'000};           // an MCP call waits so long for its approval at once
+  uint64_t upstream_body_bytes = 32u << 20;  // one upstream message (JSON body or SSE event)
+  milliseconds call_timeout{300'000};        // one upstream call, progress does not extend it
+  milliseconds approval_hold{50'000};        // an MCP call waits so long for its approval at once
   milliseconds upstream_idle_timeout{120'000};  // no byte from the upstream for so long
   milliseconds session_idle{3'600'000};         // a legacy MCP session nobody uses
   uint32_t replay_events = 256;                 // kept per legacy stream for Last-Event-ID
@@ -161,6 +162,7 @@ struct ClassifiedColumn {
 struct Masking {
   std::vector<mask::DetectorSpec> detectors;
   std::vector<ClassifiedColumn> columns;
+  std::vector<policy::UnmaskGrant> unmask;
   std::optional<secrets::Ref> token_key;  // default: made in data_dir at first start
 };
 
@@ -203,9 +205,9 @@ struct Person {
 
 /// identity.providers[].oidc where people can sign in: client_id is set.
 struct Login {
-  std::string provider;                 // identity::ProviderConfig::name
-  std::optional<secrets::Ref> secret;   // none: a public client
-  std::vector<std::string> scopes;      // empty: openid profile email
+  std::string provider;                // identity::ProviderConfig::name
+  std::optional<secrets::Ref> secret;  // none: a public client
+  std::vector<std::string> scopes;     // empty: openid profile email
 };
 
 struct Root {

@@ -2,13 +2,14 @@
 
 #include <utility>
 
-#include "approval/binding.h"
 #include "approval/desk.h"
 #include "base/ids.h"
 #include "gate/rate.h"
+#include "gate/shown.h"
 #include "ledger/entry.h"
 #include "ledger/writer.h"
 #include "policy/rules.h"
+#include "policy/unmask.h"
 
 namespace sallyport::gate {
 namespace {
@@ -25,16 +26,6 @@ bool NeedsStrict(const op::Operation& operation) { return operation.effect > op:
 bool IsWhole(const op::Operation& operation) {
   return operation.verb != op::Verb::sql ||
          (operation.method != "parse" && operation.method != "execute");
-}
-
-std::string CallerKey(const op::Principal& who) { return who.issuer + '\n' + who.subject; }
-
-/// The arguments as the log and the approvers see them.
-op::Payload Shown(const op::Operation& operation) {
-  return {.text = operation.recorded_arguments,
-          .json = operation.recorded_complete,
-          .total_bytes = operation.argument_bytes,
-          .complete = operation.recorded_complete};
 }
 
 /// What an intent and a denial have in common: who asked what, and what was decided.
@@ -57,14 +48,16 @@ Evidence Describe(EventType type, const op::Session& session, const op::Operatio
 }  // namespace
 
 Permit::Permit(Gate& gate, std::shared_ptr<const op::Session> session, uint64_t intent,
-               std::string decision_id, op::Obligations obligations, bool strict, Nanos begun)
+               std::string decision_id, op::Obligations obligations, bool strict, Nanos begun,
+               std::unique_ptr<const op::UnmaskLicence> licence)
     : gate_(&gate),
       session_(std::move(session)),
       intent_(intent),
       decision_id_(std::move(decision_id)),
       obligations_(std::move(obligations)),
       strict_(strict),
-      begun_(begun) {}
+      begun_(begun),
+      licence_(std::move(licence)) {}
 
 Permit::Permit(Permit&& other) noexcept
     : gate_(std::exchange(other.gate_, nullptr)),
@@ -73,7 +66,8 @@ Permit::Permit(Permit&& other) noexcept
       decision_id_(std::move(other.decision_id_)),
       obligations_(std::move(other.obligations_)),
       strict_(other.strict_),
-      begun_(other.begun_) {}
+      begun_(other.begun_),
+      licence_(std::move(other.licence_)) {}
 
 Permit::~Permit() {
   if (gate_ != nullptr) gate_->Abandon(*this);
@@ -135,44 +129,6 @@ op::Decision Gate::Decide(const policy::RuleSet& rules, const op::Principal& who
   return decision;
 }
 
-Task<> Gate::Approve(const op::Session& session, const op::Operation& operation,
-                     const std::string& policy_version, op::Refusal& refusal) {
-  const op::Decision& decision = refusal.decision;
-  approval::Desk& desk = *options_.desk;
-  // A second time only if somebody else used the approval between our finding and our using it.
-  for (int attempt = 0;; ++attempt) {
-    approval::Filing filing{.flow = decision.approval,
-                            .requester = session.who,
-                            .session = session.entry,
-                            .connection = std::string(operation.connection),
-                            .verb = operation.verb,
-                            .method = std::string(operation.method),
-                            .resource = std::string(operation.resource),
-                            .effect = operation.effect,
-                            .exact = approval::ExactOf(operation),
-                            .shown = Shown(operation),
-                            .policy_version = policy_version,
-                            .decision_id = refusal.decision_id,
-                            .rules = decision.rules,
-                            .why = decision.why};
-    SALLYPORT_CO_TRY(const approval::Request request, co_await desk.File(std::move(filing)));
-    refusal.approval_id = request.id;
-    refusal.approval_url = desk.UrlOf(request.id);
-    refusal.approval_expires = request.expires;
-    if (request.state == approval::State::pending)
-      co_return Fail(Errc::approval_required, decision.why);
-    if (request.state != approval::State::approved)
-      co_return std::unexpected(desk.Refuse(request.id));
-    if (!decision.obligations.rates.empty()) {
-      refusal.retry_after_seconds =
-          rates_->Take(CallerKey(session.who), decision.obligations.rates, clock_.WallNow());
-      if (refusal.retry_after_seconds > 0) co_return Fail(Errc::rate_limited);  // not used up
-    }
-    const Result<> used = co_await desk.Redeem(request.id, request.digest, session.entry);
-    if (used || used.error().code != Errc::approval_closed || attempt > 0) co_return used;
-  }
-}
-
 boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
     std::shared_ptr<const op::Session> session, const op::Operation& operation, Memo* memo) {
   const std::shared_ptr<const policy::RuleSet> rules = rules_.load();
@@ -193,6 +149,20 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
     }
   }
   op::Decision& decision = refusal.decision;
+  std::optional<Wanted> wanted;
+  if (operation.unmask != nullptr && decision.effect != op::Verdict::deny && IsWhole(operation)) {
+    Result<Wanted> found = WantedOf(session->who, *operation.unmask);
+    if (found) {
+      wanted = std::move(*found);
+      if (decision.effect == op::Verdict::allow) decision.why = "values are asked for in clear";
+      decision.effect = op::Verdict::approve;
+      decision.reason = Errc::approval_required;
+    } else {
+      decision.effect = op::Verdict::deny;
+      decision.reason = found.error().code;
+      decision.why = found.error().detail;
+    }
+  }
   if (decision.effect == op::Verdict::allow && !decision.obligations.rates.empty()) {
     refusal.retry_after_seconds =
         rates_->Take(CallerKey(session->who), decision.obligations.rates, begun);
@@ -205,9 +175,13 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
   if (decision.effect == op::Verdict::approve && !IsWhole(operation))
     decision.effect = op::Verdict::allow;
   bool allowed = decision.effect == op::Verdict::allow;
+  Licence licence;
   if (decision.effect == op::Verdict::approve && options_.desk != nullptr) {
-    if (const Result<> used = co_await Approve(*session, operation, rules->version(), refusal)) {
+    auto used = co_await Approve(*session, operation, rules->version(), wanted ? &*wanted : nullptr,
+                                 refusal);
+    if (used) {
       allowed = true;
+      licence = std::move(*used);
     } else {
       decision.reason = used.error().code;
       decision.why = used.error().detail;
@@ -221,6 +195,8 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
   e.approval_id = refusal.approval_id;
   e.policy_version = rules->version();
   if (!allowed) e.reason = decision.reason;
+  if (wanted) e.unmask = &wanted->terms;
+  if (licence) e.unmask_until = licence->until;
   const bool strict = NeedsStrict(operation) || decision.effect == op::Verdict::approve;
   const Result<uint64_t> recorded = co_await WriteFor(e, strict && allowed);
   if (!recorded) {
@@ -236,7 +212,7 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
 
   // 3. Permit.
   co_return Permit(*this, std::move(session), *recorded, std::move(refusal.decision_id),
-                   std::move(decision.obligations), strict, begun);
+                   std::move(decision.obligations), strict, begun, std::move(licence));
 }
 
 Result<> Gate::Note(const Permit& permit, std::string_view what, op::Payload payload,
@@ -262,6 +238,7 @@ Task<> Gate::Settle(Permit permit, Settlement settlement) {
   e.reason = settlement.reason;
   e.result = std::move(settlement.result);
   e.masked = std::move(settlement.masked);
+  e.unmasked = settlement.unmasked;
   e.duration_us = static_cast<uint64_t>((clock_.WallNow() - permit.begun_) / 1000);
   const Result<uint64_t> recorded = co_await WriteFor(e, permit.strict_);
   if (!recorded)
@@ -287,6 +264,10 @@ Result<> Gate::Replace(std::shared_ptr<const policy::RuleSet> rules) {
   rules_.store(std::move(rules));
   if (options_.desk != nullptr) options_.desk->EndOthers(version);
   return {};
+}
+
+void Gate::SetUnmask(std::vector<policy::UnmaskGrant> grants) {
+  unmask_.store(std::make_shared<const std::vector<policy::UnmaskGrant>>(std::move(grants)));
 }
 
 bool Gate::healthy() const { return ledger_.healthy(); }

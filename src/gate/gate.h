@@ -20,7 +20,8 @@ class Ledger;
 }
 namespace sallyport::policy {
 class RuleSet;
-}
+struct UnmaskGrant;
+}  // namespace sallyport::policy
 
 namespace sallyport::gate {
 
@@ -40,11 +41,14 @@ class [[nodiscard]] Permit {
   const std::string& decision_id() const { return decision_id_; }
   uint64_t recorded_at() const { return intent_; }  // log index of the intent
   const op::Session& session() const { return *session_; }
+  /// What the answer may show in clear; null (nearly always): nothing.
+  const op::UnmaskLicence* licence() const { return licence_.get(); }
 
  private:
   friend class Gate;
   Permit(Gate& gate, std::shared_ptr<const op::Session> session, uint64_t intent,
-         std::string decision_id, op::Obligations obligations, bool strict, Nanos begun);
+         std::string decision_id, op::Obligations obligations, bool strict, Nanos begun,
+         std::unique_ptr<const op::UnmaskLicence> licence);
 
   Gate* gate_;  // null once settled or moved from
   std::shared_ptr<const op::Session> session_;
@@ -53,6 +57,7 @@ class [[nodiscard]] Permit {
   op::Obligations obligations_;
   bool strict_;
   Nanos begun_;
+  std::unique_ptr<const op::UnmaskLicence> licence_;
 };
 
 /// A decision that is remembered for the next time the same session asks for the same statement.
@@ -79,9 +84,11 @@ struct Settlement {
   bool ok = true;
   std::string code;  // of the protocol's error, when not ok
   std::optional<Errc> reason =
-      std::nullopt;  // of ours, when the gateway withheld or refused the answer
-  op::Payload result;
+      std::nullopt;    // of ours, when the gateway withheld or refused the answer
+  op::Payload result;  // masked, also where the client gets some of it in clear
   std::vector<op::MaskCount> masked;
+  /// Of an operation with a licence: what the client is about to get in clear.
+  std::optional<op::Unmasked> unmasked = std::nullopt;
 };
 
 /// THE path. The order of the security steps of every operation is written in gate.cc and nowhere
@@ -118,6 +125,11 @@ class Gate {
   /// for one from here on, and the refusal (approval_required) carries its id, URL and end. Refused
   /// by an approver: approval_denied, until the request would have ended. How to wait:
   /// approval/desk.h.
+  ///
+  /// An operation that asks for values in clear (`unmask`) and that the rules do not deny needs an
+  /// approval by the flow of a grant (SetUnmask) that covers it; the permit then has a licence.
+  /// unmask_denied where there is no grant, or no person who would see the values. Of an operation
+  /// that is only part of one (a Parse, the rest of a portal) the wish is ignored: it gets none.
   boost::asio::awaitable<std::expected<Permit, op::Refusal>> Admit(
       std::shared_ptr<const op::Session> session, const op::Operation& operation,
       Memo* memo = nullptr);
@@ -140,15 +152,28 @@ class Gate {
   /// Swaps the rules (reload) and records the new version.
   Result<> Replace(std::shared_ptr<const policy::RuleSet> rules);
 
+  /// `masking.unmask` from here on; none before.
+  void SetUnmask(std::vector<policy::UnmaskGrant> grants);
+
   /// False once the ledger has failed: service has stopped.
   bool healthy() const;
 
  private:
   friend class Permit;
-  /// Of an operation that needs approval: the approval that has been used up for it, or why not;
-  /// the refusal's approval members are filled in.
-  Task<> Approve(const op::Session& session, const op::Operation& operation,
-                 const std::string& policy_version, op::Refusal& refusal);
+  /// What has to be approved about values in clear.
+  struct Wanted {
+    op::UnmaskTerms terms;
+    std::string flow;
+  };
+  using Licence = std::unique_ptr<const op::UnmaskLicence>;
+  /// What an operation that asks for values in clear needs; unmask_denied.
+  Result<Wanted> WantedOf(const op::Principal& who, const op::UnmaskAsk& ask) const;
+  /// Of an operation that needs approval: the approvals that have been used up for it (that of the
+  /// rule, that of `wanted`, one if it is the same flow), or why not; the refusal's approval
+  /// members are filled in. The licence is null without `wanted`.
+  Task<Licence> Approve(const op::Session& session, const op::Operation& operation,
+                        const std::string& policy_version, const Wanted* wanted,
+                        op::Refusal& refusal);
   static op::Decision Decide(const policy::RuleSet& rules, const op::Principal& who,
                              const op::Operation& operation);
   void Abandon(const Permit& permit) noexcept;
@@ -157,6 +182,7 @@ class Gate {
 
   ledger::Ledger& ledger_;
   std::atomic<std::shared_ptr<const policy::RuleSet>> rules_;
+  std::atomic<std::shared_ptr<const std::vector<policy::UnmaskGrant>>> unmask_;
   const Options options_;
   const Clock& clock_;
   std::unique_ptr<RateLimiter> rates_;

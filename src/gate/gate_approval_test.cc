@@ -2,6 +2,7 @@
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
 #include <gtest/gtest.h>
+#include <thread>
 
 #include "approval/desk.h"
 #include "base/bytes.h"
@@ -9,6 +10,7 @@
 #include "ledger/reader.h"
 #include "ledger/writer.h"
 #include "policy/rules.h"
+#include "policy/unmask.h"
 
 namespace sallyport::gate {
 namespace {
@@ -33,7 +35,8 @@ class GateApprovalTest : public testing::Test {
     ASSERT_TRUE(db && approval::Desk::Migrate(**db));
     state_ = std::make_unique<state::Writer>(std::move(db));
     const Secret key(Base64UrlEncode(std::vector<uint8_t>(32, 1)));
-    approval::Desk::Options desk{.flows = {{.name = "leads", .approvers = {"group:leads"}}},
+    approval::Desk::Options desk{.flows = {{.name = "leads", .approvers = {"group:leads"}},
+                                           {.name = "others", .approvers = {"group:leads"}}},
                                  .persons = {},
                                  .public_url = "https://gate.example",
                                  .mask = [](std::string_view, bool) { return op::Payload{}; }};
@@ -59,7 +62,10 @@ class GateApprovalTest : public testing::Test {
     refund.tools = {"refund"};
     refund.rate = op::Rate{.rule = "refund-large", .calls = 2, .period_seconds = 60};
     refund.message = message;
-    auto rules = policy::RuleSet::Compile({.rules = {refund}, .approvals = {"leads"}});
+    policy::RuleSpec look{
+        .id = "look", .effect = op::Verdict::allow, .who = {"any"}, .connection = "payments"};
+    look.tools = {"look"};
+    auto rules = policy::RuleSet::Compile({.rules = {refund, look}, .approvals = {"leads"}});
     EXPECT_TRUE(rules) << rules.error().detail;
     return *rules;
   }
@@ -232,6 +238,140 @@ TEST_F(GateApprovalTest, ARateDoesNotUseAnApprovalUp) {
       EXPECT_GT(permit.error().retry_after_seconds, 0u);
       EXPECT_EQ(desk_->Find(id)->state, State::approved);
     }
+  });
+}
+
+/// Fraud analysts may see two numbers, if `flow` approves.
+policy::UnmaskGrant Grant(std::string flow = "leads") {
+  return {.who = {"user:u1", "agent:bot"},
+          .detectors = {"iban", "pan"},
+          .approval = std::move(flow),
+          .max_values = 2,
+          .ttl = std::chrono::minutes(5)};
+}
+
+TEST_F(GateApprovalTest, ValuesInClearNeedAnApprovalOfTheirOwn) {
+  std::string id;
+  Run([&]() -> boost::asio::awaitable<void> {
+    gate_->SetUnmask({Grant()});
+    auto session = co_await Open();
+    const op::UnmaskAsk ask{{"pan"}, {}}, both{{"iban", "pan"}, {}};
+    op::Operation call = Refund(R"({"id":1})");
+    call.effect = op::Effect::read;
+    call.resource = "look";  // which a rule allows
+    call.unmask = &ask;
+    auto refused = co_await gate_->Admit(*session, call);
+    EXPECT_EQ(refused.error().error.code, Errc::approval_required);
+    id = refused.error().approval_id;
+    EXPECT_EQ(desk_->Find(id)->unmask->max_values, 2u);
+    EXPECT_TRUE(co_await Vote(id));
+    // Without the wish it is another operation; with another wish too; of another caller anyway.
+    op::Operation plain = call;
+    plain.unmask = nullptr;
+    auto masked = co_await gate_->Admit(*session, plain);
+    EXPECT_TRUE(masked && masked->licence() == nullptr);
+    op::Operation more = call;
+    more.unmask = &both;
+    auto other = co_await gate_->Admit(*session, more);
+    EXPECT_NE(other.error().approval_id, id);
+    auto permit = co_await gate_->Admit(*session, call);
+    EXPECT_TRUE(permit) << permit.error().error.detail;
+    EXPECT_TRUE(permit->licence() != nullptr);
+    EXPECT_EQ(permit->licence()->detectors, ask.detectors);
+    EXPECT_EQ(permit->licence()->max_values, 2u);
+    const auto left = permit->licence()->closes - std::chrono::steady_clock::now();
+    EXPECT_GT(left, std::chrono::minutes(4));
+    EXPECT_LE(left, std::chrono::minutes(5));
+    EXPECT_TRUE(co_await gate_->Settle(std::move(*permit),
+                                       {.unmasked = op::Unmasked{.values = 2, .places = 3}}));
+    auto again = co_await gate_->Admit(*session, call);
+    EXPECT_EQ(again.error().error.code, Errc::approval_required);
+    EXPECT_NE(again.error().approval_id, id);
+  });
+  std::string all;
+  for (const std::string& entry : Entries()) all += entry + '\n';
+  EXPECT_NE(all.find(R"("um":{"det":["pan"],"max":2,"until":)"), std::string::npos) << all;
+  EXPECT_NE(all.find(R"("um":{"n":2,"at":3})"), std::string::npos) << all;
+  EXPECT_NE(all.find(R"("unmask":["pan"],"max_values":2,"unmask_ttl":300000000000})"),
+            std::string::npos)
+      << all;
+}
+
+TEST_F(GateApprovalTest, ValuesInClearAreNotForEverybody) {
+  Run([&]() -> boost::asio::awaitable<void> {
+    auto one = co_await Open("u1"), two = co_await Open("u2");
+    const op::UnmaskAsk ask{{"pan"}, {}}, sad{{"pan", "sad"}, {}};
+    op::Operation call = Refund(R"({"id":1})");
+    call.resource = "look";
+    call.unmask = &ask;
+    auto none = co_await gate_->Admit(*one, call);
+    EXPECT_EQ(none.error().error.code, Errc::unmask_denied);
+    gate_->SetUnmask({Grant()});
+    auto other = co_await gate_->Admit(*two, call);
+    EXPECT_EQ(other.error().error.code, Errc::unmask_denied);
+    EXPECT_EQ(other.error().approval_id, "");
+    call.unmask = &sad;
+    auto never = co_await gate_->Admit(*one, call);
+    EXPECT_EQ(never.error().error.code, Errc::unmask_denied);
+    call.unmask = &ask;
+    call.resource = "nothing";  // which no rule allows
+    auto denied = co_await gate_->Admit(*one, call);
+    EXPECT_EQ(denied.error().error.code, Errc::policy_default_deny);
+    call.resource = "look";
+    for (const char* owner : {"group:payments", "user:bob"}) {
+      auto session = std::make_unique<op::Session>();
+      session->who.issuer = "https://idp.example", session->who.subject = "bot";
+      session->who.agent = "bot", session->who.owner = owner;
+      auto agent = co_await gate_->Open(std::move(session));
+      auto refused = co_await gate_->Admit(*agent, call);
+      EXPECT_EQ(refused.error().error.code,
+                *owner == 'g' ? Errc::unmask_denied : Errc::approval_required);
+    }
+  });
+}
+
+TEST_F(GateApprovalTest, ARuleAndAGrantOfTwoFlowsNeedBoth) {
+  Run([&]() -> boost::asio::awaitable<void> {
+    gate_->SetUnmask({Grant("others")});
+    auto session = co_await Open();
+    const op::UnmaskAsk ask{{"pan"}, {}};
+    op::Operation call = Refund(R"({"amount":900})");
+    call.unmask = &ask;
+    auto first = co_await gate_->Admit(*session, call);
+    const std::string rule = first.error().approval_id;
+    EXPECT_EQ(desk_->Find(rule)->flow, "leads");
+    EXPECT_TRUE(co_await Vote(rule));
+    auto second = co_await gate_->Admit(*session, call);
+    EXPECT_EQ(second.error().error.code, Errc::approval_required);
+    const std::string grant = second.error().approval_id;
+    EXPECT_EQ(desk_->Find(grant)->flow, "others");
+    EXPECT_EQ(desk_->Find(rule)->state, State::approved);  // not used up meanwhile
+    EXPECT_TRUE(co_await Vote(grant));
+    auto permit = co_await gate_->Admit(*session, call);
+    EXPECT_TRUE(permit && permit->licence() != nullptr);
+    EXPECT_EQ(desk_->Find(rule)->state, State::redeemed);
+    EXPECT_EQ(desk_->Find(grant)->state, State::redeemed);
+  });
+}
+
+TEST_F(GateApprovalTest, ATimeThatIsOverAsksAgain) {
+  Run([&]() -> boost::asio::awaitable<void> {
+    policy::UnmaskGrant grant = Grant();
+    grant.ttl = std::chrono::milliseconds(1);
+    gate_->SetUnmask({grant});
+    auto session = co_await Open();
+    const op::UnmaskAsk ask{{"pan"}, {}};
+    op::Operation call = Refund(R"({"id":1})");
+    call.resource = "look";
+    call.unmask = &ask;
+    auto refused = co_await gate_->Admit(*session, call);
+    const std::string id = refused.error().approval_id;
+    EXPECT_TRUE(co_await Vote(id));
+    std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    auto late = co_await gate_->Admit(*session, call);
+    EXPECT_EQ(late.error().error.code, Errc::approval_required);
+    EXPECT_NE(late.error().approval_id, id);
+    EXPECT_EQ(desk_->Find(id)->state, State::withdrawn);
   });
 }
 

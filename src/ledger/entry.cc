@@ -71,6 +71,20 @@ void AppendApproval(std::string& out, const op::ApprovalEvidence& approval, Leve
   object.Close();
 }
 
+void AppendUnmask(std::string& out, const op::Evidence& e) {
+  ObjectWriter object(out);
+  if (e.unmask != nullptr) {
+    object.Texts("det", e.unmask->detectors);
+    object.Number("max", e.unmask->max_values);
+    if (e.unmask_until > 0) object.Number("until", e.unmask_until);
+  }
+  if (e.unmasked) {
+    object.Number("n", e.unmasked->values);
+    object.Number("at", e.unmasked->places);
+  }
+  object.Close();
+}
+
 void AppendMasked(std::string& out, const std::vector<op::MaskCount>& masked, Level level) {
   std::vector<op::MaskCount> totals;
   if (level >= kMaskTotals) {
@@ -137,6 +151,7 @@ std::string Encode(const op::Evidence& e, Level level) {
   if (e.reason) object.Text("why", ReasonCode(*e.reason));
   object.Text("a", e.approval_id);
   if (e.approval != nullptr) AppendApproval(object.Key("ap"), *e.approval, level);
+  if (e.unmask != nullptr || e.unmasked) AppendUnmask(object.Key("um"), e);
   if (e.intent) object.Number("i", *e.intent);
   if (!e.ok) object.Flag("ok", false);
   object.Text("code", e.code);

@@ -102,6 +102,17 @@ void Approval(ObjectWriter& out, const Value& root) {
   object.Close();
 }
 
+void Unmask(ObjectWriter& out, const Value& unmask) {
+  if (!unmask) return;
+  ObjectWriter object(out.Key("unmask"));
+  CopyRaw(object, "detectors", unmask["det"]);
+  CopyRaw(object, "max_values", unmask["max"]);
+  if (const auto until = unmask["until"].integer()) object.Text("until", FormatUtc(*until));
+  CopyRaw(object, "unmasked", unmask["n"]);
+  CopyRaw(object, "places", unmask["at"]);
+  object.Close();
+}
+
 void Outcome(ObjectWriter& out, const Entry& entry) {
   const Value root = entry.document.root();
   if (entry.event != "call.outcome" && entry.event != "call.abandoned" && !root["ok"]) return;
@@ -163,6 +174,7 @@ std::string RenderEntry(uint64_t index, const Entry& entry, const Entry* session
   CopyText(object, "resource", about["r"]);
   Decision(object, root);
   Approval(object, root);
+  Unmask(object, root["um"]);
   CopyRaw(object, "intent", root["i"]);
   Outcome(object, entry);
   CopyRaw(object, "count", root["count"]);

@@ -118,8 +118,24 @@ class Timeline {
     if (event["decision"]["policy_version"])
       why += "  (policy " + Text(event["decision"]["policy_version"]) + ")";
     if (!why.empty()) More("rule", why);
+    Unmask(event["unmask"]);
     Payload("asked", event["request"]);
     Masked(event["masked"]);
+  }
+
+  /// What was asked for in clear, and until when it might be shown; or what was.
+  void Unmask(const Value& unmask) {
+    if (!unmask) return;
+    if (unmask["unmasked"]) {
+      return More("in clear", std::string(unmask["unmasked"].raw()) + " values at " +
+                                  std::string(unmask["places"].raw()) + " places");
+    }
+    std::string names;
+    for (Value d = unmask["detectors"].first(); d; d = d.next())
+      names += (names.empty() ? "" : ", ") + Text(d);
+    std::string text = "up to " + std::string(unmask["max_values"].raw()) + " values of " + names;
+    if (unmask["until"]) text += " until " + Text(unmask["until"]).substr(0, 19) + "Z";
+    More("in clear", text);
   }
 
   void Outcome(const Value& event) {
@@ -130,6 +146,7 @@ class Timeline {
     const bool ok = outcome["ok"].boolean().value_or(true);
     Line(event, "←", (ok ? "ok" : "error " + Text(outcome["code"])) + took);
     if (event["decision"]["reason"]) More("reason", Text(event["decision"]["reason"]));
+    Unmask(event["unmask"]);
     Payload("saw", event["result"]);
     Masked(event["masked"]);
   }

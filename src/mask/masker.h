@@ -13,6 +13,8 @@
 
 namespace sallyport::mask {
 
+class Clear;
+
 enum class DetectorKind : uint8_t { pan, sad, regex };
 
 /// How a masked card number is shown. PCI DSS 3.4.1 allows at most BIN and last four; `last4` is
@@ -144,6 +146,12 @@ class Masker {
   /// must not let the bytes pass. Text in which nothing can be is not parsed (MayContain).
   Result<bool> MaskJson(std::string_view json, const JsonOptions& options, std::string& out,
                         Tally& tally, std::vector<Finding>* findings = nullptr) const;
+
+  /// As MaskJson of a text that MaskJson has masked and not blocked, for a client that may see some
+  /// values: what `clear` lets pass stays as it is, everything else is masked. False, with `out` as
+  /// it was: nothing may stay, the masked text is what goes out.
+  Result<bool> RevealJson(std::string_view json, const JsonOptions& options, Clear& clear,
+                          std::string& out) const;
 
   /// A cheap look at raw bytes (text or JSON): false means that there is surely nothing to find.
   bool MayContain(std::string_view bytes) const;

@@ -5,6 +5,8 @@
 #include "mcp/call_hold.h"
 #include "mcp/envelope.h"
 #include "mcp/header_check.h"
+#include "mcp/member_scan.h"
+#include "mcp/unmask.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 
@@ -33,7 +35,14 @@ WireAnswer Refuse(Call& call, const Error& error) {
 class Conduct {
  public:
   Conduct(Call& call, gate::Permit permit)
-      : call_(call), permit_(std::move(permit)), events_(call, permit_) {}
+      : call_(call), permit_(std::move(permit)), events_(call, permit_) {
+    if (const op::UnmaskLicence* licence = permit_.licence()) {
+      clear_.emplace(licence->detectors, licence->max_values,
+                     [closes = licence->closes, &clock = call.front.options.clock] {
+                       return clock.SteadyNow() < closes;
+                     });
+    }
+  }
 
   Task<WireAnswer> Run(ToolTablePtr table) {
     const std::string decision_id = permit_.decision_id();
@@ -134,6 +143,7 @@ class Conduct {
         .method = std::string(call_.message.method),
         .params = call_.params.empty() ? std::string(call_.message.params.raw()) : call_.params,
         .headers = call_.param_headers.fields()};
+    if (call_.unmask) request.params = WithoutUnmask(request.params);
     if ((!call_.modern() || call_.background) && tool_ != nullptr) {
       request.headers = MirrorParams(tool_->definition, call_.message.params["arguments"]);
     }
@@ -164,14 +174,15 @@ class Conduct {
         wire.status = 400;
       if (!call_.modern()) wire.status = 200;
     }
+    mask::Clear* clear = clear_ && IsEnd(answer) ? &*clear_ : nullptr;
     Result<MaskedMessage> masked =
         answer.error
             ? MaskError(call_.rules, std::move(answer.json))
             : MaskResult(call_.rules, std::move(answer.json),
                          tool_ == nullptr ? nullptr : &tool_->definition,
-                         call_.task_tool.empty() ? "" : "/result", std::move(call_.sealed));
+                         call_.task_tool.empty() ? "" : "/result", std::move(call_.sealed), clear);
     if (!masked) co_return std::unexpected(masked.error());
-    wire.json = masked->json;
+    wire.json = masked->shown.empty() ? masked->json : masked->shown;
     SALLYPORT_CO_CHECK(co_await Settle(wire, std::move(*masked)));
     co_return wire;
   }
@@ -184,15 +195,23 @@ class Conduct {
     if (masked.json.empty()) masked.json = wire.json;
     SALLYPORT_CO_TRY(settlement.result, RecordOf(call_.rules, masked));
     settlement.masked = std::move(masked.counts);
+    if (clear_) settlement.unmasked = op::Unmasked{clear_->values(), clear_->places()};
     spent_ = true;
     co_return co_await call_.front.options.gate.Settle(std::move(permit_), std::move(settlement));
+  }
+
+  /// Not a question or a task: those show nothing in clear.
+  static bool IsEnd(const UpstreamAnswer& answer) {
+    const std::string_view type = FindMember(answer.json, "resultType");
+    return type.empty() || type == R"("complete")";
   }
 
   Call& call_;
   gate::Permit permit_;
   CallEvents events_;
-  std::optional<Errc> reason_;  // why the gateway gives its own answer
-  bool spent_ = false;          // the permit was given back, with success or not
+  std::optional<mask::Clear> clear_;  // what the client may see in clear, with a licence for it
+  std::optional<Errc> reason_;        // why the gateway gives its own answer
+  bool spent_ = false;                // the permit was given back, with success or not
   ToolTablePtr table_;
   const Tool* tool_ = nullptr;
 };
@@ -214,6 +233,14 @@ boost::asio::awaitable<WireAnswer> AnswerCall(Call& call) {
   auto operation = ToOperation(*call.place.connection, call.message, call.verb, call.rules,
                                tool == nullptr ? nullptr : &tool->definition);
   if (!operation) co_return Refuse(call, operation.error());
+  auto unmask = ReadUnmask(call.message, call.rules);
+  if (!unmask) co_return Refuse(call, unmask.error());
+  if (*unmask) {
+    call.unmask = std::move(*unmask);
+    operation->unmask = &*call.unmask;
+    if (AsksForTask(call))
+      co_return Refuse(call, Error(Errc::unmask_denied, "a task keeps its answer for later"));
+  }
   if (!call.task_tool.empty()) operation->resource = call.task_tool;
   if (call.gate_task) operation->resource = call.gate_task->tool;
   const ToolTablePtr last = call.place.connection->catalog.last();

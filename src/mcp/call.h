@@ -66,6 +66,7 @@ struct Call : std::enable_shared_from_this<Call> {
   double progress_told = 0;    // the gateway's own; the upstream's goes on from there
   bool background = false;     // runs for a task of the gateway: nobody is there to be asked
   std::optional<GateTaskId> gate_task;  // what a tasks/* request of the client is about
+  std::optional<op::UnmaskAsk> unmask;  // what the client asks to see in clear
   bool succeeded = false;               // after RunCall: the answer is a result
   bool calling = false;
   uint64_t token = 0;

@@ -66,7 +66,8 @@ std::string UrlParams(const op::Refusal& refusal, bool modern) {
 std::optional<WireAnswer> AnswerAtOnce(Call& call, const op::Refusal& refusal) {
   if (AsksForTask(call)) return MakeGateTask(call, refusal);
   if (call.hold_round > 0 || !MayAskForInput(call)) return std::nullopt;
-  if (call.message.method == "tools/call" &&
+  // Nothing is kept in clear until somebody fetches it.
+  if (call.message.method == "tools/call" && !call.unmask &&
       Declares(call, "extensions", "io.modelcontextprotocol/tasks"))
     return MakeGateTask(call, refusal);
   if (!refusal.approval_url.empty() && Declares(call, "elicitation", "url")) {

@@ -1,6 +1,7 @@
 #include "mcp/call.h"
 #include "mcp/client_message.h"
 #include "mcp/json_edit.h"
+#include "mcp/unmask.h"
 #include "policy/rules.h"
 
 namespace sallyport::mcp {
@@ -20,8 +21,8 @@ std::string PageParams(const Call& call, std::string_view cursor) {
     params += R"("_meta":{)";
     bool first = true;
     for (json::Value v = meta.first(); v; v = v.next()) {
-      if (v.key() == "progressToken")
-        continue;  // no progress of a request that the client did not make
+      // No progress of a request that the client did not make.
+      if (v.key() == "progressToken" || v.key() == kUnmaskMeta) continue;
       if (!first) params += ',';
       first = false;
       params.append(v.raw_key()).append(":").append(v.raw());

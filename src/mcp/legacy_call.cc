@@ -1,4 +1,5 @@
 #include "mcp/legacy.h"
+#include "mcp/unmask.h"
 #include "net/event.h"
 
 namespace sallyport::mcp {
@@ -14,7 +15,7 @@ boost::asio::awaitable<void> PassNotification(std::shared_ptr<Call> call) {
   auto permit = co_await call->front.options.gate.Admit(call->session, operation);
   if (!permit) co_return;
   const auto sent = co_await call->peer->Notify(*permit, std::string(call->message.method),
-                                                std::string(call->message.params.raw()));
+                                                WithoutUnmask(call->message.params.raw()));
   gate::Settlement settlement;
   settlement.ok = sent.has_value();
   if (!sent) settlement.code = ReasonCode(sent.error().code);

@@ -44,9 +44,24 @@ Result<> CheckStrict(std::string_view json) {
   return Fail(Errc::upstream_protocol, "the message cannot be read: " + read.error().detail);
 }
 
+/// The message with the values in clear that the client may see; empty where there are none, or
+/// where the rest cannot be masked as the tool's schema wants it.
+std::string Shown(const MaskRules& rules, std::string_view json, const mask::JsonOptions& options,
+                  const ToolDefinition* tool, std::string_view below, mask::Clear& clear) {
+  const mask::Clear::Mark before = clear.Remember();
+  std::string out;
+  const auto shown = rules.masker->RevealJson(json, options, clear, out);
+  if (!shown || !*shown) return {};
+  if (tool == nullptr || !tool->schema) return out;
+  auto fitted = FitToSchema(*rules.masker, *tool->schema, json, std::move(out), below);
+  if (fitted) return std::move(*fitted);
+  clear.Forget(before);
+  return {};
+}
+
 Result<MaskedMessage> Mask(const MaskRules& rules, std::string json, const mask::JsonOptions& base,
                            std::vector<std::string> own, const ToolDefinition* tool,
-                           std::string_view below) {
+                           std::string_view below, mask::Clear* clear) {
   SALLYPORT_CHECK(CheckStrict(json));
   MaskedMessage out;
   std::vector<std::string> opaque;
@@ -67,6 +82,7 @@ Result<MaskedMessage> Mask(const MaskRules& rules, std::string json, const mask:
   mask::Tally tally;
   SALLYPORT_TRY(const bool changed, rules.masker->MaskJson(json, options, out.json, tally));
   if (tally.blocked) return Blocked();
+  if (changed && clear != nullptr) out.shown = Shown(rules, json, options, tool, below, *clear);
   if (!changed) {
     out.json = std::move(json);
   } else if (tool != nullptr && tool->schema) {
@@ -81,17 +97,17 @@ Result<MaskedMessage> Mask(const MaskRules& rules, std::string json, const mask:
 
 Result<MaskedMessage> MaskResult(const MaskRules& rules, std::string json,
                                  const ToolDefinition* tool, std::string_view below,
-                                 std::vector<std::string> own) {
-  return Mask(rules, std::move(json), ResultOptions(), std::move(own), tool, below);
+                                 std::vector<std::string> own, mask::Clear* clear) {
+  return Mask(rules, std::move(json), ResultOptions(), std::move(own), tool, below, clear);
 }
 
 Result<MaskedMessage> MaskError(const MaskRules& rules, std::string json) {
-  return Mask(rules, std::move(json), ErrorOptions(), {}, nullptr, {});
+  return Mask(rules, std::move(json), ErrorOptions(), {}, nullptr, {}, nullptr);
 }
 
 Result<MaskedMessage> MaskParams(const MaskRules& rules, std::string json,
                                  std::vector<std::string> own) {
-  return Mask(rules, std::move(json), ParamsOptions(), std::move(own), nullptr, {});
+  return Mask(rules, std::move(json), ParamsOptions(), std::move(own), nullptr, {}, nullptr);
 }
 
 std::string MaskPlain(const MaskRules& rules, std::string_view text) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "config/schema.h"
+#include "mask/clear.h"
 #include "mask/masker.h"
 #include "mcp/tool_definition.h"
 #include "op/evidence.h"
@@ -24,6 +25,8 @@ struct MaskRules {
 struct MaskedMessage {
   std::string json;
   std::vector<op::MaskCount> counts;
+  /// What the client gets instead, with some values in clear; empty: the same. Never recorded.
+  std::string shown = {};
 };
 
 // All of these look into every string, key and number of the text, also inside JSON in strings and
@@ -37,10 +40,11 @@ struct MaskedMessage {
 // own token): they are not looked into.
 
 /// A result object. `tool` (may be null) says what its outputSchema admits; `below` is the pointer
-/// to the tool's result if that is not the whole ("/result" in a task).
+/// to the tool's result if that is not the whole ("/result" in a task). `clear` (may be null) says
+/// which values the client may see.
 Result<MaskedMessage> MaskResult(const MaskRules& rules, std::string json,
                                  const ToolDefinition* tool = nullptr, std::string_view below = {},
-                                 std::vector<std::string> own = {});
+                                 std::vector<std::string> own = {}, mask::Clear* clear = nullptr);
 /// An error object: the code, which the caller has found to be a small number, stays; message and
 /// data are masked.
 Result<MaskedMessage> MaskError(const MaskRules& rules, std::string json);

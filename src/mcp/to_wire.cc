@@ -46,6 +46,8 @@ Row RowOf(Errc code) {
       return {200, kDenied, "The approval was used or withdrawn."};
     case Errc::approval_mismatch:
       return {200, kDenied, "The approval is for something else."};
+    case Errc::unmask_denied:
+      return {200, kDenied, "Nothing can be shown in clear here."};
     case Errc::approver_ineligible:
       return {403, kDenied, "You may not decide about this request."};
     case Errc::passkey_required:
@@ -158,6 +160,7 @@ bool IsVerdict(Errc code) {
     case Errc::approval_expired:
     case Errc::approval_closed:
     case Errc::approval_mismatch:
+    case Errc::unmask_denied:
     case Errc::sql_unparsable:
     case Errc::argument_unclassifiable:
     case Errc::tool_quarantined:

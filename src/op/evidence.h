@@ -10,6 +10,7 @@
 #include "op/mask_count.h"
 #include "op/masked.h"
 #include "op/session.h"
+#include "op/unmask.h"
 
 namespace sallyport::op {
 
@@ -107,6 +108,10 @@ struct Evidence {
   std::optional<Errc> reason;
   std::string approval_id;
   const ApprovalEvidence* approval = nullptr;  // of the approval events; valid while encoding
+
+  const UnmaskTerms* unmask = nullptr;  // of an operation that asks for values in clear; valid while encoding
+  Nanos unmask_until = 0;               // of one that may show them
+  std::optional<Unmasked> unmasked;     // of its outcome: what the client got in clear
 
   std::optional<uint64_t> intent;       // of call_event, call_outcome, call_abandoned: index of the call_intent
   bool ok = true;                       // outcome

@@ -13,6 +13,7 @@
 #include "json/document.h"
 #include "op/mask_count.h"
 #include "op/masked.h"
+#include "op/unmask.h"
 
 namespace sallyport::op {
 
@@ -95,6 +96,8 @@ struct Operation {
   /// What the front-end found that no rule can permit (it cannot be masked soundly, it would change
   /// what later statements mean): a verdict of allow or approve becomes deny for this reason.
   std::optional<Error> objection;
+  /// Values that the caller asks to see in clear; null (nearly always): none. Lives as long as the views.
+  const UnmaskAsk* unmask = nullptr;
   MaskedText recorded_arguments; // what the log keeps of them
   uint64_t argument_bytes = 0;   // of the masked arguments before any cut
   bool recorded_complete = true; // false: cut at the recording limit

@@ -21,6 +21,8 @@ std::string_view HintFor(Errc code) {
     case Errc::approval_closed:
     case Errc::approval_mismatch:
       return "Run it again: that asks for a new approval.";
+    case Errc::unmask_denied:
+      return "RESET sallyport.unmask, and read the masked form.";
     case Errc::state_unavailable:
       return "The gateway's operator has to repair its state; statements without approval go on.";
     case Errc::session_locked:
@@ -75,6 +77,7 @@ std::string_view SqlState(Errc code) {
     case Errc::approval_expired:
     case Errc::approval_closed:
     case Errc::approval_mismatch:
+    case Errc::unmask_denied:
     case Errc::approver_ineligible:
     case Errc::passkey_required:
     case Errc::passkey_invalid:

@@ -140,6 +140,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"set client_encoding = 'SJIS'", Errc::sql_state_refused},
         Refusal{"set names 'BIG5'", Errc::sql_state_refused},
         Refusal{"set role x", Errc::sql_state_refused},
+        Refusal{"set sallyport.unmask = 'pan'", Errc::sql_state_refused},
         Refusal{"set search_path = pg_temp, public", Errc::sql_state_refused},
         Refusal{"set client_min_messages = debug1", Errc::sql_state_refused},
         Refusal{"set debug_print_plan = on", Errc::sql_state_refused},

@@ -185,6 +185,8 @@ Error RefusedSetting(json::Value body, const Catalog& catalog) {
   bool sets = kind == "VAR_SET_VALUE" || kind == "VAR_SET_CURRENT";
   auto first = body["args"].at(0)["A_Const"];
   auto value = Lower(TextOf(first["sval"]["sval"]));
+  if (name.starts_with("sallyport."))
+    return {Errc::sql_state_refused, "the server has no settings of the gateway"};
   if (name == "standard_conforming_strings" && sets && value != "on" && value != "true") {
     return {Errc::sql_state_refused, "standard_conforming_strings stays on in this session"};
   }

@@ -1,5 +1,6 @@
 """Everything that any client received during the run, kept for the byte search at the end."""
 
+import contextlib
 import os
 import pathlib
 import threading
@@ -32,3 +33,14 @@ def received(data: bytes | str) -> None:
     with _lock, open(_dir / f"{name}.bin", "ab") as out:
         out.write(data)
         out.write(b"\n----\n")
+
+
+@contextlib.contextmanager
+def aside():
+    """For what a client is meant to see in clear: an approved unmasked read. The test says itself what is in it."""
+    global _dir
+    was, _dir = _dir, None
+    try:
+        yield
+    finally:
+        _dir = was

@@ -419,6 +419,10 @@ function catalog(state) {
   tool('card_protocol_error', 'A protocol error that names a card.', none, () => {
     throw new ProtocolError(-32603, `failed for ${PANS.error}`, { card: PANS.error_data, code: 51 });
   });
+  tool('card_slow', 'A card number after a while.', object({ ms: { type: 'number' }, mark: string }), async (args) => {
+    await sleep(args.ms);
+    return say(`card ${PANS.text}`);
+  });
   tool('card_sad', 'Track data and a verification code.', none, () =>
     say(`swiped ${SAD.track2} and ${SAD.cvv}`));
   tool('card_elicit', 'Asks the person with a card number in the question.', none, (args, ctx) => {
