@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gate/gate.h"
+#include "pg/own_statement.h"
 #include "pg/row_mask.h"
 #include "sql/analyze.h"
 
@@ -29,6 +30,7 @@ struct Judged {
   /// {"sql":text} for the log, where the detectors find nothing in it.
   op::Payload sealed;
   std::shared_ptr<const mask::Masker> sealed_by;
+  std::optional<OwnStatement> own;  // about the gateway itself: something else is sent instead
 };
 using JudgedPtr = std::shared_ptr<Judged>;
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -38,6 +39,7 @@ struct Pending {
   StatementPtr statement;
   PortalPtr portal;
   std::optional<gate::Permit> permit;
+  std::unique_ptr<mask::Clear> clear;  // what its rows may show in clear, with a licence for it
   Errc denied = Errc::internal;
 
   bool TouchesStatements() const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "mask/clear.h"
 #include "mask/masker.h"
 #include "op/mask_count.h"
 #include "sql/analyze.h"
@@ -116,6 +117,11 @@ class RowMask {
   /// judged on its own, as Cell() does. upstream_protocol: not rows of this shape.
   Result<> Find(std::string_view rows, RowEdits& edits, RowTally& tally) const;
 
+  /// Takes from `edits`, which Find made for `rows`, what the client may see in clear: card numbers
+  /// in text form, of text and number columns, found as such; of a classified column only if the
+  /// cell is a card number and nothing else.
+  void Reveal(std::string_view rows, RowEdits& edits, mask::Clear& clear) const;
+
   /// One cell. False: as it is. True: `out` holds its new bytes (appended), or `null` is set.
   bool Cell(size_t column, std::string_view value, std::string& out, bool& null,
             RowTally& tally) const;
@@ -154,6 +160,8 @@ class RowMask {
 
   Rule RuleFor(const ResultColumn& column, const sql::Catalog* catalog) const;
   class Finder;
+  bool RevealCell(const Rule& rule, std::string_view value, mask::Clear& clear,
+                  std::string& out) const;
   bool Scan(const Rule& rule, size_t column, std::string_view value, std::string& out, bool& null,
             RowTally& tally) const;
 

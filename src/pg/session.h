@@ -119,6 +119,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // ---- session_judge.cc
   Task<JudgedPtr> Judge(std::string_view text);
+  Task<JudgedPtr> JudgeOwn(OwnStatement own, std::string_view text);
+  void Begun(const Judged& judged);
   using CatalogPtr = std::shared_ptr<const sql::Catalog>;
   Task<CatalogPtr> CatalogNow();
   Task<CatalogPtr> CatalogWith(CatalogPtr last);
@@ -247,6 +249,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool token_ends_it_;
 
   // ---- client half
+  UnmaskSetting unmask_;
   std::optional<op::Refusal> held_;  // what was asked last waits for an approval
   size_t held_back_ = 0;  // so many requests of the batch are taken back if it is refused
   std::string to_server_;

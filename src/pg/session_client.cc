@@ -224,6 +224,7 @@ Session::Await Session::OnQuery(std::string_view body) {
     }
     pending.permit.emplace(std::move(*permit));
   }
+  Begun(**judged);
   pending.sql_names = !analysis.names.empty();
   copy_sent_ = analysis.copy_in;
   Add(std::move(pending), {});

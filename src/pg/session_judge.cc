@@ -27,6 +27,7 @@ WireError Unsure(std::string_view name) {
 }  // namespace
 
 Task<JudgedPtr> Session::Judge(std::string_view text) {
+  if (auto own = ReadOwnStatement(text)) co_return co_await JudgeOwn(std::move(*own), text);
   SALLYPORT_CO_TRY(CatalogPtr catalog, co_await CatalogNow());
   sql::AnalysisPtr analysis = analyzer_.Analyze(text, catalog, names_);
   if (analysis->catalog_stale) {
@@ -41,6 +42,26 @@ Task<JudgedPtr> Session::Judge(std::string_view text) {
     analysis = analyzer_.Analyze(text, catalog, names_);
   }
   co_return Remember(text, std::move(analysis), std::move(catalog));
+}
+
+/// A statement about the gateway itself is no operation of the database: it counts as empty, and
+/// something without effect is sent for it, so that the server's answer keeps its place.
+Task<JudgedPtr> Session::JudgeOwn(OwnStatement own, std::string_view text) {
+  SALLYPORT_CO_CHECK(unmask_.Check(own));
+  auto judged = std::make_shared<Judged>();
+  judged->text = text;
+  SALLYPORT_CO_TRY(judged->catalog, co_await CatalogNow());
+  const std::string stand = unmask_.Stand(own);
+  auto analysis =
+      std::make_shared<sql::Analysis>(*analyzer_.Analyze(stand, judged->catalog, names_));
+  if (analysis->route == sql::Route::refused) co_return std::unexpected(analysis->refusal);
+  analysis->route = sql::Route::rewritten;
+  analysis->sql = stand;
+  analysis->statements = 0;
+  judged->analysis = std::move(analysis);
+  judged->memo = std::make_shared<gate::Memo>();
+  judged->own = std::move(own);
+  co_return judged;
 }
 
 /// Texts that come again share what was decided about them.
@@ -141,6 +162,11 @@ boost::asio::awaitable<std::expected<gate::Permit, op::Refusal>> Session::Admit(
   auto operation = ToOperation(At(*settings_.Get()), method, judged, parameters, types);
   if (!operation) co_return std::unexpected(co_await RecordRefusal(method, operation.error()));
   if (!judged.analysis->names.empty()) operation->exact_sql.context = BehindNames(judged);
+  if (unmask_.ask() != nullptr && judged.analysis->copy_out) {
+    co_return std::unexpected(
+        co_await RecordRefusal(method, Error(Errc::unmask_denied, "COPY shows nothing in clear")));
+  }
+  if (judged.analysis->returns_rows) operation->unmask = unmask_.ask();
   co_return co_await front_.options.gate.Admit(who_, *operation, judged.memo.get());
 }
 
@@ -152,6 +178,14 @@ boost::asio::awaitable<op::Refusal> Session::RecordRefusal(std::string_view meth
   auto permit = co_await front_.options.gate.Admit(who_, *operation);
   if (!permit) refusal = std::move(permit.error());
   co_return refusal;
+}
+
+/// A text is about to run: what it does to the settings of the gateway.
+void Session::Begun(const Judged& judged) {
+  if (judged.own) unmask_.Apply(*judged.own, *front_.settings()->masker);
+  for (const sql::NameEffect& effect : judged.analysis->names) {
+    if (effect.what == What::discard_all) unmask_.Reset();
+  }
 }
 
 Session::Await Session::WaitWhile(std::function<bool()> busy) {
@@ -269,8 +303,8 @@ Session::Await Session::OnExecute(std::string_view message) {
   std::optional<gate::Permit> permit = std::exchange(portal->permit, std::nullopt);
   if (!permit && portal->analysis->statements > 0) {  // resumed, or a cursor of SQL
     // The rest of the rows of a portal that was let through needs no second approval (gate.cc).
-    auto admitted = co_await Admit(portal->statement ? "execute" : "fetch", *portal->judged, nullptr,
-                                   nullptr);
+    auto admitted =
+        co_await Admit(portal->statement ? "execute" : "fetch", *portal->judged, nullptr, nullptr);
     if (!admitted) {
       RefuseAs(admitted.error(), false);
       co_return true;
@@ -286,6 +320,7 @@ void Session::Execute(const PortalPtr& portal, std::optional<gate::Permit> permi
   Pending pending{.kind = Kind::execute, .judged = portal->judged, .portal = portal};
   pending.sql_names = !portal->analysis->names.empty();
   if (permit) pending.permit.emplace(std::move(*permit));
+  Begun(*portal->judged);
   copy_sent_ |= portal->analysis->copy_in;
   limited_ |= pending.permit && pending.permit->obligations().max_rows > 0;
   writes_ |= portal->analysis->text.worst > op::Effect::read;

@@ -57,6 +57,14 @@ bool Session::UseShape(Pending& pending, ShapePtr shape) {
   result_.mask = judged.mask;
   result_.shape = std::move(shape);
   result_.max_rows = pending.permit ? pending.permit->obligations().max_rows : 0;
+  const op::UnmaskLicence* licence = pending.permit ? pending.permit->licence() : nullptr;
+  if (licence != nullptr && !pending.clear) {
+    pending.clear =
+        std::make_unique<mask::Clear>(licence->detectors, licence->max_values,
+                                      [closes = licence->closes, &clock = front_.options.clock] {
+                                        return clock.SteadyNow() < closes;
+                                      });
+  }
   result_.record.Begin(result_.shape, front_.options.record_bytes);
   return true;
 }
@@ -144,6 +152,11 @@ bool Session::OnRows(size_t at, size_t size, uint64_t rows) {
     const std::string_view released = std::string_view(to_client_).substr(begin);
     result_.bytes += released.size();
     if (result_.record.wants_rows()) result_.record.Rows(released);
+    if (front.clear && front.clear->open()) {  // the log keeps the masked rows
+      result_.mask->Reveal(run, edits, *front.clear);
+      to_client_.resize(begin);
+      edits.Apply(run, to_client_);
+    }
     return true;
   }
   result_.bytes += run.size();
@@ -384,6 +397,11 @@ Session::Await Session::Settle(Pending& pending, bool ok, std::string_view code,
     }
     settlement.result = std::move(*payload);
     figures_->rows.fetch_add(result_.rows, std::memory_order_relaxed);
+  }
+  if (pending.permit->licence() != nullptr) {
+    settlement.unmasked = pending.clear ? op::Unmasked{.values = pending.clear->values(),
+                                                       .places = pending.clear->places()}
+                                        : op::Unmasked{};
   }
   gate::Permit permit = std::move(*pending.permit);
   pending.permit.reset();

@@ -287,6 +287,10 @@ Session::Await Session::OnComplete(char type, std::string_view message, size_t a
   } else if (last && front.permit) {
     if (!co_await Settle(front, true, "", tag)) co_return false;
   }
+  if (type == 'C' && !muted_ && front.judged && front.judged->own) {
+    Replace(at, message.size());
+    MessageWriter(to_client_).Begin('C').CString(front.judged->own->tag()).End();
+  }
   if (front.kind == Kind::execute) {
     Pop();
     if (result_.copy_in) DropCopySyncs();
