@@ -46,6 +46,16 @@ sql::SourceMask MaskOf(const mask::DetectorSpec& detector) {
   return sql::SourceMask::null;
 }
 
+std::shared_ptr<pg::PanMap> MakePanMap(const config::Root& root, const std::string& connection) {
+  const auto& detectors = root.masking.detectors;
+  const auto pan = std::ranges::find(detectors, mask::DetectorKind::pan, &mask::DetectorSpec::kind);
+  return std::make_shared<pg::PanMap>(pg::PanMap::Options{
+      .report_at = root.masking.pan_map.report_at,
+      .classify = root.masking.pan_map.classify,
+      .mask = pan == detectors.end() ? sql::SourceMask::full : MaskOf(*pan),
+      .file = root.server.data_dir / "state" / ("pan-map-" + connection + ".json")});
+}
+
 Result<pg::FrontendConnection> MakeDatabase(const config::Root& root,
                                             const config::Connection& connection) {
   const config::Postgres& postgres = *connection.postgres;
@@ -55,6 +65,7 @@ Result<pg::FrontendConnection> MakeDatabase(const config::Root& root,
   SALLYPORT_TRY(made.address, MakeServerAddress(postgres));
   SALLYPORT_TRY(made.credentials, MakeCredentials(postgres, made.address, root.evidence.origin));
   made.classified = ClassifiedColumns(root.masking, connection.name);
+  made.pan_map = MakePanMap(root, connection.name);
   made.source_only = postgres.source_only;
   made.catalog_refresh = postgres.catalog_refresh;
   return made;

@@ -68,7 +68,7 @@ struct Gateway::Impl {
   std::unique_ptr<People> people;
   std::unique_ptr<identity::TokenVerifier> verifier;
   std::unique_ptr<mcp::Frontend> frontend;
-  std::vector<std::shared_ptr<pg::Credentials>> database_credentials;
+  std::vector<std::pair<std::string, std::shared_ptr<pg::Credentials>>> database_credentials;
   std::unique_ptr<pg::Frontend> databases;  // null: no listener for PostgreSQL
   std::shared_ptr<net::TlsServer> tls;
   std::vector<std::unique_ptr<net::HttpServer>> listeners;
@@ -181,7 +181,7 @@ Result<> Gateway::Impl::BuildDatabases() {
   if (root.server.postgres.empty()) return {};
   SALLYPORT_TRY(auto connections, MakeDatabases(root));
   for (const pg::FrontendConnection& connection : connections)
-    database_credentials.push_back(connection.credentials);
+    database_credentials.emplace_back(connection.name, connection.credentials);
   const std::string issuer = root.providers.empty() ? "" : root.providers.front().issuer;
   pg::FrontendOptions options{
       .gate = *gate,
@@ -204,7 +204,7 @@ Result<> Gateway::Impl::BuildDatabases() {
 
 /// Roles that an earlier process left behind.
 void Gateway::Impl::SweepRoles() {
-  for (const auto& credentials : database_credentials)
+  for (const auto& [connection, credentials] : database_credentials)
     net::Spawn(shards->executor(0), credentials->Sweep());
 }
 
@@ -212,7 +212,8 @@ void Gateway::Impl::SweepRoles() {
 void Gateway::Impl::WaitForRoles() const {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
   const auto left = [this] {
-    return std::ranges::any_of(database_credentials, [](const auto& c) { return c->leases() > 0; });
+    return std::ranges::any_of(database_credentials,
+                               [](const auto& c) { return c.second->leases() > 0; });
   };
   while (left() && std::chrono::steady_clock::now() < end)
     std::this_thread::sleep_for(milliseconds(10));
@@ -289,14 +290,38 @@ std::vector<ReadyCheck> Gateway::Impl::Checks() const {
 
 void Gateway::Impl::DeclareDatabaseMetrics() {
   obs::Registry& m = obs::Metrics();
-  m.Observe("sallyport_postgres_sessions", "Sessions of PostgreSQL clients",
-            [this] { return double(databases->active()); });
-  m.Observe("sallyport_postgres_roles", "Roles that exist for sessions, or are being dropped",
-            [this] {
-              size_t n = 0;
-              for (const auto& credentials : database_credentials) n += credentials->leases();
-              return double(n);
-            });
+  using pg::ConnectionFigures;
+  const auto by_connection = [&](std::string_view name, std::string_view help,
+                                 uint64_t ConnectionFigures::* what) {
+    m.ObserveBy(name, help, "connection", [this, what] {
+      std::map<std::string, double> samples;
+      for (const auto& [connection, figures] : databases->totals())
+        samples[connection] = double(figures.*what);
+      return samples;
+    });
+  };
+  by_connection("sallyport_postgres_sessions", "Sessions of PostgreSQL clients",
+                &ConnectionFigures::sessions);
+  by_connection("sallyport_postgres_statements_total", "Statements that were judged",
+                &ConnectionFigures::statements);
+  by_connection("sallyport_postgres_refused_total", "Statements that were refused",
+                &ConnectionFigures::refused);
+  by_connection("sallyport_postgres_rows_total", "Rows that were released",
+                &ConnectionFigures::rows);
+  by_connection("sallyport_postgres_bytes_total", "Bytes to clients, and of COPY data from them",
+                &ConnectionFigures::bytes);
+  by_connection("sallyport_postgres_masked_total", "Values that were masked on their way",
+                &ConnectionFigures::masked);
+  by_connection("sallyport_postgres_columns_found",
+                "Columns that nobody classified and that hold card numbers",
+                &ConnectionFigures::columns_found);
+  m.ObserveBy("sallyport_postgres_roles", "Roles that exist for sessions, or are being dropped",
+              "connection", [this] {
+                std::map<std::string, double> samples;
+                for (const auto& [connection, credentials] : database_credentials)
+                  samples[connection] = double(credentials->leases());
+                return samples;
+              });
 }
 
 void Gateway::Impl::DeclareMetrics() {

@@ -1,9 +1,8 @@
 #include "base/ids.h"
 
-#include <sys/random.h>
-
 #include <cstdint>
 #include <cstdlib>
+#include <sys/random.h>
 #include <vector>
 
 #include "base/bytes.h"
@@ -41,6 +40,12 @@ std::string NewId(std::string_view prefix) {
   id = prefix;
   for (uint8_t b : raw) id += alphabet[b & 31];
   return id;
+}
+
+std::string NewRandom(size_t n) {
+  std::string raw(n, '\0');
+  FillRandom(reinterpret_cast<uint8_t*>(raw.data()), n);
+  return raw;
 }
 
 std::string NewHandle(size_t n) {

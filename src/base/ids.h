@@ -13,4 +13,7 @@ std::string NewId(std::string_view prefix);
 /// `n` bytes of the kernel's random source, URL-safe base64: for session ids and other unguessable handles.
 std::string NewHandle(size_t n = 24);
 
+/// `n` bytes of the kernel's random source, as they are.
+std::string NewRandom(size_t n);
+
 }  // namespace sallyport

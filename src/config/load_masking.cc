@@ -152,6 +152,12 @@ void ReadMasking(Context& context, const Node* node, Root& root, Places& places)
     n = 0;
     for (const Node& item : fields.List("unmask"))
       root.masking.unmask.push_back(ReadUnmask(context, item, n++, places, unmasked));
+    if (const Node* map = fields.Get("pan_map")) {
+      Fields f(context, *map, "masking.pan_map");
+      if (auto at = f.Count("report_at", 1, 1'000'000)) root.masking.pan_map.report_at = *at;
+      if (auto classify = f.Bool("classify")) root.masking.pan_map.classify = *classify;
+      f.Done();
+    }
     root.masking.token_key = fields.Secret("token_key");
     fields.Done();
   }

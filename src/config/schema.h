@@ -159,10 +159,17 @@ struct ClassifiedColumn {
   std::string connection, column, detector;  // column: globs over schema.table.column
 };
 
+/// masking.pan_map: what becomes of columns of databases in which card numbers are found.
+struct PanMap {
+  uint64_t report_at = 3;  // values
+  bool classify = false;
+};
+
 struct Masking {
   std::vector<mask::DetectorSpec> detectors;
   std::vector<ClassifiedColumn> columns;
   std::vector<policy::UnmaskGrant> unmask;
+  PanMap pan_map;
   std::optional<secrets::Ref> token_key;  // default: made in data_dir at first start
 };
 

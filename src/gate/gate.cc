@@ -38,6 +38,7 @@ Evidence Describe(EventType type, const op::Session& session, const op::Operatio
   e.connection = operation.connection;
   e.method = operation.method;
   e.resource = operation.resource;
+  e.trace = operation.trace;
   e.verdict = decision.effect;
   e.rules = decision.rules;
   if (!operation.recorded_arguments.empty()) e.request = Shown(operation);

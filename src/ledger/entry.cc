@@ -144,6 +144,7 @@ std::string Encode(const op::Evidence& e, Level level) {
   object.Text("c", e.connection);
   object.Text("m", e.method);
   object.Text("r", e.resource);
+  object.Text("tr", e.trace);
   object.Text("d", e.decision_id);
   if (e.verdict) object.Text("x", VerdictName(*e.verdict));
   object.Texts("rules", e.rules);

@@ -16,20 +16,21 @@ namespace {
 
 constexpr uint64_t kBatch = 4096;  // entries in one transaction
 
-constexpr int64_t kVersion = 2;  // PRAGMA user_version; an older index is built anew
+constexpr int64_t kVersion = 3;  // PRAGMA user_version; an older index is built anew
 
 constexpr const char* kSchema = R"(
 PRAGMA synchronous = OFF;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS session (
   idx INTEGER PRIMARY KEY, sid TEXT, subject TEXT, name TEXT, agent TEXT);
 CREATE TABLE IF NOT EXISTS entry (
   idx INTEGER PRIMARY KEY, at INTEGER, event TEXT, session INTEGER, connection TEXT, resource TEXT,
-  verdict TEXT, decision TEXT, reason TEXT, approval TEXT);
+  verdict TEXT, decision TEXT, reason TEXT, approval TEXT, trace TEXT);
 CREATE INDEX IF NOT EXISTS entry_session ON entry (session);
 CREATE INDEX IF NOT EXISTS entry_at ON entry (at);
 CREATE INDEX IF NOT EXISTS entry_approval ON entry (approval) WHERE approval IS NOT NULL;
+CREATE INDEX IF NOT EXISTS entry_trace ON entry (trace) WHERE trace IS NOT NULL;
 CREATE INDEX IF NOT EXISTS session_sid ON session (sid);
 )";
 
@@ -129,18 +130,21 @@ class Inserter {
  public:
   explicit Inserter(sqlite3* db)
       : db_(db),
-        entry_(db, "INSERT OR REPLACE INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"),
+        entry_(
+            db,
+            "INSERT OR REPLACE INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"),
         session_(db, "INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3, ?4, ?5)"),
-        about_(db, "SELECT connection, resource FROM entry WHERE idx = ?1") {}
+        about_(db, "SELECT connection, resource, trace FROM entry WHERE idx = ?1") {}
 
   Result<> Add(uint64_t index, std::string_view bytes) {
     if (!entry_ || !session_ || !about_) return SqlError(db_);
     const Result<Entry> entry = DecodeEntry(bytes);
     if (!entry) return {};  // not of this version: it stays in the log and is not found by a search
     const json::Value root = entry->document.root();
-    std::optional<std::string> connection = Owned(root["c"]), resource = Owned(root["r"]);
+    std::optional<std::string> connection = Owned(root["c"]), resource = Owned(root["r"]),
+                               trace = Owned(root["tr"]);
     if (const auto intent = root["i"].integer())
-      SALLYPORT_CHECK(FillFrom(*intent, connection, resource));
+      SALLYPORT_CHECK(FillFrom(*intent, connection, resource, trace));
     entry_.Bind(int64_t(index)).Bind(entry->at).Bind(std::string_view(entry->event));
     if (root["who"]) {
       entry_.Bind(int64_t(index));
@@ -152,7 +156,7 @@ class Inserter {
     entry_.Bind(connection).Bind(resource).Bind(root["x"].string()).Bind(root["d"].string());
     // What an answer was withheld for is a reason like that of a refusal.
     entry_.Bind((root["why"] ? root["why"] : root["code"]).string());
-    SALLYPORT_CHECK(entry_.Bind(root["a"].string()).Run());
+    SALLYPORT_CHECK(entry_.Bind(root["a"].string()).Bind(trace).Run());
     const json::Value who = root["who"];
     if (!who) return {};
     session_.Bind(int64_t(index)).Bind(root["sid"].string()).Bind(who["sub"].string());
@@ -164,13 +168,14 @@ class Inserter {
     const auto text = value.string();
     return text ? std::optional<std::string>(*text) : std::nullopt;
   }
-  /// An outcome is found under the connection and resource of its intent.
+  /// An outcome is found under the connection, resource and trace of its intent.
   Result<> FillFrom(int64_t intent, std::optional<std::string>& connection,
-                    std::optional<std::string>& resource) {
+                    std::optional<std::string>& resource, std::optional<std::string>& trace) {
     SALLYPORT_TRY(const bool row, about_.Bind(intent).Step());
     if (row) {
       if (!connection) connection = about_.Text(0);
       if (!resource) resource = about_.Text(1);
+      if (!trace && !about_.Text(2).empty()) trace = about_.Text(2);
     }
     return about_.Run();
   }
@@ -285,7 +290,13 @@ Result<std::vector<uint64_t>> SearchIndex::Find(const SearchCriteria& c) {
       "e.idx IN (SELECT idx FROM entry WHERE session IN (SELECT idx FROM session WHERE sid = $) "
       "UNION SELECT idx FROM entry WHERE approval IN (SELECT approval FROM entry WHERE approval "
       "IS NOT NULL AND session IN (SELECT idx FROM session WHERE sid = $)))";
-  add(c.session, kOfSession);
+  // With what it caused, and what caused it: the same trace in any session.
+  static const std::string kWithCaused =
+      "(" + std::string(kOfSession) +
+      " OR e.trace IN (SELECT trace FROM entry WHERE trace IS NOT NULL AND session IN (SELECT idx "
+      "FROM session WHERE sid = $)))";
+  add(c.session, c.with_caused ? kWithCaused.c_str() : kOfSession);
+  add(c.trace, "e.trace = $");
   add(c.event, c.event.ends_with('.') ? "substr(e.event, 1, length($)) = $" : "e.event = $");
   if (c.from > 0) sql += " AND e.at >= " + std::to_string(c.from);
   if (c.to > 0) sql += " AND e.at < " + std::to_string(c.to);

@@ -22,6 +22,8 @@ struct SearchCriteria {
   std::string tool;       // resource: tool, prompt, URI, relation; outcomes match by their intent
   std::string decision;   // a verdict (allow, deny, approve), a decision id (d_…), an approval id (a_…) or a reason code
   std::string session;    // s_…; with all entries about its requests for approval
+  bool with_caused = false;  // beside `session`: what has a trace id of it, in any session
+  std::string trace;         // trace id
   std::string event;      // "call.denied", or all of a kind: "call."
   Nanos from = 0;         // inclusive
   Nanos to = 0;           // exclusive; 0: no end

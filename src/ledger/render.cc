@@ -172,6 +172,7 @@ std::string RenderEntry(uint64_t index, const Entry& entry, const Entry* session
   CopyText(object, "connection", about["c"]);
   CopyText(object, "method", root["m"] ? root["m"] : about["m"]);
   CopyText(object, "resource", about["r"]);
+  CopyText(object, "trace", about["tr"]);
   Decision(object, root);
   Approval(object, root);
   Unmask(object, root["um"]);

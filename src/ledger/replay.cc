@@ -34,7 +34,15 @@ std::string Text(const Value& value) { return Printable(value.string().value_or(
 /// Writes the timeline of one session.
 class Timeline {
  public:
+  explicit Timeline(std::string session) : session_(std::move(session)) {}
+
   void Add(const Value& event) {
+    other_.clear();
+    const Value session = event["session"];
+    if (session["id"].string() != session_) {
+      other_ = "[" + Text(event["connection"]) + ", " + Text(session["who"]["name"]) + ", " +
+               Text(session["id"]) + "] ";
+    }
     const std::string name(event["event"].string().value_or(""));
     if (name == "auth.success") return Opened(event);
     if (name == "call.intent") return Asked(event, Allowed(event));
@@ -80,7 +88,7 @@ class Timeline {
                   static_cast<long long>(event["index"].integer().value_or(0)));
     out_ += head;
     out_ += mark;
-    out_ += ' ' + what + '\n';
+    out_ += ' ' + other_ + what + '\n';
   }
   void More(std::string_view label, const std::string& text) {
     out_ += kIndent;
@@ -234,6 +242,8 @@ class Timeline {
     if (!text.empty()) More("masked", text);
   }
 
+  const std::string session_;
+  std::string other_;  // of an event of another session: which
   std::string out_;
   std::map<std::string, int64_t> asked_;  // request for approval → when
 };
@@ -244,6 +254,7 @@ Result<std::vector<Found>> ReplaySession(const std::filesystem::path& data_dir,
                                          const std::string& session) {
   SearchCriteria criteria;
   criteria.session = session;
+  criteria.with_caused = true;
   criteria.limit = std::numeric_limits<uint64_t>::max();
   SALLYPORT_TRY(std::vector<Found> found, Search(data_dir, criteria));
   if (found.empty()) return Fail(Errc::not_found, "the log has no session " + Printable(session));
@@ -254,7 +265,7 @@ Result<std::string> RenderReplay(const std::filesystem::path& data_dir, const st
                                  ReplayFormat format) {
   SALLYPORT_TRY(const std::vector<Found> events, ReplaySession(data_dir, session));
   std::string lines;
-  Timeline timeline;
+  Timeline timeline(session);
   for (const Found& event : events) {
     if (format == ReplayFormat::jsonl) {
       lines += event.json + '\n';

@@ -12,7 +12,8 @@ namespace sallyport::ledger {
 
 enum class ReplayFormat { text, jsonl };
 
-/// All events of session "s_…" in order. not_found if the log does not know it.
+/// All events of session "s_…" in order, and those of other sessions with a trace id of it: what it
+/// caused, and what caused it. not_found if the log does not know it.
 Result<std::vector<Found>> ReplaySession(const std::filesystem::path& data_dir,
                                          const std::string& session);
 

@@ -1,12 +1,15 @@
 #include "mcp/call.h"
 
 #include "base/ids.h"
+#include "base/trace.h"
 #include "mcp/call_events.h"
 #include "mcp/call_hold.h"
 #include "mcp/envelope.h"
 #include "mcp/header_check.h"
+#include "mcp/mask_message.h"
 #include "mcp/member_scan.h"
 #include "mcp/unmask.h"
+#include "mcp/upstream_bridge.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 
@@ -20,6 +23,27 @@ WireAnswer Explain(const Call& call, const Error& error, std::string_view decisi
                    bool output_schema = false) {
   if (error.code == Errc::capability_missing) return MissingCapability(error.detail);
   return ToWire(error, call.wire(output_schema), decision_id);
+}
+
+/// The trace that the call belongs to: the client says it in `_meta` (SEP-414) or in a header, or
+/// it begins here. A number that looks like that of a card is none of a trace: it stands in the
+/// log.
+std::string TraceOf(const Call& call) {
+  const auto good = [&](std::string_view text) {
+    return !TraceIdOf(text).empty() && !HoldsSecret(call.rules, text);
+  };
+  const auto meta = call.message.params["_meta"]["traceparent"].string();
+  if (meta && good(*meta)) return std::string(*meta);
+  if (good(call.in->traceparent)) return call.in->traceparent;
+  for (;;) {
+    std::string made = NewTraceparent();
+    if (good(made)) return made;
+  }
+}
+
+bool CarriesTrace(op::Verb verb) {
+  return verb == op::Verb::tool_call || verb == op::Verb::prompt_get ||
+         verb == op::Verb::resource_read;
 }
 
 /// Refused before it became an operation: recorded with a decision id of its own.
@@ -144,6 +168,8 @@ class Conduct {
         .params = call_.params.empty() ? std::string(call_.message.params.raw()) : call_.params,
         .headers = call_.param_headers.fields()};
     if (call_.unmask) request.params = WithoutUnmask(request.params);
+    if (!call_.traceparent.empty())
+      request.params = WithTraceparent(request.params, call_.traceparent);
     if ((!call_.modern() || call_.background) && tool_ != nullptr) {
       request.headers = MirrorParams(tool_->definition, call_.message.params["arguments"]);
     }
@@ -242,6 +268,8 @@ boost::asio::awaitable<WireAnswer> AnswerCall(Call& call) {
       co_return Refuse(call, Error(Errc::unmask_denied, "a task keeps its answer for later"));
   }
   if (!call.task_tool.empty()) operation->resource = call.task_tool;
+  if (CarriesTrace(call.verb)) call.traceparent = TraceOf(call);
+  operation->trace = TraceIdOf(call.traceparent);
   if (call.gate_task) operation->resource = call.gate_task->tool;
   const ToolTablePtr last = call.place.connection->catalog.last();
   const Tool* known = tool == nullptr && last ? last->Find(call.name()) : tool;

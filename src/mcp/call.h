@@ -39,6 +39,7 @@ struct Call : std::enable_shared_from_this<Call> {
   op::Verb verb = op::Verb::protocol;
   std::string reply_id;             // raw; of the request that will get the answer
   net::Headers param_headers;       // Mcp-Param-*
+  std::string traceparent;          // the client's, or a new one: goes upstream and into the log
   std::string params;               // for the upstream, if they differ from the client's
   std::string upstream_name;        // source of Mcp-Name, if it differs (an opened task id)
   std::string task_tool;            // tasks/*: the tool that made the task

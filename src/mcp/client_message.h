@@ -23,6 +23,7 @@ struct ClientMessage {
 /// A body and what was read from it. Never moves, so that the views stay valid.
 struct Incoming {
   std::string text;
+  std::string traceparent;  // header of the request, as it came
   json::Document document;
   Incoming() = default;
   Incoming(const Incoming&) = delete;

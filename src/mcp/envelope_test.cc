@@ -18,6 +18,18 @@ std::string Scan(std::string_view text, char open = '{') {
   return out + (scan.ok() ? "" : "!");
 }
 
+TEST(WithTraceparentTest, GoesIntoMeta) {
+  for (const auto& [params, want] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"", R"({"_meta":{"traceparent":"t"}})"},
+           {"{}", R"({"_meta":{"traceparent":"t"}})"},
+           {R"({"name":"x"})", R"({"_meta":{"traceparent":"t"},"name":"x"})"},
+           {R"({"_meta":{},"name":"x"})", R"({"_meta":{"traceparent":"t"},"name":"x"})"},
+           {R"({"a":1,"_meta": {"k":2}})", R"({"a":1,"_meta": {"traceparent":"t","k":2}})"},
+           {R"({"_meta":{"k":2,"traceparent":"old"}})", R"({"_meta":{"k":2,"traceparent":"t"}})"},
+           {R"({"_meta":3})", R"({"_meta":3})"}})
+    EXPECT_EQ(WithTraceparent(params, "t"), want) << params;
+}
+
 TEST(MemberScan, SplitsObjectsAndArrays) {
   EXPECT_EQ(Scan(R"({"a":1,"b":{"c":[1,2,{"d":"}"}]},"e":"x,\"y"})"),
             R"(a=1;b={"c":[1,2,{"d":"}"}]};e="x,\"y";)");

@@ -112,6 +112,7 @@ boost::asio::awaitable<void> ServePost(Visit& visit) {
   }
   const auto in = std::make_shared<Incoming>();
   in->text = request.body;
+  if (const auto parent = request.headers.Find("traceparent")) in->traceparent = *parent;
   auto document = json::Document::Parse(in->text, {.max_depth = visit.settings->limits.json_depth});
   if (!document) {
     WireAnswer answer = ToWire(document.error(), {});

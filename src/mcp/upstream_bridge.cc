@@ -162,6 +162,29 @@ Result<std::string> WithProgressToken(std::string_view params, std::string_view 
   return std::string(params);
 }
 
+std::string WithTraceparent(std::string_view params, std::string_view traceparent) {
+  const std::string member = R"("traceparent":)" + json::Quote(traceparent);
+  if (params.empty()) return R"({"_meta":{)" + member + "}}";
+  std::string out(params);
+  const auto insert = [&out](std::string_view object, size_t at, std::string text) {
+    MemberScan scan(object);
+    if (scan.Next()) text += ',';
+    out.insert(at, text);
+    return out;
+  };
+  const std::string_view meta = FindMember(params, "_meta");
+  if (meta.empty()) return insert(params, params.find('{') + 1, R"("_meta":{)" + member + "}");
+  if (!meta.starts_with('{')) return out;
+  const auto at = static_cast<size_t>(meta.data() - params.data());
+  MemberScan scan(meta);
+  while (scan.Next()) {
+    if (scan.key() != "traceparent") continue;
+    return out.replace(static_cast<size_t>(scan.value().data() - params.data()),
+                       scan.value().size(), json::Quote(traceparent));
+  }
+  return insert(meta, at + 1, member);
+}
+
 std::string InitializeParams(Revision revision, const ClientFace& face) {
   std::string out;
   ObjectText object(out);

@@ -47,6 +47,10 @@ void CompleteResult(std::string& result, std::string_view method);
 Result<std::string> WithProgressToken(std::string_view params, std::string_view token,
                                       std::string& original);
 
+/// The params with `_meta.traceparent` (SEP-414), which replaces one that is there. A `_meta` that
+/// is no object stays as it is.
+std::string WithTraceparent(std::string_view params, std::string_view traceparent);
+
 /// params of initialize.
 std::string InitializeParams(Revision revision, const ClientFace& face);
 

@@ -144,7 +144,8 @@ template class Family<Histogram>;
 struct Registry::Impl {
   struct Reading {
     std::string help;
-    std::function<double()> read;
+    std::string label;  // empty: one sample without
+    std::function<std::map<std::string, double>()> read;
   };
 
   template <class Metric>
@@ -199,10 +200,17 @@ Family<Histogram>& Registry::histograms(std::string_view name, std::string_view 
 }
 
 void Registry::Observe(std::string_view name, std::string_view help, std::function<double()> read) {
-  if (!NameFits(name)) Misuse(name, "is not a name");
+  ObserveBy(name, help, {}, [read = std::move(read)] {
+    return std::map<std::string, double>{{std::string(), read()}};
+  });
+}
+
+void Registry::ObserveBy(std::string_view name, std::string_view help, std::string_view label,
+                         std::function<std::map<std::string, double>()> read) {
+  if (!NameFits(name) || (!label.empty() && !NameFits(label))) Misuse(name, "is not a name");
   std::lock_guard lock(impl_->mutex);
-  impl_->readings.insert_or_assign(std::string(name),
-                                   Impl::Reading{std::string(help), std::move(read)});
+  impl_->readings.insert_or_assign(
+      std::string(name), Impl::Reading{std::string(help), std::string(label), std::move(read)});
 }
 
 std::string Registry::Exposition() const {
@@ -241,7 +249,12 @@ std::string Registry::Exposition() const {
   for (const auto& [name, reading] : impl_->readings) {
     std::string& out = parts[name];
     AppendHead(out, name, reading.help, name.ends_with("_total") ? "counter" : "gauge");
-    AppendSample(out, name, {}, {}, {}, Number(reading.read()));
+    for (const auto& [value, number] : reading.read()) {
+      if (reading.label.empty())
+        AppendSample(out, name, {}, {}, {}, Number(number));
+      else
+        AppendSample(out, name, {reading.label}, {value}, {}, Number(number));
+    }
   }
   std::string all;
   for (const auto& [name, part] : parts) all += part;

@@ -111,6 +111,11 @@ class Registry {
   /// A number that is read when somebody asks. `read` is called under the registry's lock.
   void Observe(std::string_view name, std::string_view help, std::function<double()> read);
 
+  /// The same with one label: a sample for each value that `read` gives. A counter if the name ends
+  /// in _total.
+  void ObserveBy(std::string_view name, std::string_view help, std::string_view label,
+                 std::function<std::map<std::string, double>()> read);
+
   /// Everything, sorted by name, as text/plain; version=0.0.4.
   std::string Exposition() const;
 

@@ -126,6 +126,16 @@ TEST_F(LogTest, LinesOfManyThreadsDoNotMix) {
   EXPECT_EQ(lines, 200u);
 }
 
+TEST(Metrics, ReadingsByLabel) {
+  Registry registry;
+  registry.ObserveBy("sallyport_x_total", "Read.", "connection", [] {
+    return std::map<std::string, double>{{"a", 1}, {"b", 2}};
+  });
+  EXPECT_EQ(registry.Exposition(),
+            "# HELP sallyport_x_total Read.\n# TYPE sallyport_x_total counter\n"
+            "sallyport_x_total{connection=\"a\"} 1\nsallyport_x_total{connection=\"b\"} 2\n");
+}
+
 TEST(MetricsTest, ExpositionFormat) {
   Registry registry;
   registry.counters("sallyport_b_total", "Calls \\ made\nso far.", {"server", "decision"})

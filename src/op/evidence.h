@@ -100,6 +100,7 @@ struct Evidence {
   std::string connection;
   std::string method;
   std::string resource;
+  std::string trace;                    // trace id of a call.intent or call.denied: what caused what
 
   std::string decision_id;
   std::optional<Verdict> verdict;

@@ -86,6 +86,7 @@ struct Operation {
   std::string_view connection;
   const std::map<std::string, std::string>* labels = nullptr;  // of the connection
   std::string_view resource;     // tool, prompt, URI or database
+  std::string_view trace;        // trace id that what caused it carries too (base/trace.h); empty: none
   json::Value arguments;         // missing where there are none
   json::Value exact_answers;     // of MCP: inputResponses, part of what goes upstream
   ExactSql exact_sql;            // of verb sql

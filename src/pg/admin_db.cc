@@ -47,6 +47,7 @@ class Admin {
   void Describe(const Table& table);
   Result<Table> Show(std::string_view text) const;
   Table Sessions() const;
+  Table PanColumns() const;
   void Ready() { MessageWriter(out_).Begin('Z').U8('I').End(); }
 
   Front& front_;
@@ -72,15 +73,33 @@ Table Admin::Sessions() const {
   return table;
 }
 
+Table Admin::PanColumns() const {
+  Table table{.columns = {"connection", "column", "values", "first_found", "last_found", "reported",
+                          "classified"},
+              .rows = {}};
+  for (const auto& [name, place] : front_.places) {
+    const PanMap& map = *place->config.pan_map;
+    for (const PanMap::Entry& e : map.entries()) {
+      table.rows.push_back({name, PanColumnName(e), std::to_string(e.values), FormatUtc(e.first),
+                            FormatUtc(e.last), e.reported ? "t" : "f",
+                            e.reported && map.classifies() ? "t" : "f"});
+    }
+  }
+  return table;
+}
+
 Result<Table> Admin::Show(std::string_view text) const {
   const auto what = ShowWhat(text);
   if (!what) {
-    return sallyport::Fail(Errc::method_unknown,
-                           "only SHOW sessions, connections, stats, config and version here");
+    return sallyport::Fail(
+        Errc::method_unknown,
+        "only SHOW sessions, connections, stats, pan_map, config and version here");
   }
   const op::Principal& me = arrival_.who->principal;
   const bool all = front_.options.sees_all && front_.options.sees_all(me);
   if (*what == "sessions") return Sessions();
+  // Where card numbers are is for those who look after the gate.
+  if (*what == "pan_map") return all ? PanColumns() : Table{PanColumns().columns, {}};
   if (*what == "version") return Table{{"version"}, {{"sallyport " + front_.options.version}}};
   if (*what == "connections") {
     Table table{{"name", "database", "sslmode", "classified_columns"}, {}};
@@ -125,8 +144,9 @@ Result<Table> Admin::Show(std::string_view text) const {
                   {"policy_version", front_.options.gate.rules()->version()}}};
   }
   if (what->empty()) return Table{};
-  return sallyport::Fail(Errc::method_unknown,
-                         "only SHOW sessions, connections, stats, config and version here");
+  return sallyport::Fail(
+      Errc::method_unknown,
+      "only SHOW sessions, connections, stats, pan_map, config and version here");
 }
 
 void Admin::Fail(WireError error) {

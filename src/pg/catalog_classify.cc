@@ -201,8 +201,13 @@ bool Classifier::ByConfiguration() {
   }
   for (const ClassifiedColumn& found : classified_) {
     if (found.relation == 0) continue;
-    if (CatalogColumn* column = Find(ColumnOf{found.relation, found.column}))
-      any |= MarkTyped(*column, found.mask, found.detector);
+    CatalogColumn* column = Find(ColumnOf{found.relation, found.column});
+    if (column == nullptr) continue;
+    if (!found.pattern.empty()) {
+      const CatalogRelation& relation = *Find(found.relation);
+      if (relation.schema + "." + relation.name + "." + column->name != found.pattern) continue;
+    }
+    any |= MarkTyped(*column, found.mask, found.detector);
   }
   return any;
 }

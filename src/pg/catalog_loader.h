@@ -13,10 +13,12 @@ namespace sallyport::pg {
 /// A column that the configuration classifies: globs over schema, table and column. Or one that was
 /// found to hold card numbers (PanMap), by its numbers.
 struct ClassifiedColumn {
-  std::string pattern;  // "public.payments.card_number", "public.*.cvv"
+  /// "public.payments.card_number", "public.*.cvv". With numbers: the name that the column has to
+  /// have, literally; empty: any.
+  std::string pattern;
   std::string detector;
   sql::SourceMask mask = sql::SourceMask::full;
-  uint32_t relation = 0;  // in place of a pattern: table OID and attribute number
+  uint32_t relation = 0;  // not by its name but by its numbers: table OID and attribute number
   int16_t column = 0;
 };
 

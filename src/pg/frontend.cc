@@ -19,7 +19,8 @@ bool Everyone(const op::Session&) { return true; }
 
 Place::Place(FrontendConnection c, size_t shards, size_t statement_bytes)
     : config(std::move(c)),
-      catalog(config.address, config.credentials, config.classified, config.catalog_refresh) {
+      catalog(config.address, config.credentials, config.classified, config.pan_map,
+              config.catalog_refresh) {
   for (size_t i = 0; i < std::max<size_t>(shards, 1); ++i) {
     sql::Analyzer::Options options;
     options.limits.max_bytes = statement_bytes;
@@ -112,6 +113,19 @@ void Frontend::Tick() {
 }
 
 std::vector<SessionInfo> Frontend::sessions() const { return impl_->front.registry.List(); }
+
+std::map<std::string, ConnectionFigures> Frontend::totals() const {
+  const auto known = impl_->front.registry.Totals();
+  std::map<std::string, ConnectionFigures> totals;
+  for (const auto& [name, place] : impl_->front.places) {
+    const auto at = known.find(name);
+    ConnectionFigures& figures = totals[name];
+    if (at != known.end()) figures = at->second;
+    for (const PanMap::Entry& entry : place->config.pan_map->entries())
+      figures.columns_found += entry.reported;
+  }
+  return totals;
+}
 
 size_t Frontend::active() const { return impl_->front.registry.size(); }
 

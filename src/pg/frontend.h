@@ -15,6 +15,7 @@
 #include "net/shards.h"
 #include "pg/catalog_loader.h"
 #include "pg/credentials.h"
+#include "pg/pan_map.h"
 #include "pg/server.h"
 
 namespace sallyport::pg {
@@ -26,6 +27,7 @@ struct FrontendConnection {
   std::shared_ptr<const ServerAddress> address;
   std::shared_ptr<Credentials> credentials;
   std::vector<ClassifiedColumn> classified;
+  std::shared_ptr<PanMap> pan_map;
   bool source_only = false;  // masking: by the database alone, never by the relay
   std::chrono::milliseconds catalog_refresh{60'000};
 };
@@ -65,6 +67,14 @@ struct SessionInfo {
   uint64_t statements = 0, rows = 0, bytes = 0;
 };
 
+/// What the sessions of one connection did since the start.
+struct ConnectionFigures {
+  uint64_t sessions = 0;  // open now
+  uint64_t statements = 0, refused = 0, rows = 0, bytes = 0;
+  uint64_t masked = 0;         // values that were masked on their way
+  uint64_t columns_found = 0;  // reported: card numbers in a column that nobody classified
+};
+
 /// The PostgreSQL front-end: listener, sessions, cancel keys, catalogs. Every statement becomes an
 /// op::Operation, goes through the gate, and its answer through the masker (docs/postgres.md,
 /// docs/life-of-a-statement.md).
@@ -92,6 +102,8 @@ class Frontend {
   void Tick();
   std::vector<SessionInfo> sessions() const;
   size_t active() const;
+  /// By name, every configured connection.
+  std::map<std::string, ConnectionFigures> totals() const;
 
  private:
   struct Impl;

@@ -103,10 +103,12 @@ class Loading {
 CatalogKeeper::CatalogKeeper(std::shared_ptr<const ServerAddress> address,
                              std::shared_ptr<Credentials> credentials,
                              std::vector<ClassifiedColumn> classified,
+                             std::shared_ptr<const PanMap> pan_map,
                              std::chrono::milliseconds refresh)
     : address_(std::move(address)),
       credentials_(std::move(credentials)),
       classified_(std::move(classified)),
+      pan_map_(std::move(pan_map)),
       refresh_(refresh) {}
 
 Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::Load() {
@@ -114,6 +116,8 @@ Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::Load() {
   SALLYPORT_CO_TRY(Server server, co_await LogIn(*address_, credentials_->Admin()));
   std::vector<ClassifiedColumn> classified = classified_;
   classified.insert(classified.end(), found_.begin(), found_.end());
+  const std::vector<ClassifiedColumn> by_content = pan_map_->classified();
+  classified.insert(classified.end(), by_content.begin(), by_content.end());
   auto loaded = co_await RefreshCatalog(server, classified, begun, memory_);
   server.stream->Close();
   if (!loaded) {

@@ -9,6 +9,7 @@
 #include "base/task.h"
 #include "pg/catalog_refresh.h"
 #include "pg/credentials.h"
+#include "pg/pan_map.h"
 #include "pg/server.h"
 #include "sql/catalog.h"
 
@@ -21,7 +22,7 @@ class CatalogKeeper {
  public:
   CatalogKeeper(std::shared_ptr<const ServerAddress> address,
                 std::shared_ptr<Credentials> credentials, std::vector<ClassifiedColumn> classified,
-                std::chrono::milliseconds refresh);
+                std::shared_ptr<const PanMap> pan_map, std::chrono::milliseconds refresh);
 
   /// The last snapshot; null before the first load.
   std::shared_ptr<const sql::Catalog> last() const { return last_.load(); }
@@ -52,6 +53,7 @@ class CatalogKeeper {
   const std::shared_ptr<const ServerAddress> address_;
   const std::shared_ptr<Credentials> credentials_;
   const std::vector<ClassifiedColumn> classified_;
+  const std::shared_ptr<const PanMap> pan_map_;
   /// What some load found classified, by number: a column that is renamed stays what it is. Of the
   /// one that loads.
   std::vector<ClassifiedColumn> found_;

@@ -25,6 +25,13 @@ struct Settings {
   FrontendLimits limits;
 };
 
+/// The counters of one session that other threads read.
+struct Figures {
+  std::atomic<uint64_t> statements{0}, refused{0}, rows{0}, bytes{0}, masked{0};
+  std::atomic<char> state{'I'};      // transaction status, as ReadyForQuery says it
+  std::atomic<bool> running{false};  // a request is not answered yet
+};
+
 /// One configured connection with what its sessions share.
 struct Place {
   Place(FrontendConnection config, size_t shards, size_t statement_bytes);
@@ -32,13 +39,6 @@ struct Place {
   FrontendConnection config;
   CatalogKeeper catalog;
   std::vector<std::unique_ptr<sql::Analyzer>> analyzers;  // one per shard
-};
-
-/// The counters of one session that other threads read.
-struct Figures {
-  std::atomic<uint64_t> statements{0}, rows{0}, bytes{0};
-  std::atomic<char> state{'I'};      // transaction status, as ReadyForQuery says it
-  std::atomic<bool> running{false};  // a request is not answered yet
 };
 
 /// Who is connected. Thread-safe.
@@ -58,6 +58,8 @@ class Registry {
   std::vector<SessionInfo> List(
       const std::function<bool(const op::Session&)>& which = nullptr) const;
   size_t size() const;
+  /// By connection: what its sessions did, also those that have ended.
+  std::map<std::string, ConnectionFigures> Totals() const;
   /// Posts f(session) to the shard of each session that `which` picks; how many.
   size_t ForEach(const std::function<bool(const op::Session&)>& which,
                  const std::function<void(Session&)>& f);
@@ -71,6 +73,7 @@ class Registry {
   uint64_t next_ = 1;
   std::map<uint64_t, Slot> slots_;
   std::map<std::string, uint32_t> per_caller_;
+  std::map<std::string, ConnectionFigures> ended_;
 };
 
 /// The front-end's own state, seen by its sessions. Outlives them: the shards are stopped first.

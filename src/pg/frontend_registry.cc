@@ -19,6 +19,14 @@ std::string StateOf(const Figures& figures) {
   }
 }
 
+void Sum(ConnectionFigures& sum, const Figures& figures) {
+  sum.statements += figures.statements.load(std::memory_order_relaxed);
+  sum.refused += figures.refused.load(std::memory_order_relaxed);
+  sum.rows += figures.rows.load(std::memory_order_relaxed);
+  sum.bytes += figures.bytes.load(std::memory_order_relaxed);
+  sum.masked += figures.masked.load(std::memory_order_relaxed);
+}
+
 }  // namespace
 
 Result<uint64_t> Registry::Reserve(const op::Principal& who, uint32_t most) {
@@ -42,6 +50,8 @@ void Registry::Remove(uint64_t id) {
   const std::lock_guard lock(mutex_);
   const auto at = slots_.find(id);
   if (at == slots_.end()) return;
+  if (const Entry& entry = at->second.entry; entry.who && entry.figures)
+    Sum(ended_[entry.who->connection], *entry.figures);
   const auto count = per_caller_.find(at->second.caller);
   if (count != per_caller_.end() && --count->second == 0) per_caller_.erase(count);
   slots_.erase(at);
@@ -68,6 +78,18 @@ std::vector<SessionInfo> Registry::List(
     list.push_back(std::move(info));
   }
   return list;
+}
+
+std::map<std::string, ConnectionFigures> Registry::Totals() const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, ConnectionFigures> totals = ended_;
+  for (const auto& [id, slot] : slots_) {
+    if (!slot.entry.who || !slot.entry.figures) continue;
+    ConnectionFigures& sum = totals[slot.entry.who->connection];
+    ++sum.sessions;
+    Sum(sum, *slot.entry.figures);
+  }
+  return totals;
 }
 
 size_t Registry::size() const {

@@ -22,6 +22,7 @@ bool SaysHold(std::string_view text) {
 JudgedPtr Inner(const sql::NameEffect& effect, const Judged& outer) {
   auto judged = std::make_shared<Judged>();
   judged->text = outer.text;
+  judged->trace = outer.trace;
   judged->analysis = effect.inner;
   judged->catalog = outer.catalog;
   if (effect.inner) judged->statement = StatementOf(effect.inner);
@@ -79,6 +80,7 @@ void Names::ApplyOne(const sql::NameEffect& effect, const JudgedPtr& judged, boo
       statement->analysis = effect.inner;
       statement->of_sql = true;
       statement->unsure = unsure || effect.inner == nullptr;
+      statement->weight = Weigh(*judged->analysis, judged->text.size());
       return Prepared(std::move(statement));
     }
     case What::declare: {
@@ -89,6 +91,7 @@ void Names::ApplyOne(const sql::NameEffect& effect, const JudgedPtr& judged, boo
       portal->of_sql = true;
       portal->may_outlive = SaysHold(judged->text);
       portal->unsure = unsure || effect.inner == nullptr;
+      portal->weight = Weigh(*judged->analysis, judged->text.size());
       return Bound(std::move(portal));
     }
     case What::deallocate:
@@ -110,6 +113,34 @@ void Names::ApplyOne(const sql::NameEffect& effect, const JudgedPtr& judged, boo
     case What::fetch:
       return;
   }
+}
+
+bool Names::RoomFor(const sql::Analysis& analysis, size_t text_bytes, bool itself) const {
+  size_t more = itself ? 1 : 0;
+  for (const sql::NameEffect& effect : analysis.names)
+    more += effect.what == What::prepare || effect.what == What::declare;
+  const size_t known = std::max(statements_.size(), portals_.size());
+  return more == 0 ||
+         (known + more <= kMost &&
+          *bytes_ + more * (kFixedBytes + text_bytes + analysis.sql.size()) <= kMostBytes);
+}
+
+void Names::Released(const Judged& judged, uint64_t rows) {
+  for (const sql::NameEffect& effect : judged.analysis->names) {
+    if (effect.what != What::fetch) continue;
+    const auto at = portals_.find(effect.name);
+    if (at != portals_.end()) at->second->released += rows;
+  }
+}
+
+uint64_t Names::ReleasedBefore(const sql::Analysis& analysis) const {
+  uint64_t most = 0;
+  for (const sql::NameEffect& effect : analysis.names) {
+    if (effect.what != What::fetch) continue;
+    const auto at = portals_.find(effect.name);
+    if (at != portals_.end()) most = std::max(most, at->second->released);
+  }
+  return most;
 }
 
 void Names::Apply(const JudgedPtr& judged) {

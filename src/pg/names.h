@@ -18,7 +18,8 @@ namespace sallyport::pg {
 /// One text judged against one catalog, and what was decided about it. Shared by the statements,
 /// portals and requests that run it; touched by the session's shard only.
 struct Judged {
-  std::string text;  // as the client wrote it
+  std::string text;   // as the client wrote it
+  std::string trace;  // trace id that a comment in it names
   sql::AnalysisPtr analysis;
   std::shared_ptr<const sql::Catalog> catalog;
   std::shared_ptr<const op::SqlText> statement;  // of the analysis, for the policy
@@ -34,6 +35,27 @@ struct Judged {
 };
 using JudgedPtr = std::shared_ptr<Judged>;
 
+/// What one name takes of the memory that a session may use for them; given back with the name.
+class Weight {
+ public:
+  Weight() = default;
+  Weight(std::shared_ptr<size_t> sum, size_t bytes) : sum_(std::move(sum)), bytes_(bytes) {
+    *sum_ += bytes_;
+  }
+  Weight(Weight&& other) noexcept = default;
+  Weight& operator=(Weight&& other) noexcept {
+    std::swap(sum_, other.sum_), std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~Weight() {
+    if (sum_) *sum_ -= bytes_;
+  }
+
+ private:
+  std::shared_ptr<size_t> sum_;
+  size_t bytes_ = 0;
+};
+
 /// A prepared statement of the session, of the protocol or of SQL.
 struct Statement {
   std::string name;
@@ -45,6 +67,7 @@ struct Statement {
   bool of_sql = false;
   /// A text of several statements failed on the way: nobody knows what the name stands for.
   bool unsure = false;
+  Weight weight;
 };
 using StatementPtr = std::shared_ptr<Statement>;
 
@@ -61,6 +84,8 @@ struct Portal {
   bool may_outlive = false;            // declared WITH HOLD, as far as the text says
   bool of_sql = false;
   bool unsure = false;
+  uint64_t released = 0;  // rows of it that the client has got
+  Weight weight;
 };
 using PortalPtr = std::shared_ptr<Portal>;
 
@@ -73,7 +98,8 @@ using PortalPtr = std::shared_ptr<Portal>;
 /// to wait for the answers (see Settled).
 class Names : public sql::SessionNames {
  public:
-  static constexpr size_t kMost = 10'000;  // of each; beyond it new ones are refused
+  static constexpr size_t kMost = 10'000;         // of each; beyond it new ones are refused
+  static constexpr size_t kMostBytes = 16 << 20;  // of their texts and what is known about them
 
   // ---- what the client's messages say (in the order they are sent)
 
@@ -108,7 +134,16 @@ class Names : public sql::SessionNames {
   /// It failed half-way: what it names can be used no more until it is defined again.
   void Doubt(const JudgedPtr& judged);
 
-  bool full() const { return statements_.size() >= kMost || portals_.size() >= kMost; }
+  /// Rows of a text that fetches from cursors were released.
+  void Released(const Judged& judged, uint64_t rows);
+  /// Most rows that any cursor has given that the text fetches from.
+  uint64_t ReleasedBefore(const sql::Analysis& analysis) const;
+
+  /// Whether a text that names (or that prepares by itself) something more finds room.
+  bool RoomFor(const sql::Analysis& analysis, size_t text_bytes, bool itself) const;
+  Weight Weigh(const sql::Analysis& analysis, size_t text_bytes) const {
+    return {bytes_, kFixedBytes + text_bytes + analysis.sql.size()};
+  }
   size_t size() const { return statements_.size() + portals_.size(); }
 
   /// For the analyzer: EXECUTE and FETCH of a name.
@@ -122,6 +157,8 @@ class Names : public sql::SessionNames {
   }
   void ApplyOne(const sql::NameEffect& effect, const JudgedPtr& judged, bool unsure);
 
+  static constexpr size_t kFixedBytes = 1024;                    // beside its texts
+  std::shared_ptr<size_t> bytes_ = std::make_shared<size_t>(0);  // outlived by what it counts
   std::map<std::string, StatementPtr, std::less<>> statements_, sent_statements_;
   std::map<std::string, PortalPtr, std::less<>> portals_, sent_portals_;
 };

@@ -1,8 +1,10 @@
 #include "pg/pan_map.h"
 
+#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <thread>
+#include <unistd.h>
 
 namespace sallyport::pg {
 namespace {
@@ -82,15 +84,51 @@ TEST(PanMapTest, TheEntryNamesTheColumn) {
   content.relations.push_back({.oid = 5, .schema = "shop", .name = "notes"});
   content.relations[0].columns.push_back({.name = "body", .number = 2});
   const sql::Catalog catalog(std::move(content));
-  const PanMap::Entry entry{.at = {5, 2}, .values = 4, .first = 1, .last = 9, .reported = true};
-  const auto evidence = ColumnFound(entry, "orders-db", &catalog, true);
+  PanMap map({.report_at = 4});
+  const auto entry = map.Add({5, 2}, 4, 9, &catalog);
+  ASSERT_TRUE(entry);
+  const auto evidence = ColumnFound(*entry, "orders-db", true);
   EXPECT_EQ(op::EventName(evidence.type), "column.found");
   EXPECT_EQ(evidence.connection, "orders-db");
   EXPECT_EQ(evidence.resource, "shop.notes.body");
   EXPECT_EQ(evidence.count, 4u);
   EXPECT_EQ(evidence.at, 9);
-  EXPECT_EQ(PanColumnName({5, 3}, &catalog), "relation 5 column 3");
-  EXPECT_EQ(PanColumnName({5, 2}, nullptr), "relation 5 column 2");
+  const auto unnamed = map.Add({5, 3}, 4, 9, &catalog);
+  ASSERT_TRUE(unnamed);
+  EXPECT_EQ(PanColumnName(*unnamed), "relation 5 column 3");
+}
+
+TEST(PanMapTest, OutlivesTheProcess) {
+  const auto file =
+      std::filesystem::path(testing::TempDir()) / ("pan-map-" + std::to_string(::getpid()));
+  sql::Catalog::Content content;
+  content.relations.push_back({.oid = 5, .schema = "shop", .name = "a \"b\""});
+  content.relations[0].columns.push_back({.name = "body", .number = 2});
+  content.relations[0].columns.push_back({.name = "other", .number = 3});
+  const sql::Catalog catalog(std::move(content));
+  const PanMap::Options options{.report_at = 2, .classify = true, .file = file};
+  {
+    PanMap map(options);
+    EXPECT_TRUE(map.Add({5, 2}, 7, 1795200001000000001, &catalog));
+    EXPECT_TRUE(map.Add({6, 1}, 7, 1, &catalog)) << "a column without a name is not kept";
+    EXPECT_FALSE(map.Add({5, 3}, 1, 1, &catalog)) << "nor one that is not reported yet";
+  }
+  PanMap again(options);
+  const auto kept = again.entries();
+  ASSERT_THAT(kept, SizeIs(1));
+  EXPECT_EQ(kept[0].at, (PanColumn{5, 2}));
+  EXPECT_EQ(kept[0].values, 7u);
+  EXPECT_EQ(kept[0].first, 1795200001000000001);
+  EXPECT_TRUE(kept[0].reported);
+  EXPECT_FALSE(again.Add({5, 2}, 1, 2, &catalog)) << "reported before the restart";
+  ASSERT_THAT(again.classified(), SizeIs(1));
+  EXPECT_EQ(again.classified()[0].pattern, "shop.a \"b\".body");
+  EXPECT_TRUE(std::filesystem::remove(file));
+  {
+    std::ofstream(file) << "{\"v\":1,";
+    EXPECT_THAT(PanMap(options).entries(), IsEmpty());
+    std::filesystem::remove(file);
+  }
 }
 
 }  // namespace

@@ -31,6 +31,8 @@ struct Pending {
       false;  // stands in place of a refused one: its error becomes `denial`, if there is one
   bool covered = false;    // a Parse whose intent is recorded with the Bind behind it
   bool sql_names = false;  // its text changes names of statements or cursors
+  bool of_query = false;   // of a Query that is sent as Parse, Bind, …, Sync
+  bool limited = false;    // its rows are counted
   uint64_t group = 0;
   size_t offset = 0;  // where it begins in the batch that is being put together
   std::string name;
@@ -42,6 +44,9 @@ struct Pending {
   std::unique_ptr<mask::Clear> clear;  // what its rows may show in clear, with a licence for it
   Errc denied = Errc::internal;
 
+  bool ControlsTransaction() const {
+    return judged != nullptr && judged->analysis->transaction_control;
+  }
   bool TouchesStatements() const {
     return kind == Kind::parse || kind == Kind::close_statement || sql_names;
   }

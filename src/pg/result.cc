@@ -90,8 +90,8 @@ std::string_view ResultRecord::Finish(std::string_view tag, uint64_t rows, uint6
 void ResultState::Reset() {
   shape.reset();
   mask.reset();
-  if (!tally.empty()) tally = RowTally();
-  rows = bytes = max_rows = 0;
+  if (!tally.empty()) tally = RowTally(), mapped.clear();
+  rows = bytes = max_rows = before = 0;
   copy_out = copy_binary = copy_in = false;
   completed = 0;
   condemned.reset();

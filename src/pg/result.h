@@ -36,13 +36,16 @@ struct ResultState {
   ShapePtr shape;
   std::shared_ptr<const RowMask> mask;
   RowTally tally;
+  std::vector<uint32_t> mapped;  // of the tally's card numbers, per column: the map has them
   uint64_t rows = 0, bytes = 0;
   uint64_t max_rows = 0;  // 0: any number
+  uint64_t before = 0;    // rows that the same portal or cursor has given already
   bool copy_out = false, copy_binary = false, copy_in = false;
   size_t completed = 0;            // CommandComplete messages of a simple query
   std::optional<Error> condemned;  // nothing of it is released any more
   ResultRecord record;
 
+  bool TooMany(uint64_t more) const { return max_rows > 0 && before + rows + more > max_rows; }
   void Reset();
 };
 

@@ -48,6 +48,8 @@ class RowTally {
   void Add(size_t column, const mask::Tally& tally);
   void Add(size_t column, mask::DetectorKind kind, uint32_t count = 1);
   bool empty() const { return cells_.empty(); }
+  size_t columns() const { return cells_.size(); }
+  uint32_t pans(size_t column) const { return cells_[column].pan; }
   /// As an entry of the log carries it; places are "/<column>", from 0.
   std::vector<op::MaskCount> Counts() const;
 
@@ -136,6 +138,8 @@ class RowMask {
   /// The cell is computed text: it may be a piece of a number, with the rest beside it.
   bool Joins(size_t column) const { return joins_ && cells_[column].joins; }
   size_t columns() const { return cells_.size(); }
+  /// What it masks there says nothing about the value.
+  bool ByOrigin(size_t column) const { return cells_[column].look == Look::origin; }
   const mask::Masker& masker() const { return *masker_; }
   const std::shared_ptr<const mask::Masker>& shared_masker() const { return masker_; }
 

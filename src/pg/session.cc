@@ -41,6 +41,8 @@ Session::Session(boost::asio::any_io_executor executor, Parts parts)
       until_(parts.until),
       token_ends_it_(parts.token_ends_it) {
   names_.search_path = std::move(parts.search_path);
+  if (const std::string* name = server_.Parameter("application_name"))
+    trace_ = TraceOfName(*name, *front_.settings()->masker);
 }
 
 boost::asio::awaitable<void> Session::Run() {

@@ -40,6 +40,7 @@ namespace sallyport::pg {
 ///   session_server.cc   the server half: what each answer belongs to
 ///   session_messages.cc the server half: errors and what may come at any time, the last words
 ///   session_result.cc   the server half: rows, outcomes
+///   session_found.cc    the server half: columns in which card numbers were found
 class Session : public std::enable_shared_from_this<Session> {
  public:
   struct Parts {
@@ -90,6 +91,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool BeginWork(char type, std::string_view message);
   bool TakeAtOnce(char type, std::string_view message);
   Await OnRequest(char type, std::string_view message);
+  Await OnBehind(char type, std::string_view message);
   Await OnRequestNow(char type, std::string_view message);
   Await OnOther(char type, std::string_view message);
   Await OnQuery(std::string_view body);
@@ -104,6 +106,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void OnSync(std::string_view message);
   bool MayBeCondemned() const { return limited_ && writes_ && !skip_; }
   Await FailIfCondemned();
+  Await SendAsExtended(Pending execute, std::string_view text);
+  Await HoldBack();
+  bool InBlock() const { return status_ != 'I' || controls_ > 0; }
   Await DiscardRequest(char type, size_t total);
   Await Flush();
   size_t MostBytes(char type);
@@ -113,7 +118,6 @@ class Session : public std::enable_shared_from_this<Session> {
   void Violation(std::string detail);
 
   // ---- session_copy.cc
-  Await OnBehindCopy(char type, std::string_view message);
   Await NotInCopy();
   Await StreamCopyData(size_t total);
 
@@ -136,6 +140,7 @@ class Session : public std::enable_shared_from_this<Session> {
       std::string_view method, Judged& judged, const BindParameters* parameters,
       const std::vector<uint32_t>* types);
   std::string BehindNames(const Judged& judged) const;
+  boost::asio::awaitable<void> RefuseName(std::string_view method, bool simple);
   boost::asio::awaitable<op::Refusal> RecordRefusal(std::string_view method, Error why);
   /// Which one the name stands for depends on answers that have not come: see NamesKnown.
   bool StatementInDoubt(std::string_view name) const;
@@ -172,8 +177,9 @@ class Session : public std::enable_shared_from_this<Session> {
   bool OnNoData(size_t at, size_t size);
   Await OnComplete(char type, std::string_view message, size_t at);
   std::optional<bool> TakeReady(std::string_view message);
-  Await OnReady(std::string_view message);
+  Await OnReady(std::string_view message, size_t at);
   void BecomeReady(char status);
+  bool FailTransaction(size_t at, size_t size);
 
   // ---- session_messages.cc
   Await OnError(std::string_view message, size_t at);
@@ -197,6 +203,8 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Chooses the mask of what follows. False: the result is condemned.
   bool UseShape(Pending& pending, ShapePtr shape);
   bool UsePortalShape(Pending& pending);
+  void LimitRows(const Pending& pending);
+  void CountReleased(const Pending& pending);
   /// The rows that begin at `at`: how many bytes of them are whole; 0: none.
   size_t WholeRows(size_t at, uint64_t& rows) const;
   bool OnRows(size_t at, size_t size, uint64_t rows);
@@ -210,6 +218,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Await StreamBytes(size_t size, LongMask* mask);
   Await NeedBytes(size_t size);
   void Condemn(Error why);
+  Await MapFound();
   Await Settle(Pending& pending, bool ok, std::string_view code, std::string_view text);
   void MaskColumnNames(const Shape& shape, std::string_view message, size_t at);
   bool Classified() const;
@@ -231,6 +240,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::deque<Pending> pending_;
   Names names_;
   char status_ = 'I';
+  std::string trace_;  // trace id that application_name names
   std::optional<Error> stop_;
   bool draining_ = false, client_gone_ = false, terminated_ = false;
   uint32_t cancelling_ = 0;
@@ -259,6 +269,11 @@ class Session : public std::enable_shared_from_this<Session> {
   bool skip_ = false;       // until Sync: something of this group was refused
   bool copy_sent_ = false;  // a COPY FROM STDIN whose data has not ended, nor its answer come
   bool limited_ = false, writes_ = false;  // of this group: a row limit, something written
+  /// Something with a row limit runs in a transaction block: what comes next waits until it is
+  /// known whether the transaction goes on.
+  bool hold_ = false;
+  size_t controls_ = 0;    // unanswered statements that begin or end transaction blocks
+  size_t copy_syncs_ = 0;  // sent since the COPY FROM STDIN
   /// Unanswered requests that change what names stand for: of groups before this one, and of it.
   size_t earlier_statements_ = 0, earlier_portals_ = 0, here_statements_ = 0, here_portals_ = 0;
   size_t sql_names_ = 0;  // texts that do, of any group
@@ -275,6 +290,7 @@ class Session : public std::enable_shared_from_this<Session> {
   size_t run_ = 0;         // where the bytes begin that go from the read buffer as they are
   bool skipping_ = false;  // the server ignores everything up to a Sync
   bool muted_ = false;     // so does the client, of what is left of a condemned result
+  bool undone_ = false;    // the server finished what the client was told has failed
   bool classified_transaction_ = false, ddl_transaction_ = false;
   bool fatal_seen_ = false;
   bool inside_message_ = false;  // a long message was begun: nothing else can be said

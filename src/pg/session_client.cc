@@ -7,6 +7,7 @@ namespace sallyport::pg {
 namespace {
 
 constexpr size_t kMostPending = 4096;
+constexpr size_t kMostCopySyncs = 64;        // nothing answers them before the data has ended
 constexpr size_t kSmallMessage = 64 << 10;   // of those that carry names only
 constexpr size_t kBatchBytes = 256 << 10;    // put together before it is sent
 constexpr std::chrono::hours kPatience{24};  // for a server that does not read
@@ -15,6 +16,11 @@ using Kind = Pending::Kind;
 
 /// CopyDone and CopyFail, and the end of everything.
 bool EndsCopy(char type) { return type == 'c' || type == 'f' || type == 'X'; }
+
+bool Limited(const std::optional<gate::Permit>& permit, const sql::Analysis& analysis) {
+  return permit && permit->obligations().max_rows > 0 &&
+         (analysis.returns_rows || analysis.copy_out);
+}
 
 }  // namespace
 
@@ -106,7 +112,7 @@ bool Session::BeginWork(char type, std::string_view message) {
 /// for, and a coroutine costs more than what it does. False: the long way.
 bool Session::TakeAtOnce(char type, std::string_view message) {
   if (skip_ && type != 'S' && !EndsCopy(type)) return true;
-  if (copy_sent_) return false;
+  if (copy_sent_ || hold_) return false;
   BodyReader r(message.substr(5));
   if (type == 'S') {
     if (ParsesUncovered() || MayBeCondemned()) return false;
@@ -126,7 +132,9 @@ bool Session::TakeAtOnce(char type, std::string_view message) {
     (void)r.U32();
     if (!r.done() || PortalInDoubt(name)) return false;
     const PortalPtr portal = names_.FindPortal(name);
-    if (!portal || portal->unsure || !portal->permit) return false;
+    if (!portal || portal->unsure || !portal->permit || !portal->analysis->names.empty() ||
+        (portal->analysis->transaction_control && limited_))
+      return false;
     Execute(portal, std::exchange(portal->permit, std::nullopt), message);
     return true;
   }
@@ -134,9 +142,16 @@ bool Session::TakeAtOnce(char type, std::string_view message) {
 }
 
 Session::Await Session::OnRequest(char type, std::string_view message) {
-  if (copy_sent_ && type != 'S' && type != 'H' && !EndsCopy(type))
-    return OnBehindCopy(type, message);
+  if (hold_ || copy_sent_) return OnBehind(type, message);
   return OnRequestNow(type, message);
+}
+
+/// What comes behind something that has to be known to have ended, or failed, first.
+Session::Await Session::OnBehind(char type, std::string_view message) {
+  if (hold_ && type != 'X' && !co_await HoldBack()) co_return false;
+  if (copy_sent_ && type != 'S' && type != 'H' && !EndsCopy(type) && !co_await NotInCopy())
+    co_return false;
+  co_return co_await OnRequestNow(type, message);
 }
 
 Session::Await Session::OnRequestNow(char type, std::string_view message) {
@@ -161,6 +176,10 @@ Session::Await Session::OnRequestNow(char type, std::string_view message) {
 Session::Await Session::OnOther(char type, std::string_view message) {
   switch (type) {
     case 'S':
+      if (copy_sent_ && ++copy_syncs_ > kMostCopySyncs) {
+        Violation("too many requests in the middle of COPY data");
+        co_return false;
+      }
       if (ParsesUncovered() && !co_await CoverParses()) co_return false;
       if (MayBeCondemned() && !co_await FailIfCondemned()) co_return false;
       OnSync(message);
@@ -196,6 +215,8 @@ Session::Await Session::OnOther(char type, std::string_view message) {
 
 Session::Await Session::OnQuery(std::string_view body) {
   if (!co_await CoverParses()) co_return false;
+  if (MayBeCondemned() && !co_await FailIfCondemned()) co_return false;
+  if (skip_) co_return true;
   if (body.empty() || body.find('\0') != body.size() - 1) {
     RefuseAs(co_await RecordRefusal(
                  "query", Error(Errc::request_malformed, "a query with a NUL in it, or no end")),
@@ -216,6 +237,10 @@ Session::Await Session::OnQuery(std::string_view body) {
              true);
     co_return true;
   }
+  if (!names_.RoomFor(analysis, body.size(), false)) {
+    co_await RefuseName("query", true);
+    co_return true;
+  }
   if (analysis.statements > 0 || analysis.route == sql::Route::refused) {
     auto permit = co_await Admit("query", **judged, nullptr, nullptr);
     if (!permit) {
@@ -226,7 +251,22 @@ Session::Await Session::OnQuery(std::string_view body) {
   }
   Begun(**judged);
   pending.sql_names = !analysis.names.empty();
+  pending.limited = Limited(pending.permit, analysis);
+  if (pending.limited && analysis.kind != "CALL" &&
+      (analysis.text.worst > op::Effect::read || analysis.transaction_control)) {
+    if (analysis.statements == 1) co_return co_await SendAsExtended(std::move(pending), body);
+    // A result of too many rows would have to undo what the text has already committed.
+    pending.permit.reset();
+    RefuseAs(
+        co_await RecordRefusal(
+            "query", Error(Errc::sql_state_refused,
+                           "rows are limited here: send the statements of this text one by one")),
+        true);
+    co_return true;
+  }
+  hold_ |= pending.limited && InBlock();
   copy_sent_ = analysis.copy_in;
+  copy_syncs_ = 0;
   Add(std::move(pending), {});
   MessageWriter(to_server_)
       .Begin('Q')
@@ -241,10 +281,8 @@ Session::Await Session::OnParse(std::string_view message) {
   const uint16_t types = r.U16();
   auto statement = std::make_shared<Statement>();
   for (uint16_t i = 0; i < types; ++i) statement->parameters.push_back(r.U32());
-  if (!r.done() || names_.full()) {
-    RefuseAs(co_await RecordRefusal(
-                 "parse", r.done() ? Error(Errc::limit_exceeded, "too many prepared statements")
-                                   : Error(Errc::request_malformed, "a malformed Parse")),
+  if (!r.done()) {
+    RefuseAs(co_await RecordRefusal("parse", Error(Errc::request_malformed, "a malformed Parse")),
              false);
     co_return true;
   }
@@ -261,6 +299,11 @@ Session::Await Session::OnParse(std::string_view message) {
     RefuseAs(refusal, false);
     co_return true;
   }
+  if (!names_.RoomFor(*analysis, text.size(), true)) {
+    co_await RefuseName("parse", false);
+    co_return true;
+  }
+  statement->weight = names_.Weigh(*analysis, text.size());
   statement->name = name;
   statement->judged = *judged;
   statement->analysis = analysis;
@@ -323,6 +366,7 @@ Session::Await Session::OnClose(std::string_view message) {
 }
 
 void Session::OnSync(std::string_view message) {
+  hold_ |= limited_ && InBlock();
   Add({.kind = Kind::sync}, message);
   skip_ = limited_ = writes_ = false;
   ++group_;
@@ -332,15 +376,66 @@ void Session::OnSync(std::string_view message) {
 }
 
 /// A result that had too many rows may have been complete before the cancel came. If its group
-/// writes, the Sync must not commit what the client was told has failed.
+/// writes, or is about to end a transaction block, that must not commit what the client was told
+/// has failed.
 Session::Await Session::FailIfCondemned() {
   const auto unanswered = [this] {
-    return std::ranges::any_of(pending_, [this](const Pending& p) {
+    return !result_.copy_in && std::ranges::any_of(pending_, [this](const Pending& p) {
       return p.group == group_ && p.kind == Kind::execute;
     });
   };
   if (!co_await WaitWhile(unanswered)) co_return false;
   if (muted_) Refuse(ToWire(Error(Errc::rows_exceeded)), Errc::rows_exceeded, false);
+  co_return true;
+}
+
+/// A Query that writes and whose rows are limited: its Sync, which commits, waits for the rows.
+Session::Await Session::SendAsExtended(Pending execute, std::string_view text) {
+  static constexpr std::string_view kSync("S\0\0\0\4", 5);
+  const sql::Analysis& analysis = *execute.judged->analysis;
+  auto statement = std::make_shared<Statement>();
+  statement->judged = execute.judged;
+  statement->analysis = execute.judged->analysis;
+  auto portal = std::make_shared<Portal>();
+  portal->statement = statement;
+  portal->judged = execute.judged;
+  portal->analysis = execute.judged->analysis;
+  const auto add = [this](Pending pending) -> MessageWriter {
+    pending.of_query = true;
+    Add(std::move(pending), {});
+    return MessageWriter(to_server_);
+  };
+  add({.kind = Kind::parse, .covered = true, .statement = statement})
+      .Begin('P')
+      .CString("")
+      .CString(analysis.route == sql::Route::rewritten ? std::string_view(analysis.sql) : text)
+      .U16(0)
+      .End();
+  add({.kind = Kind::bind, .portal = portal})
+      .Begin('B')
+      .CString("")
+      .CString("")
+      .U16(0)
+      .U16(0)
+      .U16(0)
+      .End();
+  add({.kind = Kind::describe_portal, .portal = portal}).Begin('D').U8('P').CString("").End();
+  execute.kind = Kind::execute;
+  execute.portal = portal;
+  add(std::move(execute)).Begin('E').CString("").U32(0).End();
+  limited_ = writes_ = true;
+  if (!co_await FailIfCondemned()) co_return false;
+  OnSync(kSync);
+  batch_.back().of_query = true;
+  co_return true;
+}
+
+/// In a transaction block a result of too many rows fails the transaction, also where the server
+/// was done with it: nothing may be sent before the answer that says so.
+Session::Await Session::HoldBack() {
+  const bool open = !pending_.empty() || !batch_.empty();
+  if (open && !co_await WaitWhile([this] { return !result_.copy_in; })) co_return false;
+  hold_ = false;
   co_return true;
 }
 
@@ -373,6 +468,7 @@ void Session::Count(const Pending& pending) {
   here_statements_ += pending.TouchesStatements();
   here_portals_ += pending.TouchesPortals();
   sql_names_ += pending.sql_names;
+  controls_ += pending.ControlsTransaction();
 }
 
 void Session::Uncount(const Pending& pending) {
@@ -380,6 +476,7 @@ void Session::Uncount(const Pending& pending) {
   (here ? here_statements_ : earlier_statements_) -= pending.TouchesStatements();
   (here ? here_portals_ : earlier_portals_) -= pending.TouchesPortals();
   sql_names_ -= pending.sql_names;
+  controls_ -= pending.ControlsTransaction();
 }
 
 Pending& Session::Add(Pending pending, std::string_view message) {

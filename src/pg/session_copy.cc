@@ -8,10 +8,6 @@ constexpr std::chrono::hours kPatience{24};  // for a server that does not read
 
 }  // namespace
 
-Session::Await Session::OnBehindCopy(char type, std::string_view message) {
-  co_return co_await NotInCopy() && co_await OnRequestNow(type, message);
-}
-
 /// While it reads COPY data the server takes any request for an error and forgets it, so that
 /// answers would be taken for those of other requests. What comes behind a COPY FROM STDIN waits
 /// until the server has said that it does not read.

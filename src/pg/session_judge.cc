@@ -75,6 +75,7 @@ JudgedPtr Session::Remember(std::string_view text, sql::AnalysisPtr analysis,
   }
   auto judged = std::make_shared<Judged>();
   judged->text = text;
+  judged->trace = TraceOfText(text, *front_.settings()->masker);
   judged->catalog = std::move(catalog);
   if (kin) {
     judged->statement = kin->statement;
@@ -167,6 +168,7 @@ boost::asio::awaitable<std::expected<gate::Permit, op::Refusal>> Session::Admit(
         co_await RecordRefusal(method, Error(Errc::unmask_denied, "COPY shows nothing in clear")));
   }
   if (judged.analysis->returns_rows) operation->unmask = unmask_.ask();
+  if (operation->trace.empty()) operation->trace = trace_;
   co_return co_await front_.options.gate.Admit(who_, *operation, judged.memo.get());
 }
 
@@ -186,6 +188,18 @@ void Session::Begun(const Judged& judged) {
   for (const sql::NameEffect& effect : judged.analysis->names) {
     if (effect.what == What::discard_all) unmask_.Reset();
   }
+}
+
+/// The session has no room for one more prepared statement, portal or cursor.
+boost::asio::awaitable<void> Session::RefuseName(std::string_view method, bool simple) {
+  const op::Refusal refusal = co_await RecordRefusal(
+      method,
+      Error(Errc::limit_exceeded,
+            "the prepared statements and cursors of this session are too many, or too long"));
+  WireError wire = ToWire(refusal);
+  wire.code = "53400";  // configuration_limit_exceeded
+  wire.hint = "DEALLOCATE or close those that are no longer used.";
+  Refuse(wire, refusal.error.code, simple);
 }
 
 Session::Await Session::WaitWhile(std::function<bool()> busy) {
@@ -233,9 +247,13 @@ Session::Await Session::OnBind(std::string_view message) {
   }
   for (uint16_t n = r.U16(); n > 0 && !r.failed(); --n) portal->formats.push_back(r.I16());
   const size_t formats = parameters.formats.size();
-  if (!r.done() || names_.full() || (formats > 1 && formats != count)) {
+  if (!r.done() || (formats > 1 && formats != count)) {
     RefuseAs(co_await RecordRefusal("bind", Error(Errc::request_malformed, "a malformed Bind")),
              false);
+    co_return true;
+  }
+  if (!names_.RoomFor(sql::Analysis{}, portal->name.size() + 2 * portal->formats.size(), true)) {
+    co_await RefuseName("bind", false);
     co_return true;
   }
   if (StatementInDoubt(name) && !co_await NamesKnown(false)) co_return false;
@@ -275,6 +293,7 @@ Session::Await Session::OnBind(std::string_view message) {
     portal->shape =
         portal->formats.empty() ? statement->shape : statement->shape->With(portal->formats);
   }
+  portal->weight = names_.Weigh(sql::Analysis{}, portal->name.size() + 2 * portal->formats.size());
   Add({.kind = Kind::bind, .portal = portal}, message);
   names_.Bind(std::move(portal));
   co_return true;
@@ -300,8 +319,18 @@ Session::Await Session::OnExecute(std::string_view message) {
     Refuse(Unsure(name), Errc::sql_state_refused, false);
     co_return true;
   }
+  const sql::Analysis& analysis = *portal->analysis;
+  if (!names_.RoomFor(analysis, portal->judged->text.size(), false)) {
+    co_await RefuseName("execute", false);
+    co_return true;
+  }
+  if (analysis.transaction_control && limited_) {
+    writes_ = true;
+    if (MayBeCondemned() && !co_await FailIfCondemned()) co_return false;
+    if (skip_) co_return true;
+  }
   std::optional<gate::Permit> permit = std::exchange(portal->permit, std::nullopt);
-  if (!permit && portal->analysis->statements > 0) {  // resumed, or a cursor of SQL
+  if (!permit && analysis.statements > 0) {  // resumed, or a cursor of SQL
     // The rest of the rows of a portal that was let through needs no second approval (gate.cc).
     auto admitted =
         co_await Admit(portal->statement ? "execute" : "fetch", *portal->judged, nullptr, nullptr);
@@ -317,13 +346,15 @@ Session::Await Session::OnExecute(std::string_view message) {
 
 void Session::Execute(const PortalPtr& portal, std::optional<gate::Permit> permit,
                       std::string_view message) {
+  const sql::Analysis& analysis = *portal->analysis;
   Pending pending{.kind = Kind::execute, .judged = portal->judged, .portal = portal};
   pending.sql_names = !portal->analysis->names.empty();
   if (permit) pending.permit.emplace(std::move(*permit));
   Begun(*portal->judged);
   copy_sent_ |= portal->analysis->copy_in;
-  limited_ |= pending.permit && pending.permit->obligations().max_rows > 0;
-  writes_ |= portal->analysis->text.worst > op::Effect::read;
+  limited_ |= pending.permit && pending.permit->obligations().max_rows > 0 &&
+              (analysis.returns_rows || analysis.copy_out);
+  writes_ |= analysis.text.worst > op::Effect::read || analysis.transaction_control;
   const bool comes = portal->described_in == group_ ||
                      (portal->statement && portal->statement->described_in == group_);
   if (!portal->shape && !comes && portal->analysis->returns_rows) {
@@ -375,6 +406,7 @@ void Session::Refuse(const WireError& error, Errc reason, bool simple, std::opti
     for (; batch_.size() > *from; batch_.pop_back()) Uncount(batch_.back());
     uncovered_ = std::min(uncovered_, batch_.size());
   }
+  figures_->refused.fetch_add(1, std::memory_order_relaxed);
   Pending pending{.kind = simple ? Kind::query : Kind::parse, .refused = true};
   pending.denied = reason;
   AppendError(pending.denial, error);

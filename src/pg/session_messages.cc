@@ -37,6 +37,7 @@ Session::Await Session::OnError(std::string_view message, size_t at) {
     co_return true;
   }
   if (front == nullptr) co_return Broken("an error that nobody asked for");
+  if (!result_.tally.empty() && !co_await MapFound()) co_return false;
   const bool simple = front->kind == Kind::query;
   std::string shown = std::move(error->message);
   if (front->refused) {
@@ -47,6 +48,7 @@ Session::Await Session::OnError(std::string_view message, size_t at) {
     shown.clear();
     AppendError(shown, ToWire(*result_.condemned));
   }
+  CountReleased(*front);
   if (simple && front->judged && front->judged->analysis->statements > 1 &&
       !front->judged->analysis->names.empty())
     names_.Doubt(front->judged);
@@ -99,6 +101,7 @@ bool Session::OnParameterStatus(std::string_view message, size_t at) {
   std::string masked;
   mask::Tally tally;
   const auto settings = front_.settings();
+  if (name == "application_name") trace_ = TraceOfName(value, *settings->masker);
   if (settings->masker->MaskText(value, {}, masked, tally)) {
     const std::string kept(name);
     Replace(at, message.size());

@@ -39,6 +39,20 @@ void Session::Condemn(Error why) {
   StartCancel();
 }
 
+/// How many rows of what follows may be released: whoever fetches in pieces gets no more.
+void Session::LimitRows(const Pending& pending) {
+  result_.max_rows = pending.permit ? pending.permit->obligations().max_rows : 0;
+  if (result_.max_rows == 0) return;
+  result_.before = names_.ReleasedBefore(*pending.judged->analysis);
+  if (pending.portal) result_.before = std::max(result_.before, pending.portal->released);
+}
+
+void Session::CountReleased(const Pending& pending) {
+  if (result_.rows == 0 || !pending.judged) return;
+  if (pending.portal) pending.portal->released += result_.rows;
+  if (!pending.judged->analysis->names.empty()) names_.Released(*pending.judged, result_.rows);
+}
+
 bool Session::UseShape(Pending& pending, ShapePtr shape) {
   const std::shared_ptr<const Settings>& settings = settings_.Get();
   Judged& judged = *pending.judged;
@@ -56,7 +70,7 @@ bool Session::UseShape(Pending& pending, ShapePtr shape) {
   }
   result_.mask = judged.mask;
   result_.shape = std::move(shape);
-  result_.max_rows = pending.permit ? pending.permit->obligations().max_rows : 0;
+  LimitRows(pending);
   const op::UnmaskLicence* licence = pending.permit ? pending.permit->licence() : nullptr;
   if (licence != nullptr && !pending.clear) {
     pending.clear =
@@ -132,8 +146,9 @@ bool Session::OnRows(size_t at, size_t size, uint64_t rows) {
     return true;
   }
   std::string_view run = server_.stream->data().substr(at, size);
-  if (result_.max_rows > 0 && result_.rows + rows > result_.max_rows) {
-    const uint64_t room = result_.max_rows - result_.rows;
+  if (result_.TooMany(rows)) {
+    const uint64_t given = std::min(result_.before + result_.rows, result_.max_rows);
+    const uint64_t room = result_.max_rows - given;
     size_t end = 0;
     for (rows = 0; rows < room; ++rows) end += size_t{Load32(run.data() + end + 1)} + 1;
     run = run.substr(0, end);
@@ -178,14 +193,14 @@ bool Session::OnCopyStart(char type, std::string_view message, size_t at) {
   result_.copy_in = type == 'G';
   if (waiting_) answered_.Set();
   result_.copy_binary = message[5] == 1;
-  result_.max_rows = front.permit ? front.permit->obligations().max_rows : 0;
+  LimitRows(front);
   result_.record.Begin(nullptr, front_.options.record_bytes);
   return true;
 }
 
 bool Session::OnCopyRow(std::string_view message, size_t at) {
   if (!result_.copy_out) return Broken("COPY data that nobody asked for");
-  if (!muted_ && !result_.condemned && result_.max_rows > 0 && result_.rows >= result_.max_rows)
+  if (!muted_ && !result_.condemned && result_.TooMany(1))
     Condemn(Error(Errc::rows_exceeded, "the COPY has more rows than the rules let through"));
   if (result_.copy_binary && !IsBinaryCopy(message.substr(5)))
     Condemn(Error(Errc::mask_failed, "a row of the binary COPY cannot be looked into"));
@@ -256,7 +271,7 @@ Session::Await Session::StreamLong(size_t at, size_t total) {
   } else if (!result_.copy_out) {
     co_return Broken("COPY data that nobody asked for");
   }
-  if (result_.max_rows > 0 && result_.rows >= result_.max_rows)
+  if (result_.TooMany(1))
     Condemn(Error(Errc::rows_exceeded, "the result has more rows than the rules let through"));
   if (muted_ || result_.condemned) {
     while (total > 0) {
@@ -397,6 +412,9 @@ Session::Await Session::Settle(Pending& pending, bool ok, std::string_view code,
     }
     settlement.result = std::move(*payload);
     figures_->rows.fetch_add(result_.rows, std::memory_order_relaxed);
+    uint64_t masked = 0;
+    for (const op::MaskCount& count : settlement.masked) masked += count.count;
+    if (masked > 0) figures_->masked.fetch_add(masked, std::memory_order_relaxed);
   }
   if (pending.permit->licence() != nullptr) {
     settlement.unmasked = pending.clear ? op::Unmasked{.values = pending.clear->values(),

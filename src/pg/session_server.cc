@@ -122,9 +122,11 @@ std::optional<bool> Session::TakeAnswer(char type, std::string_view message, siz
     case '1':
       if (kind != Kind::parse) break;
       if (pending_.front().permit) return std::nullopt;
+      if (pending_.front().of_query) Replace(at, message.size());
       return OnParseComplete();
     case '2':
       if (kind != Kind::bind || pending_.front().refused) break;
+      if (pending_.front().of_query) Replace(at, message.size());
       names_.Bound(pending_.front().portal);
       Pop();
       return true;
@@ -178,7 +180,7 @@ Session::Await Session::OnAnswer(char type, std::string_view message, size_t at)
     case '1':
       return OnParseRecorded();
     case 'Z':
-      return OnReady(message);
+      return OnReady(message, at);
     default:
       return OnComplete(type, message, at);
   }
@@ -250,7 +252,7 @@ bool Session::OnNoData(size_t at, size_t size) {
     if (front.statement) front.statement->shape = kNothing;
   } else if (front.kind == Kind::describe_portal) {
     if (front.portal) front.portal->shape = kNothing;
-    swallow = front.swallow;
+    swallow = front.swallow || front.of_query;
   } else {
     return Broken("a description that nobody asked for");
   }
@@ -269,13 +271,16 @@ Session::Await Session::OnComplete(char type, std::string_view message, size_t a
   const sql::Analysis* analysis = front.judged ? front.judged->analysis.get() : nullptr;
   const bool last = front.kind == Kind::execute || analysis == nullptr ||
                     ++result_.completed >= std::max<size_t>(analysis->statements, 1);
+  if (last) CountReleased(front);
   if (analysis != nullptr && type == 'C' && last) {
     if (!analysis->names.empty()) names_.Apply(front.judged);
     if (analysis->changes_catalog) ddl_transaction_ = did_ddl_ = true;
     if (analysis->classified) classified_transaction_ = true;
   }
+  if (!result_.tally.empty() && !co_await MapFound()) co_return false;
   if (result_.condemned) {
     // The server finished before the cancel reached it.
+    undone_ = true;
     const Error why = *result_.condemned;
     if (front.permit && !co_await Settle(front, false, SqlState(why.code), why.detail))
       co_return false;
@@ -306,9 +311,9 @@ Session::Await Session::OnComplete(char type, std::string_view message, size_t a
 std::optional<bool> Session::TakeReady(std::string_view message) {
   const Pending& front = pending_.front();
   const bool ends = front.kind == Kind::sync || front.kind == Kind::query;
-  if (message.size() != 6 || !ends || skipping_ || front.permit || cancelling_ > 0)
+  if (message.size() != 6 || !ends || skipping_ || front.permit || cancelling_ > 0 || undone_)
     return std::nullopt;
-  if (front.kind == Kind::query) names_.SimpleQuery();
+  if (front.kind == Kind::query || front.of_query) names_.SimpleQuery();
   Pop();
   muted_ = false;
   result_.Reset();
@@ -316,7 +321,28 @@ std::optional<bool> Session::TakeReady(std::string_view message) {
   return true;
 }
 
-Session::Await Session::OnReady(std::string_view message) {
+/// The client was told that a statement of a transaction block has failed, and the server was done
+/// with it before it could be cancelled: something has to fail there too, or a COMMIT would keep
+/// what an error has to undo. The client half holds back until this is answered.
+bool Session::FailTransaction(size_t at, size_t size) {
+  result_.Reset();
+  if (!pending_.empty() || !batch_.empty()) return Broken("an answer before its time");
+  Pending pending{.kind = Kind::query, .refused = true, .group = group_};
+  Count(pending);
+  pending_.push_back(std::move(pending));
+  std::string query;
+  MessageWriter(query)
+      .Begin('Q')
+      .CString("sallyport fails the transaction of a statement with too many rows")
+      .End();
+  net::Pieces pieces(query);
+  if (server_.stream->Start(pieces) != net::Stream::Sent::all)
+    return Broken("nothing, and reads nothing");
+  Replace(at, size);
+  return true;
+}
+
+Session::Await Session::OnReady(std::string_view message, size_t at) {
   if (message.size() != 6) co_return Broken("a malformed ReadyForQuery");
   // What a failure made the server skip, up to the Sync that ends it.
   for (;;) {
@@ -329,9 +355,13 @@ Session::Await Session::OnReady(std::string_view message) {
       const bool simple = front.kind == Kind::query && ends;
       if (!co_await Settle(front, simple, simple ? "" : "skipped", "")) co_return false;
     }
-    if (front.kind == Kind::query && ends) names_.SimpleQuery();
+    if ((front.kind == Kind::query && ends) || (front.kind == Kind::sync && front.of_query))
+      names_.SimpleQuery();
     Pop();
     if (ends) break;
+  }
+  if (std::exchange(undone_, false) && message[5] == 'T') {
+    co_return FailTransaction(at, message.size());
   }
   skipping_ = muted_ = false;
   result_.Reset();

@@ -4,6 +4,7 @@
 #include <bit>
 #include <charconv>
 
+#include "base/trace.h"
 #include "json/document.h"
 #include "mask/seal.h"
 #include "pg/frame.h"
@@ -208,6 +209,7 @@ Result<op::Operation> ToOperation(const AskedAt& at, std::string_view method, Ju
   operation.connection = at.connection;
   operation.labels = at.labels;
   operation.resource = at.database;
+  operation.trace = judged.trace;
   operation.statement = judged.statement;
   operation.effect = judged.statement->known.complete ? judged.statement->worst : op::Effect::admin;
   operation.exact_sql.text = judged.text;
@@ -224,6 +226,23 @@ Result<op::Operation> ToOperation(const AskedAt& at, std::string_view method, Ju
   operation.recorded_complete = payload.complete;
   operation.recorded_arguments = std::move(payload.text);
   return operation;
+}
+
+std::string TraceOfName(std::string_view application_name, const mask::Masker& masker) {
+  const std::string_view id = TraceIdIn(application_name);
+  std::vector<mask::Finding> findings;
+  if (!id.empty()) masker.FindText(id, {}, findings);
+  return findings.empty() ? std::string(id) : std::string();
+}
+
+std::string TraceOfText(std::string_view text, const mask::Masker& masker) {
+  const size_t at = text.find("traceparent");
+  const size_t opened = at == std::string_view::npos ? at : text.rfind("/*", at);
+  if (opened == std::string_view::npos) return {};
+  const std::string_view comment = text.substr(opened);
+  const size_t end = comment.find("*/");
+  if (end == std::string_view::npos || opened + end < at) return {};
+  return TraceOfName(comment.substr(0, end), masker);
 }
 
 Result<op::Operation> ToObjection(const AskedAt& at, std::string_view method, Error objection) {

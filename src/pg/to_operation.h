@@ -42,6 +42,11 @@ Result<op::Operation> ToOperation(const AskedAt& at, std::string_view method, Ju
                                   const BindParameters* parameters,
                                   const std::vector<uint32_t>* types);
 
+/// The trace id that a comment of the text names (sqlcommenter: traceparent='…'), or an
+/// application_name; empty where it looks like the number of a card, as the log would show it.
+std::string TraceOfText(std::string_view text, const mask::Masker& masker);
+std::string TraceOfName(std::string_view application_name, const mask::Masker& masker);
+
 /// The text of a client that could not even be judged (too large, malformed).
 Result<op::Operation> ToObjection(const AskedAt& at, std::string_view method, Error objection);
 
