@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from kit.pg_gate import CALLER, PgGateway, certificate, database, rule
-from kit.pgwire import Where, Wire, rows_of
+from kit.pg_gate import CALLER, PgGateway, certificate, database, jit_database, rule
+from kit.pgwire import Where, Wire, errors, rows_of
 from kit.postgres import Postgres
 
 PASSWORD = "columns-lab"
@@ -119,3 +119,57 @@ def test_another_column_of_these_numbers_is_another(start, server):
     finally:
         with Wire(Where(server.port, "app", PASSWORD, "lab")) as own:
             own.rows("ALTER TABLE notes RENAME COLUMN text TO body")
+
+
+# -- columns that nobody may read, and a role that has no right to ---------------------------------------
+
+KEEPER = """
+CREATE TABLE kept(id int PRIMARY KEY, card_number text, cvv text, amount int DEFAULT 7);
+INSERT INTO kept SELECT n, '4111111111111111', '123', n FROM generate_series(1, 9) n;
+"""
+HIDDEN = [{"connection": "own", "column": "public.kept.card_number", "detector": "pan"},
+          {"connection": "own", "column": "public.kept.cvv", "detector": "sad"}]
+CHANGES = [rule("change", "own", statements=["SELECT", "INSERT", "UPDATE", "DELETE", "COPY", "BEGIN", "ROLLBACK"], relations=["public.*"])]
+
+
+@pytest.fixture(scope="module")
+def own(scratch, oidc, server):
+    server.sql(f"CREATE ROLE keeper LOGIN CREATEROLE PASSWORD '{PASSWORD}'; CREATE DATABASE own OWNER keeper")
+    with Wire(Where(server.port, "keeper", PASSWORD, "own")) as admin:
+        admin.rows(KEEPER)
+    part = PgGateway(scratch / "own", oidc, [jit_database("own", server, "own", "keeper")], CHANGES, PASSWORD, HIDDEN,
+                     tls=certificate(scratch / "own"), port=int(oidc.audience.rsplit(":", 1)[1]))
+    yield part
+    part.stop()
+
+
+STAR = ["1", "************1111", None, "1"]
+
+
+@pytest.mark.parametrize("statement, want", [
+    ("SELECT * FROM kept WHERE id = 1", [STAR]),
+    ("TABLE kept", None),
+    ("SELECT k.*, 1 FROM kept k WHERE id = 1", [[*STAR, "1"]]),
+    ("SELECT cvv FROM kept WHERE id = 1", [[None]]),
+    ("SELECT count(cvv), count(*) FROM kept", [["0", "9"]]),
+    ("SELECT k FROM kept k WHERE id = 1", [["(1,************1111,,1)"]]),
+    ("UPDATE kept SET amount = 1 WHERE id = 1 RETURNING *", [STAR]),
+    ("UPDATE kept k SET amount = 1 WHERE k.id = 1 RETURNING k.*, cvv", [[*STAR, None]]),
+    ("UPDATE kept SET amount = 1 WHERE id = 1 RETURNING cvv, id", [[None, "1"]]),
+    ("DELETE FROM kept WHERE id = 1 RETURNING *", [STAR]),
+    ("DELETE FROM kept USING (VALUES (1)) v(n) WHERE id = n RETURNING kept.*", [STAR]),
+    ("INSERT INTO kept VALUES (11, '5425236224375523', '321') RETURNING *", [["11", "************5523", None, "7"]]),
+    ("INSERT INTO kept(id) VALUES (12) ON CONFLICT (id) DO UPDATE SET amount = 2 RETURNING *", [["12", None, None, "7"]]),
+    ("WITH gone AS (DELETE FROM kept WHERE id = 1 RETURNING *) SELECT * FROM gone", [STAR]),
+])
+@pytest.mark.parametrize("extended", [False, True])
+def test_columns_nobody_may_read(own, statement, want, extended):
+    with Wire(own.where("own", CALLER)) as wire:
+        wire.rows("BEGIN")
+        got = wire.extended(statement) if extended else wire.query(statement)
+        assert not errors(got), errors(got)
+        rows = [[None if c is None else c.decode() for c in row] for row in rows_of(got)]
+        if want is not None:
+            assert rows == want
+        assert rows and "123" not in {c for row in rows for c in row}
+        wire.rows("ROLLBACK")

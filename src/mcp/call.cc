@@ -2,6 +2,7 @@
 
 #include "base/ids.h"
 #include "base/trace.h"
+#include "mask/hidden_number.h"
 #include "mcp/call_events.h"
 #include "mcp/call_hold.h"
 #include "mcp/envelope.h"
@@ -30,7 +31,7 @@ WireAnswer Explain(const Call& call, const Error& error, std::string_view decisi
 /// log.
 std::string TraceOf(const Call& call) {
   const auto good = [&](std::string_view text) {
-    return !TraceIdOf(text).empty() && !HoldsSecret(call.rules, text);
+    return !TraceIdOf(text).empty() && !mask::HidesNumber(*call.rules.masker, text);
   };
   const auto meta = call.message.params["_meta"]["traceparent"].string();
   if (meta && good(*meta)) return std::string(*meta);

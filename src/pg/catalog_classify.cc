@@ -142,6 +142,7 @@ class Classifier {
   bool Reads(const DatabaseFunction& function, const std::shared_ptr<const sql::Catalog>& so_far);
   void NameAmbiguous();
   void MergeFunctions();
+  sql::HiddenCalls Hidden() const;
   sql::Catalog::Content Snapshot() const;
 
   DatabaseCatalog& database_;
@@ -397,8 +398,28 @@ void Classifier::MergeFunctions() {
   }
 }
 
+/// What functions that may read classified columns stand behind.
+sql::HiddenCalls Classifier::Hidden() const {
+  std::set<uint32_t> reading;
+  for (const DatabaseFunction& function : database_.functions) {
+    const std::string& language = function.function.language;
+    if (function.function.touches_classified && language != "c" && language != "internal")
+      reading.insert(function.oid);
+  }
+  sql::HiddenCalls hidden;
+  for (const auto& each : database_.operators) {
+    if (reading.contains(each.function)) hidden.operators.insert(each.name);
+  }
+  for (const auto& cast : database_.casts) {
+    if (!reading.contains(cast.function)) continue;
+    hidden.types.insert({cast.source_name, cast.target_name});
+    if (cast.implicit) hidden.implicit.insert({cast.source, cast.target});
+  }
+  return hidden;
+}
+
 sql::Catalog::Content Classifier::Snapshot() const {
-  return {.relations = database_.relations, .functions = merged_, .epoch = 0};
+  return {.relations = database_.relations, .functions = merged_, .hidden = Hidden(), .epoch = 0};
 }
 
 boost::asio::awaitable<sql::Catalog::Content> Classifier::Run() {

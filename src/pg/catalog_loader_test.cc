@@ -16,6 +16,7 @@ namespace {
 using sql::SourceMask;
 using testing::HasSubstr;
 using testing::StartsWith;
+using testing::UnorderedElementsAre;
 using CatalogPtr = std::shared_ptr<const sql::Catalog>;
 
 const std::vector<ClassifiedColumn> kClassified{
@@ -83,6 +84,28 @@ class CatalogLoaderTest : public testing::Test {
   net::Shards shards_;
   const PostgresForTest* pg_ = nullptr;
 };
+
+TEST_F(CatalogLoaderTest, FunctionsBehindOperatorsAndCasts) {
+  pg_->Sql("CREATE DATABASE hidden");
+  pg_->Sql(
+      "CREATE TABLE cards(n text); CREATE TYPE peeked AS (n int); CREATE TYPE plain AS (n int);"
+      "CREATE FUNCTION peek(int, int) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN 1; END';"
+      "CREATE FUNCTION peek(peeked) RETURNS text LANGUAGE sql AS 'SELECT n FROM public.cards';"
+      "CREATE FUNCTION plain(plain) RETURNS text LANGUAGE sql AS $$SELECT 'x'$$;"
+      "CREATE FUNCTION plain(int, int) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+      "CREATE OPERATOR || (LEFTARG = int, RIGHTARG = int, FUNCTION = peek);"
+      "CREATE OPERATOR ### (LEFTARG = int, RIGHTARG = int, FUNCTION = plain);"
+      "CREATE CAST (peeked AS text) WITH FUNCTION peek(peeked) AS ASSIGNMENT;"
+      "CREATE CAST (plain AS text) WITH FUNCTION plain(plain)",
+      "hidden");
+  const auto catalog = Load({{"public.cards.n", "pan", SourceMask::last4}}, "hidden").value();
+  const auto& hidden = catalog->content().hidden;
+  EXPECT_THAT(hidden.operators, UnorderedElementsAre("||"));
+  EXPECT_THAT(hidden.types, UnorderedElementsAre("peeked", "text"));
+  EXPECT_EQ(hidden.implicit.size(), 2u);
+  const auto nothing = Load({}, "hidden").value();
+  EXPECT_TRUE(nothing->content().hidden.operators.empty());
+}
 
 TEST_F(CatalogLoaderTest, WhatIsThere) {
   const auto catalog = Load().value();

@@ -107,6 +107,13 @@ constexpr std::string_view kForeign =
     " FROM pg_attribute a, pg_options_to_table(a.attfdwoptions) o"
     " WHERE a.attfdwoptions IS NOT NULL AND o.option_name = 'column_name' ORDER BY 2, 3;";
 
+constexpr std::string_view kHiddenCalls =
+    "SELECT 'O', oprname, oprcode::oid FROM pg_operator WHERE oid >= 16384 ORDER BY oid;"
+    "SELECT 'K', castsource, casttarget, castfunc, s.typname, t.typname,"
+    " (castcontext <> 'e')::int FROM pg_cast"
+    " JOIN pg_type s ON s.oid = castsource JOIN pg_type t ON t.oid = casttarget"
+    " WHERE pg_cast.oid >= 16384 AND castfunc >= 16384 ORDER BY pg_cast.oid;";
+
 std::string FunctionsQuery(bool has_sql_bodies) {
   return std::string(
              "SELECT 'P', p.oid, n.nspname, p.proname, l.lanname, p.provolatile,"
@@ -206,6 +213,17 @@ class RowTaker {
         return;
       case 'P':
         return Function();
+      case 'O':
+        out_.operators.push_back({.name = std::string(At(1)), .function = Oid(At(2))});
+        return;
+      case 'K':
+        out_.casts.push_back({.source = Oid(At(1)),
+                              .target = Oid(At(2)),
+                              .function = Oid(At(3)),
+                              .source_name = std::string(At(4)),
+                              .target_name = std::string(At(5)),
+                              .implicit = At(6) == "1"});
+        return;
       default:
         return;
     }
@@ -282,7 +300,7 @@ Task<DatabaseCatalog> ReadDatabase(Server& server) {
   RowDigest digest;
   std::string sql(inside ? kSave : kBegin);
   for (const std::string_view query : {kSettings, kTypes, kRelations, kColumns, kInheritance,
-                                       kViews, kGenerated, kActions, kForeign})
+                                       kViews, kGenerated, kActions, kForeign, kHiddenCalls})
     sql += query;
   sql += FunctionsQuery(MajorVersion(server) >= kSqlBodies);
   sql += end;

@@ -45,6 +45,17 @@ struct DatabaseCatalog {
     uint32_t function = 0;  // or a function that is not PostgreSQL's own
   };
   std::vector<Generated> generated;
+  struct Operator {
+    std::string name;
+    uint32_t function = 0;
+  };
+  std::vector<Operator> operators;  // not PostgreSQL's own
+  struct Cast {
+    uint32_t source = 0, target = 0, function = 0;
+    std::string source_name, target_name;
+    bool implicit = false;  // also where nobody writes it
+  };
+  std::vector<Cast> casts;
   /// What a foreign table and its columns are called where they are; only what differs.
   struct Foreign {
     std::string schema, table;

@@ -318,7 +318,7 @@ boost::asio::awaitable<void> ServeConnection(Front& front, std::shared_ptr<net::
       .verifier = &front.options.verifier,
       .login_deadline = settings->limits.login_deadline,
       .issuer_metadata = front.options.issuer_metadata,
-      .scope = {},
+      .scope = "openid",
       .resource = front.options.public_url + "/postgres/",
       .may_read = [&front](const std::string& address,
                            const std::string&) { return TurnAway(front, address); },

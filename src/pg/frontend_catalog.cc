@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
+#include <unordered_set>
 
 #include "net/event.h"
 #include "obs/log.h"
@@ -35,23 +37,33 @@ constexpr std::string_view kOwnTables =
     " ORDER BY c.oid, a.attnum";
 constexpr std::chrono::seconds kQuestion{10};
 
-/// Whether the configuration classifies a column of that name; a table of the session's own has no
-/// other way to be classified, as what is written into it is judged.
-const ClassifiedColumn* ClassifiedAs(const std::vector<ClassifiedColumn>& classified,
-                                     const std::string& name) {
-  for (const ClassifiedColumn& c : classified) {
-    if (c.pattern.empty()) continue;
-    const auto glob = policy::Glob::Make(c.pattern);
-    if (!glob || glob->Matches(name)) return &c;
+/// What the configuration classifies by name; a table of the session's own has no other way to be
+/// classified, as what is written into it is judged.
+class Patterns {
+ public:
+  explicit Patterns(const std::vector<ClassifiedColumn>& classified) {
+    for (const ClassifiedColumn& c : classified) {
+      auto glob = policy::Glob::Make(c.pattern);
+      if (glob && c.relation == 0) globs_.emplace_back(std::move(*glob), &c);
+    }
   }
-  return nullptr;
-}
+  const ClassifiedColumn* Find(const std::string& name) const {
+    for (const auto& [glob, column] : globs_) {
+      if (glob.Matches(name)) return column;
+    }
+    return nullptr;
+  }
+
+ private:
+  std::vector<std::pair<policy::Glob, const ClassifiedColumn*>> globs_;
+};
 
 std::shared_ptr<const sql::Catalog> MergeOwn(const sql::Catalog& last,
                                              const std::vector<ClassifiedColumn>& classified,
                                              const std::vector<Row>& rows, uint64_t epoch) {
   sql::Catalog::Content content = last.content();
   content.epoch = epoch;
+  const Patterns patterns(classified);
   std::vector<sql::CatalogRelation> own;
   for (const Row& row : rows) {
     if (row.size() != 7 || !row[0] || !row[1] || !row[2] || !row[3] || !row[4] || !row[5]) continue;
@@ -71,17 +83,18 @@ std::shared_ptr<const sql::Catalog> MergeOwn(const sql::Catalog& last,
     column.type = static_cast<uint32_t>(std::strtoul(row[5]->c_str(), nullptr, 10));
     column.type_name = row[6].value_or("");
     const std::string name = own.back().schema + "." + own.back().name + "." + column.name;
-    if (const ClassifiedColumn* as = ClassifiedAs(classified, name)) {
+    if (const ClassifiedColumn* as = patterns.Find(name)) {
       column.mask = as->mask;
       column.detector = as->detector;
       own.back().classified = true;
     }
     own.back().columns.push_back(std::move(column));
   }
+  std::unordered_set<uint32_t> oids;
+  std::set<std::pair<std::string_view, std::string_view>> names;
+  for (const sql::CatalogRelation& o : own) oids.insert(o.oid), names.emplace(o.schema, o.name);
   std::erase_if(content.relations, [&](const sql::CatalogRelation& relation) {
-    return std::ranges::any_of(own, [&](const sql::CatalogRelation& o) {
-      return o.oid == relation.oid || (o.schema == relation.schema && o.name == relation.name);
-    });
+    return oids.contains(relation.oid) || names.contains({relation.schema, relation.name});
   });
   std::ranges::move(own, std::back_inserter(content.relations));
   return std::make_shared<const sql::Catalog>(std::move(content));
@@ -135,15 +148,14 @@ Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::Load() {
 }
 
 void CatalogKeeper::KeepFound(const sql::Catalog& catalog) {
+  std::set<std::pair<uint32_t, int16_t>> known;
+  for (const ClassifiedColumn& f : found_) known.emplace(f.relation, f.column);
   for (const sql::CatalogRelation& relation : catalog.content().relations) {
     // Those of views follow from what they read, and change with their definition.
     if (!relation.classified || relation.kind == 'v' || relation.kind == 'm') continue;
     for (const sql::CatalogColumn& column : relation.columns) {
       if (!column.classified() || column.derived) continue;
-      const bool known = std::ranges::any_of(found_, [&](const ClassifiedColumn& f) {
-        return f.relation == relation.oid && f.column == column.number;
-      });
-      if (known) continue;
+      if (!known.emplace(relation.oid, column.number).second) continue;
       found_.push_back({.detector = column.detector,
                         .mask = column.mask,
                         .relation = relation.oid,

@@ -154,6 +154,7 @@ class Session : public std::enable_shared_from_this<Session> {
   /// which on everything is taken back.
   void Refuse(const WireError& error, Errc reason, bool simple, std::optional<size_t> from = {});
   void RefuseAs(const op::Refusal& refusal, bool simple, std::optional<size_t> from = {});
+  void RefuseText(const op::Refusal& refusal, const sql::Analysis& analysis, bool simple);
   void AskInVain(Pending::Kind close, Pending::Kind kind, std::string_view name,
                  std::string_view message);
 

@@ -244,7 +244,7 @@ Session::Await Session::OnQuery(std::string_view body) {
   if (analysis.statements > 0 || analysis.route == sql::Route::refused) {
     auto permit = co_await Admit("query", **judged, nullptr, nullptr);
     if (!permit) {
-      RefuseAs(permit.error(), true);
+      RefuseText(permit.error(), analysis, true);
       co_return true;
     }
     pending.permit.emplace(std::move(*permit));
@@ -296,7 +296,7 @@ Session::Await Session::OnParse(std::string_view message) {
     auto permit = co_await Admit("parse", **judged, nullptr, nullptr);
     op::Refusal refusal;
     if (!permit) refusal = std::move(permit.error());
-    RefuseAs(refusal, false);
+    RefuseText(refusal, *analysis, false);
     co_return true;
   }
   if (!names_.RoomFor(*analysis, text.size(), true)) {

@@ -400,6 +400,18 @@ void Session::RefuseAs(const op::Refusal& refusal, bool simple, std::optional<si
   Refuse(ToWire(refusal), refusal.error.code, simple, from);
 }
 
+/// The rules would let the caller at a relation of this name: that there is none is said as
+/// PostgreSQL says it. Where the rules refuse, they do so whether it is there or not.
+void Session::RefuseText(const op::Refusal& refusal, const sql::Analysis& analysis, bool simple) {
+  WireError wire = ToWire(refusal);
+  if (!analysis.missing.empty() && refusal.error.code == Errc::sql_not_maskable && !did_ddl_) {
+    wire.code = "42P01";  // undefined_table
+    wire.message = "relation \"" + analysis.missing + "\" does not exist";
+    wire.hint.clear();
+  }
+  Refuse(wire, refusal.error.code, simple);
+}
+
 void Session::Refuse(const WireError& error, Errc reason, bool simple, std::optional<size_t> from) {
   if (from) {
     to_server_.resize(batch_[*from].offset);

@@ -6,6 +6,7 @@
 
 #include "base/trace.h"
 #include "json/document.h"
+#include "mask/hidden_number.h"
 #include "mask/seal.h"
 #include "pg/frame.h"
 
@@ -230,9 +231,7 @@ Result<op::Operation> ToOperation(const AskedAt& at, std::string_view method, Ju
 
 std::string TraceOfName(std::string_view application_name, const mask::Masker& masker) {
   const std::string_view id = TraceIdIn(application_name);
-  std::vector<mask::Finding> findings;
-  if (!id.empty()) masker.FindText(id, {}, findings);
-  return findings.empty() ? std::string(id) : std::string();
+  return mask::HidesNumber(masker, id) ? std::string() : std::string(id);
 }
 
 std::string TraceOfText(std::string_view text, const mask::Masker& masker) {

@@ -60,6 +60,8 @@ struct Analysis {
   std::string sql;                    // of rewritten: the whole text
   std::vector<MaskedOutput> outputs;  // of by_origin
   Error refusal;  // of refused: sql_unparsable, sql_not_maskable; detail for the caller
+  /// Of refused: the reason is that the catalog does not have this relation, as the text writes it.
+  std::string missing;
   /// It reads or writes a relation with classified columns: errors and notices keep their code and
   /// template only.
   bool classified = false;

@@ -241,6 +241,39 @@ TEST(Analyze, TemporaryRelationsAndOwnNames) {
   EXPECT_EQ(analyzer.Analyze("select * from pg_cards", catalog, names)->route, Route::refused);
 }
 
+TEST(Analyze, ARelationThatIsNotThere) {
+  EXPECT_EQ(Look("select * from nowhere")->missing, "nowhere");
+  EXPECT_EQ(Look("select 1 from payments p join shop.Gone using (id)")->missing, "shop.gone");
+  EXPECT_EQ(Look("insert into nowhere values (1)")->missing, "nowhere");
+  EXPECT_EQ(Look("select get_card(1) from nowhere")->route, Route::refused);
+  // What is refused for another reason first is refused for that.
+  EXPECT_EQ(Look("select 1; select get_card(1); select * from nowhere")->missing, "");
+  EXPECT_EQ(Look("select * from pg_stats")->missing, "");
+  EXPECT_EQ(Look("select * from payments")->missing, "");
+}
+
+TEST(Analyze, FunctionsThatNoStatementNames) {
+  auto content = LabCatalog()->content();
+  content.hidden = {.operators = {"||", ">=", "="}, .types = {"peeked"}, .implicit = {25}};
+  const auto catalog = std::make_shared<const Catalog>(std::move(content));
+  Analyzer analyzer({});
+  const auto route = [&](std::string_view text) {
+    return analyzer.Analyze(text, catalog, SessionNames{})->route;
+  };
+  for (const char* text :
+       {"select 1 || 1", "select 1 operator(public.||) 1", "select 1 between 0 and 2",
+        "select 1 in (2, 3)", "select case 1 when 2 then 3 end", "select 1 = any (array[1])",
+        "select nullif(1, 2)", "select 1 from dropcol a join dropcol b using (b)",
+        "select 1 from dropcol a natural join dropcol b", "select row(1)::peeked",
+        "select cast(1 as public.peeked)", "select peeked(1)", "select array[1]::peeked[]",
+        "select id from notes", "select fee(1)", "select 1 order by 1 using ||",
+        "delete from ledger where id = 1"})
+    EXPECT_EQ(route(text), Route::refused) << text;
+  for (const char* text : {"select 1 + 1", "select id from ledger where id < 3", "select 1::text",
+                           "select case when id < 1 then 2 end from ledger", "select upper('x')"})
+    EXPECT_EQ(route(text), Route::as_is) << text;
+}
+
 TEST(Analyze, AnswersAreRememberedByTextAndCatalog) {
   Analyzer analyzer({});
   auto one = LabCatalog(1), two = LabCatalog(1);

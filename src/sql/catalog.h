@@ -54,6 +54,14 @@ struct CatalogFunction {
   bool touches_classified = true;  // unless its body was read and touches nothing classified
 };
 
+/// Ways of PostgreSQL to call a function that no statement names. Only such functions count here as
+/// may read classified columns by themselves; those of language C are an extension's.
+struct HiddenCalls {
+  std::unordered_set<std::string> operators;  // by name, whatever they are between
+  std::unordered_set<std::string> types;      // names of types: a cast from or to them calls one
+  std::unordered_set<uint32_t> implicit;      // types of casts that nobody has to write
+};
+
 /// What a database holds, as far as judging a statement needs it: an immutable snapshot, shared by
 /// all sessions of a connection and replaced as a whole. Thread-safe.
 class Catalog {
@@ -61,6 +69,7 @@ class Catalog {
   struct Content {
     std::vector<CatalogRelation> relations;
     std::vector<CatalogFunction> functions;
+    HiddenCalls hidden;
     uint64_t epoch = 0;  // grows with each snapshot of one connection; part of every cache key
   };
   explicit Catalog(Content content);

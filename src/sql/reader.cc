@@ -86,7 +86,11 @@ void Reader::Members(json::Value object, Level& level, Spot spot,
     } else if (key == "A_Expr") {
       // BETWEEN stands for comparisons.
       bool between = TextOf(v["kind"]).find("BETWEEN") != std::string_view::npos;
-      if (!between) Operator(v["name"]);
+      if (between) {
+        for (const char* name : {"<", "<=", ">", ">="}) Operator(name);
+      } else {
+        Operator(v["name"]);
+      }
       bool equal = v["name"].size() == 1 && NameOf(v["name"].first()) == "=";
       if (equal && v["lexpr"]["FuncCall"] && IsPlainWord(v["rexpr"])) {
         // Whether a definition is just such a word shows nothing that it quotes.
@@ -100,6 +104,9 @@ void Reader::Members(json::Value object, Level& level, Spot spot,
         if (auto name = NameOf(part); !name.empty()) Called({}, name);
       }
       Members(v, level, spot);
+    } else if (key == "CaseExpr") {
+      if (v["arg"]) Operator("=");
+      Expr(v, level, spot);
     } else if (key == "operName" || key == "useOp") {
       Operator(v);
     } else if (key == "SubLink") {
@@ -113,7 +120,7 @@ void Reader::Members(json::Value object, Level& level, Spot spot,
       Members(v, level, spot);
       quiet_ = quiet;
     } else if (key == "TypeName" || key == "typeName") {
-      continue;
+      Cast(v);
     } else if (key.ends_with("Stmt") && v.is(json::Kind::object)) {
       out_.plain = false;
       Query(key, v, level, false);
@@ -142,6 +149,7 @@ void Reader::Carry(json::Value value, Level& level, Spot spot) {
   } else if (auto coalesce = value["CoalesceExpr"]) {
     all(coalesce["args"]);
   } else if (auto choice = value["CaseExpr"]) {
+    if (choice["arg"]) Operator("=");
     Expr(choice["arg"], level, spot);
     for (auto arm = choice["args"].first(); arm; arm = arm.next()) {
       Expr(arm["CaseWhen"]["expr"], level, spot);
@@ -172,6 +180,7 @@ Lineage Reader::Value(json::Value value, Level& level, Spot spot) {
   if (auto column = value["ColumnRef"]) {
     result = Column(column, level, spot, true);
   } else if (auto cast = value["TypeCast"]; cast && IsTextCast(cast["typeName"])) {
+    Cast(cast["typeName"]);
     result = Value(cast["arg"], level, inside);
   } else if (auto link = value["SubLink"]; link && TextOf(link["subLinkType"]) == "EXPR_SUBLINK") {
     out_.plain = false;

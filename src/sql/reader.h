@@ -122,6 +122,10 @@ class Reader {
   void Called(std::string_view schema, std::string_view name);
   bool IsColumnSomewhere(std::string_view name, const Level& level) const;
   void Operator(json::Value names);
+  void Operator(std::string_view name);
+  void Cast(json::Value type_name);
+  void Cast(std::string_view type);
+  void RefuseHidden(std::string_view what, std::string_view name);
   void SetConfig(json::Value arguments);
   std::string_view PinnedSetting(json::Value select) const;
   bool Exhausted();

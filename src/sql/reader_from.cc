@@ -129,6 +129,9 @@ const CatalogRelation* Reader::Resolve(json::Value range_var, bool fresh) {
   if (!own && !context_.created.contains(std::string(name))) {
     out_.unknown_names = true;
     if (catalog.classifies_anything()) {
+      const auto written = range_var["schemaname"];
+      if (!out_.refusal)
+        out_.missing = (written ? std::string(TextOf(written)) + "." : "") + std::string(name);
       Refuse(Errc::sql_not_maskable, "the relation " + std::string(name) +
                                          " is not known, so nobody can say what it shows");
     }
@@ -148,6 +151,12 @@ uint32_t Reader::AddUse(json::Value range_var, Use::Role role) {
           .location = location,
           .only = !True(range_var["inh"])};
   auto alias = TextOf(range_var["alias"]["aliasname"]);
+  const auto& implicit = context_.catalog.content().hidden.implicit;
+  if (use.relation && !implicit.empty()) {
+    for (const CatalogColumn& column : use.relation->columns) {
+      if (implicit.contains(column.type)) RefuseHidden("type of column", column.name);
+    }
+  }
   use.aliased = !alias.empty();
   use.alias = use.aliased ? alias : TextOf(range_var["relname"]);
   out_.uses.push_back(std::move(use));
@@ -207,6 +216,7 @@ void Reader::FromJoin(json::Value join, Level& level) {
       flow_.Merge(Touch(level.items[i], column, name, {}, 0, false).Computed());
     }
   };
+  if (join["usingClause"] || True(join["isNatural"])) Operator("=");
   for (auto name = join["usingClause"].first(); name; name = name.next()) merge(NameOf(name));
   if (True(join["isNatural"])) {
     level.merges = true;

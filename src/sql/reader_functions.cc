@@ -14,6 +14,9 @@ void Reader::Called(std::string_view schema, std::string_view name) {
   const auto* function = schema.empty() ? catalog.ResolveFunction(name, context_.search_path)
                                         : catalog.FindFunction(schema, name);
   if (!catalog.classifies_anything()) return;
+  Cast(name);  // a type's name before an argument is a cast
+  // What it gives may be of a type that is cast where nobody writes it.
+  if (function && !catalog.content().hidden.implicit.empty()) RefuseHidden("result of", name);
   if (ReachesPastArguments(name)) {
     Refuse(Errc::sql_not_maskable,
            "the function " + std::string(name) + " reads what its arguments only name");
@@ -87,6 +90,7 @@ void Reader::Operator(json::Value names) {
     last = NameOf(part);
   }
   if (count == 0) return;
+  Operator(last);
   if (IsBuiltinOperator(last) && (count == 1 || schema == "pg_catalog")) return;
   const auto& functions = context_.catalog.content().functions;
   // Nobody says which function stands behind it.
@@ -94,6 +98,26 @@ void Reader::Operator(json::Value names) {
     Refuse(Errc::sql_not_maskable, "the operator " + std::string(last) +
                                        " is not PostgreSQL's own: what it reads is not known");
   }
+}
+
+void Reader::RefuseHidden(std::string_view what, std::string_view name) {
+  Refuse(Errc::sql_not_maskable, "the " + std::string(what) + " " + std::string(name) +
+                                     " calls a function that may read classified columns");
+}
+
+void Reader::Operator(std::string_view name) {
+  const auto& hidden = context_.catalog.content().hidden.operators;
+  if (!hidden.empty() && hidden.contains(std::string(name))) RefuseHidden("operator", name);
+}
+
+void Reader::Cast(std::string_view type) {
+  const auto& hidden = context_.catalog.content().hidden.types;
+  if (!hidden.empty() && hidden.contains(std::string(type))) RefuseHidden("cast of type", type);
+}
+
+void Reader::Cast(json::Value type_name) {
+  const auto names = type_name["names"];
+  if (names.size() > 0) Cast(NameOf(names.at(names.size() - 1)));
 }
 
 void Reader::SetConfig(json::Value arguments) {

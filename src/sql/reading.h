@@ -121,6 +121,7 @@ struct Reading {
   bool literal_sensitive = false;  // another literal could change what is said here
   std::string_view risky_call;     // a function that does more than compute
   std::optional<Error> refusal;    // whatever the route would be
+  std::string missing;             // relation that is not known, where that is why it is refused
 };
 
 }  // namespace sallyport::sql

@@ -221,6 +221,8 @@ bool TextJudge::Add(json::Value raw) {
   }
   if (verdict.route == Route::rewritten) readings_.push_back(std::move(reading));
   bool replaced = Named(kind, body, *statement);
+  if (out_->route != Route::refused && verdict.route == Route::refused)
+    out_->missing = std::move(reading.missing);
   Merge(std::move(verdict));
   if (!replaced) Take(std::move(*statement));
   return true;

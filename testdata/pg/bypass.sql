@@ -2667,3 +2667,41 @@ SELECT regexp_replace('abcabc', '(abc)\1', '[\1]'), 'xx' ~ '(x)\1'
 -- @expect allow
 -- @mode simple-only
 BEGIN; DECLARE m SCROLL CURSOR FOR SELECT id FROM customers ORDER BY id; MOVE 2 FROM m; FETCH PRIOR FROM m; COMMIT
+-- @case M301 | files | an operator of a name that PostgreSQL has too reads the table
+-- @expect block
+-- @direct CREATE FUNCTION peek(int, int) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN (SELECT reverse(card_number) FROM payments WHERE id = $1); END $$
+-- @direct CREATE OPERATOR public.|| (LEFTARG=int, RIGHTARG=int, FUNCTION=peek)
+SELECT 1 || 1
+
+-- @case M302 | files | such an operator behind BETWEEN
+-- @expect block
+-- @direct CREATE FUNCTION peek(point, point) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RAISE NOTICE '%', (SELECT reverse(card_number) FROM payments WHERE id = 1); RETURN true; END $$
+-- @direct CREATE OPERATOR public.>= (LEFTARG=point, RIGHTARG=point, FUNCTION=peek)
+-- @direct CREATE OPERATOR public.<= (LEFTARG=point, RIGHTARG=point, FUNCTION=peek)
+SELECT point(1, 1) BETWEEN point(0, 0) AND point(2, 2)
+
+-- @case M303 | files | such an operator behind USING, CASE and IN
+-- @expect block
+-- @direct CREATE FUNCTION peek(int, text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RAISE NOTICE '%', (SELECT reverse(card_number) FROM payments WHERE id = 1); RETURN true; END $$
+-- @direct CREATE OPERATOR public.= (LEFTARG=int, RIGHTARG=text, FUNCTION=peek)
+SELECT 1 FROM (SELECT 1 AS a) x JOIN (SELECT 'b'::text AS a) y USING (a)
+SELECT CASE 1 WHEN 'b'::text THEN 1 END
+SELECT 1 IN ('b'::text)
+
+-- @case M304 | files | a cast of a type of its own reads the table
+-- @expect block
+-- @direct CREATE TYPE peeked AS (n int)
+-- @direct CREATE FUNCTION peek(peeked) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN (SELECT reverse(card_number) FROM payments WHERE id = ($1).n); END $$
+-- @direct CREATE CAST (peeked AS text) WITH FUNCTION peek(peeked)
+SELECT ROW(1)::peeked::text
+SELECT CAST(CAST(ROW(1) AS public.peeked) AS text)
+
+-- @case M305 | files | a cast that nobody writes reads the table
+-- @expect block
+-- @direct CREATE TYPE peeked AS (n int)
+-- @direct CREATE FUNCTION peek(peeked) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN (SELECT reverse(card_number) FROM payments WHERE id = ($1).n); END $$
+-- @direct CREATE CAST (peeked AS text) WITH FUNCTION peek(peeked) AS IMPLICIT
+-- @direct CREATE TABLE holder(b peeked)
+-- @direct INSERT INTO holder VALUES (ROW(1))
+-- @direct GRANT SELECT ON holder TO app
+SELECT upper(b) FROM holder
