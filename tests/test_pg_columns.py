@@ -121,6 +121,22 @@ def test_another_column_of_these_numbers_is_another(start, server):
             own.rows("ALTER TABLE notes RENAME COLUMN text TO body")
 
 
+def test_a_relation_that_is_not_there(start, server):
+    with Wire(Where(server.port, "app", PASSWORD, "lab")) as direct:
+        direct.rows("CREATE SCHEMA IF NOT EXISTS vault; CREATE TABLE IF NOT EXISTS vault.kept(id int)")
+    gateway = start({})
+    with Wire(gateway.where("lab", CALLER)) as wire, Wire(Where(server.port, "app", PASSWORD, "lab")) as direct:
+        for statement in ("SELECT * FROM nowhere", "SELECT 1 FROM notes JOIN public.\"No where\" USING (id)"):
+            want = errors(direct.query(statement))[0]
+            for got in (wire.query(statement), wire.extended(statement)):
+                [said] = errors(got)
+                assert (said["C"], said["M"]) == (want["C"], want["M"]) == ("42P01", want["M"])
+                assert "decision: d_" in said["D"]
+        there, not_there = (errors(wire.query(f"SELECT * FROM vault.{name}"))[0] for name in ("kept", "gone"))
+        assert there["C"] == not_there["C"] == "42501", "where no rule lets the caller, the answer tells nothing"
+        assert there["M"].replace("kept", "gone") == not_there["M"]
+
+
 # -- columns that nobody may read, and a role that has no right to ---------------------------------------
 
 KEEPER = """

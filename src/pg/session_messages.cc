@@ -89,9 +89,13 @@ bool Session::OnParameterStatus(std::string_view message, size_t at) {
   if (!r.done()) return Broken("a malformed ParameterStatus");
   const std::string* before = server_.Parameter(name);
   const bool changed = before == nullptr || *before != value;
-  const bool bad = (name == "standard_conforming_strings" && value != "on") ||
-                   (name == "client_encoding" && !SameNoCase(value, "UTF8")) ||
-                   ((name == "session_authorization" || name == "is_superuser") && changed);
+  // Another role sees other columns: where none is classified, that is between it and the server.
+  const auto catalog = place_.catalog.last();
+  const bool masks = !catalog || catalog->classifies_anything();
+  const bool bad =
+      (name == "standard_conforming_strings" && value != "on") ||
+      (name == "client_encoding" && !SameNoCase(value, "UTF8")) ||
+      (masks && (name == "session_authorization" || name == "is_superuser") && changed);
   if (bad) {
     stop_ = Error(Errc::sql_state_refused, std::string(name) +
                                                " was changed, so that later statements would mean "

@@ -2667,20 +2667,21 @@ SELECT regexp_replace('abcabc', '(abc)\1', '[\1]'), 'xx' ~ '(x)\1'
 -- @expect allow
 -- @mode simple-only
 BEGIN; DECLARE m SCROLL CURSOR FOR SELECT id FROM customers ORDER BY id; MOVE 2 FROM m; FETCH PRIOR FROM m; COMMIT
--- @case M301 | files | an operator of a name that PostgreSQL has too reads the table
+
+-- @case Y901 | files | an operator of a name that PostgreSQL has too reads the table
 -- @expect block
 -- @direct CREATE FUNCTION peek(int, int) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN (SELECT reverse(card_number) FROM payments WHERE id = $1); END $$
 -- @direct CREATE OPERATOR public.|| (LEFTARG=int, RIGHTARG=int, FUNCTION=peek)
 SELECT 1 || 1
 
--- @case M302 | files | such an operator behind BETWEEN
+-- @case Y902 | files | such an operator behind BETWEEN
 -- @expect block
 -- @direct CREATE FUNCTION peek(point, point) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RAISE NOTICE '%', (SELECT reverse(card_number) FROM payments WHERE id = 1); RETURN true; END $$
 -- @direct CREATE OPERATOR public.>= (LEFTARG=point, RIGHTARG=point, FUNCTION=peek)
 -- @direct CREATE OPERATOR public.<= (LEFTARG=point, RIGHTARG=point, FUNCTION=peek)
 SELECT point(1, 1) BETWEEN point(0, 0) AND point(2, 2)
 
--- @case M303 | files | such an operator behind USING, CASE and IN
+-- @case Y903 | files | such an operator behind USING, CASE and IN
 -- @expect block
 -- @direct CREATE FUNCTION peek(int, text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RAISE NOTICE '%', (SELECT reverse(card_number) FROM payments WHERE id = 1); RETURN true; END $$
 -- @direct CREATE OPERATOR public.= (LEFTARG=int, RIGHTARG=text, FUNCTION=peek)
@@ -2688,7 +2689,7 @@ SELECT 1 FROM (SELECT 1 AS a) x JOIN (SELECT 'b'::text AS a) y USING (a)
 SELECT CASE 1 WHEN 'b'::text THEN 1 END
 SELECT 1 IN ('b'::text)
 
--- @case M304 | files | a cast of a type of its own reads the table
+-- @case Y904 | files | a cast of a type of its own reads the table
 -- @expect block
 -- @direct CREATE TYPE peeked AS (n int)
 -- @direct CREATE FUNCTION peek(peeked) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN (SELECT reverse(card_number) FROM payments WHERE id = ($1).n); END $$
@@ -2696,7 +2697,7 @@ SELECT 1 IN ('b'::text)
 SELECT ROW(1)::peeked::text
 SELECT CAST(CAST(ROW(1) AS public.peeked) AS text)
 
--- @case M305 | files | a cast that nobody writes reads the table
+-- @case Y905 | files | a cast that nobody writes reads the table
 -- @expect block
 -- @direct CREATE TYPE peeked AS (n int)
 -- @direct CREATE FUNCTION peek(peeked) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN (SELECT reverse(card_number) FROM payments WHERE id = ($1).n); END $$
