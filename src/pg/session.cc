@@ -42,7 +42,7 @@ Session::Session(boost::asio::any_io_executor executor, Parts parts)
       token_ends_it_(parts.token_ends_it) {
   names_.search_path = std::move(parts.search_path);
   if (const std::string* name = server_.Parameter("application_name"))
-    trace_ = TraceOfName(*name, *front_.settings()->masker);
+    trace_ = TraceOfName(*name, *settings_.Get()->masker);
 }
 
 boost::asio::awaitable<void> Session::Run() {

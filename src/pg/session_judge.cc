@@ -75,7 +75,7 @@ JudgedPtr Session::Remember(std::string_view text, sql::AnalysisPtr analysis,
   }
   auto judged = std::make_shared<Judged>();
   judged->text = text;
-  judged->trace = TraceOfText(text, *front_.settings()->masker);
+  judged->trace = TraceOfText(text, *settings_.Get()->masker);
   judged->catalog = std::move(catalog);
   if (kin) {
     judged->statement = kin->statement;
@@ -403,12 +403,12 @@ void Session::RefuseAs(const op::Refusal& refusal, bool simple, std::optional<si
 /// The rules would let the caller at a relation of this name: that there is none is said as
 /// PostgreSQL says it. Where the rules refuse, they do so whether it is there or not.
 void Session::RefuseText(const op::Refusal& refusal, const sql::Analysis& analysis, bool simple) {
+  if (analysis.missing.empty() || refusal.error.code != Errc::sql_not_maskable || did_ddl_)
+    return RefuseAs(refusal, simple);
   WireError wire = ToWire(refusal);
-  if (!analysis.missing.empty() && refusal.error.code == Errc::sql_not_maskable && !did_ddl_) {
-    wire.code = "42P01";  // undefined_table
-    wire.message = "relation \"" + analysis.missing + "\" does not exist";
-    wire.hint.clear();
-  }
+  wire.code = "42P01";  // undefined_table
+  wire.message = "relation \"" + analysis.missing + "\" does not exist";
+  wire.hint.clear();
   Refuse(wire, refusal.error.code, simple);
 }
 
