@@ -191,6 +191,16 @@ def test_roles_are_gone_after_a_stop(gateway, server):
     assert int(server.sql(roles)) == 0
 
 
+def test_a_reload_of_other_columns_is_refused(gateway):
+    columns = gateway.config["masking"]["columns"]
+    gateway.config["masking"]["columns"] = columns[1:]
+    gateway.write_config()
+    gateway.reload()
+    assert gateway.recorded(event="config.refused", timeout=8), "columns that are hidden no more, or only after a restart"
+    gateway.config["masking"]["columns"] = columns
+    gateway.write_config()
+
+
 def test_a_reload_changes_rules_for_open_sessions(gateway):
     with Wire(gateway.where("shop")) as wire:
         assert wire.rows("SELECT count(*) FROM customers") == [["2"]]

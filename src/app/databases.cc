@@ -123,6 +123,14 @@ std::vector<pg::ClassifiedColumn> ClassifiedColumns(const config::Masking& maski
   return columns;
 }
 
+bool SameColumns(const config::Root& a, const config::Root& b) {
+  return a.masking.pan_map == b.masking.pan_map &&
+         std::ranges::all_of(a.connections, [&](const config::Connection& connection) {
+           return ClassifiedColumns(a.masking, connection.name) ==
+                  ClassifiedColumns(b.masking, connection.name);
+         });
+}
+
 pg::FrontendLimits DatabaseLimits(const config::Root& root) {
   const config::PostgresLimits& limits = root.server.limits.postgres;
   return {.connections = limits.connections,

@@ -31,6 +31,9 @@ Result<std::shared_ptr<pg::Credentials>> MakeCredentials(
 std::vector<pg::ClassifiedColumn> ClassifiedColumns(const config::Masking& masking,
                                                     const std::string& connection);
 
+/// Whether what each connection hides is the same: it is settled when the gateway starts.
+bool SameColumns(const config::Root& a, const config::Root& b);
+
 pg::FrontendLimits DatabaseLimits(const config::Root& root);
 
 /// Who sees everybody's sessions: administrators and auditors of the gate (identity.roles).

@@ -420,6 +420,8 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
       root.agents != fresh.agents) {
     return Fail(Errc::config_invalid, "connections and identity change at a restart only");
   }
+  if (!SameColumns(root, fresh))
+    return Fail(Errc::config_invalid, "masking.columns and pan_map change at a restart only");
   SALLYPORT_TRY(auto rules, policy::RuleSet::Compile(fresh.policies));
   SALLYPORT_TRY(auto fresh_masker, MakeMasker(fresh, token_key));
   if (tls) SALLYPORT_CHECK(tls->Reload());

@@ -163,6 +163,8 @@ struct ClassifiedColumn {
 struct PanMap {
   uint64_t report_at = 3;  // values
   bool classify = false;
+
+  bool operator==(const PanMap&) const = default;
 };
 
 struct Masking {

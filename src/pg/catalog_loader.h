@@ -20,6 +20,8 @@ struct ClassifiedColumn {
   sql::SourceMask mask = sql::SourceMask::full;
   uint32_t relation = 0;  // not by its name but by its numbers: table OID and attribute number
   int16_t column = 0;
+
+  bool operator==(const ClassifiedColumn&) const = default;
 };
 
 /// Reads pg_class, pg_attribute, pg_inherits, pg_rewrite and pg_proc through `server` (an

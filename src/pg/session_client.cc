@@ -252,9 +252,11 @@ Session::Await Session::OnQuery(std::string_view body) {
   Begun(**judged);
   pending.sql_names = !analysis.names.empty();
   pending.limited = Limited(pending.permit, analysis);
+  const bool alone = analysis.statements == 1;
   if (pending.limited && analysis.kind != "CALL" &&
-      (analysis.text.worst > op::Effect::read || analysis.transaction_control)) {
-    if (analysis.statements == 1) co_return co_await SendAsExtended(std::move(pending), body);
+      (analysis.text.worst > op::Effect::read ||
+       (analysis.transaction_control && (alone || InBlock())))) {
+    if (alone) co_return co_await SendAsExtended(std::move(pending), body);
     // A result of too many rows would have to undo what the text has already committed.
     pending.permit.reset();
     RefuseAs(

@@ -158,6 +158,7 @@ void Reader::Carry(json::Value value, Level& level, Spot spot) {
     Carry(choice["defresult"], level, spot);
   } else if (auto joined = value["A_Expr"];
              joined && joined["name"].size() == 1 && NameOf(joined["name"].first()) == "||") {
+    Operator("||");
     Carry(joined["lexpr"], level, spot);
     Carry(joined["rexpr"], level, spot);
   } else if (auto link = value["SubLink"]; link && !link["testexpr"]) {
