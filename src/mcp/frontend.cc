@@ -61,7 +61,7 @@ void CloseIdle(Front& front, ShardState& shard) {
        shard.sessions.TakeIdle(now - front.settings()->limits.session_idle)) {
     session->Close(front.options.gate);
   }
-  EndStreamsOf(shard, front.options.clock.WallNow());
+  std::erase_if(shard.listens, [](const std::weak_ptr<Call>& listen) { return listen.expired(); });
   shard.Count();
 }
 
