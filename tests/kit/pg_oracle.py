@@ -261,7 +261,9 @@ def readings(value: bytes, kind: int):
         yield "float", f"{struct.unpack('>d', value)[0]:.0f}" if abs(struct.unpack(">d", value)[0]) < 1e20 else ""
     limit = min(len(value), 2048)
     for at in range(max(limit - 7, 0)):
-        yield "integer", str(abs(int.from_bytes(value[at:at + 8], "big", signed=True)))
+        window = value[at:at + 8]
+        if len(value) == 8 or not (window.isascii() and min(window) >= 9):  # digits of what is plainly text are chance
+            yield "integer", str(abs(int.from_bytes(window, "big", signed=True)))
         count = int.from_bytes(value[at:at + 2], "big")
         if 3 <= count <= 6:
             yield "numeric", numeric_digits(value[at:at + 8 + 2 * count])
