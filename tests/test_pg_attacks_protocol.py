@@ -278,7 +278,7 @@ def test_a_cancel_never_hits_what_comes_later(gateway, where):
         wire.send("Q", b"select 1\0")
         cancel(where.but(tls=False), wire.pid, wire.key)
         first = wire.until_ready(SOON)
-        assert shape(first) in (["T", "D", "C"], [("E", "57014")]), shape(first)
+        assert shape(first) in (["T", "D", "C"], [("E", "57014")], ["T", ("E", "57014")]), shape(first)
         second = wire.query(f"select {n}, pg_sleep(0.01)")
         assert not errors(second), errors(second)
     wire.terminate()

@@ -62,7 +62,7 @@ def where(gateway, server) -> Where:
     assert gateway.alive() and gateway.quiet(), "a session is left"
     with Wire(gateway.where("lab", CALLER)) as wire:
         assert wire.rows("SELECT 1") == [["1"]]
-    assert eventually(lambda: backends(server) == 0, 10), "a backend is left"
+    assert eventually(lambda: backends(server) == 0, 30), "a backend is left"
 
 
 def backends(server, which: str = "true") -> int:
@@ -195,7 +195,7 @@ def test_a_stop_with_live_sessions(make, server):
     said, _ = last_words(long, 8)
     assert said["C"] == "57P01" and time.monotonic() - began > 2.5, said
     assert gateway.process.wait(15) == 0 and time.monotonic() - began < 10
-    assert eventually(lambda: backends(server) == 0, 3), "a query still runs"
+    assert eventually(lambda: backends(server) == 0, 20), "a query still runs"
     gateway.verify()
 
 

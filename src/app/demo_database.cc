@@ -198,7 +198,12 @@ Result<> DemoDatabase::Create(const std::string& password) const {
   const int status = WaitFor(child, std::chrono::seconds(60));
   close(in);
   close(out);
-  if (status != 0) return Fail(Errc::io_failed, "initdb failed: " + Tail(log));
+  if (status != 0) {
+    const std::string way = user_.change ? " (PostgreSQL does not run as root; the user it runs as "
+                                           "has to get through every folder of --state)"
+                                         : "";
+    return Fail(Errc::io_failed, "initdb failed" + way + ": " + Tail(log));
+  }
   SALLYPORT_CHECK(Load("postgres", Filled(kRoles, "@password@", password)));
   return Load(kDatabase, Filled(kTable, "@rows@", std::to_string(kRows)));
 }

@@ -189,6 +189,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void OnNotification(std::string_view message, size_t at);
   bool OnCopyStart(char type, std::string_view message, size_t at);
   void Pop();
+  void DropCopyEnds();
   /// The message at `at` is not for the client; what takes its place is appended to to_client_.
   void Replace(size_t at, size_t size) {
     if (run_ > at) return;  // it was taken out before

@@ -499,7 +499,8 @@ Session::Await Session::Flush() {
   for (Pending& pending : batch_) pending_.push_back(std::move(pending));
   batch_.clear();
   uncovered_ = 0;
-  figures_->running.store(true, std::memory_order_relaxed);
+  DropCopyEnds();  // of a COPY that the server has ended already
+  figures_->running.store(!pending_.empty(), std::memory_order_relaxed);
   if (did_ddl_) work_.Set();
   net::Pieces pieces(to_server_);
   const auto sent = server_.stream->Start(pieces);

@@ -18,7 +18,7 @@ bool SameNoCase(std::string_view a, std::string_view b) {
 }  // namespace
 
 Session::Await Session::OnError(std::string_view message, size_t at) {
-  while (!pending_.empty() && pending_.front().kind == Kind::copy_end) Pop();
+  DropCopyEnds();
   Pending* front = pending_.empty() ? nullptr : &pending_.front();
   const auto settings = front_.settings();
   const bool moved =

@@ -136,7 +136,7 @@ size_t Session::WholeRows(size_t at, uint64_t& rows) const {
 }
 
 bool Session::OnRows(size_t at, size_t size, uint64_t rows) {
-  while (!pending_.empty() && pending_.front().kind == Kind::copy_end) Pop();
+  DropCopyEnds();
   if (pending_.empty()) return Broken("rows that nobody asked for");
   Pending& front = pending_.front();
   if (!result_.mask && !muted_ && !result_.condemned && !UsePortalShape(front))

@@ -114,7 +114,7 @@ std::optional<bool> Session::TakeAnswer(char type, std::string_view message, siz
     default:
       break;
   }
-  while (!pending_.empty() && pending_.front().kind == Kind::copy_end) Pop();
+  DropCopyEnds();
   if (pending_.empty()) return Broken("an answer that nobody asked for");
   if (muted_ && type != 'Z' && !pending_.front().swallow) Replace(at, message.size());
   const Kind kind = pending_.front().kind;
@@ -192,6 +192,11 @@ void Session::Pop() {
   if (judged != nullptr && judged->analysis->copy_in) copy_sent_ = false;
   pending_.pop_front();
   if (waiting_) answered_.Set();
+}
+
+/// The end of a COPY FROM STDIN has no answer of its own: that of the COPY is one.
+void Session::DropCopyEnds() {
+  while (!pending_.empty() && pending_.front().kind == Kind::copy_end) Pop();
 }
 
 Session::Await Session::OnParseRecorded() {
@@ -375,6 +380,7 @@ Session::Await Session::OnReady(std::string_view message, size_t at) {
 }
 
 void Session::BecomeReady(char status) {
+  DropCopyEnds();
   status_ = status;
   figures_->state.store(status_, std::memory_order_relaxed);
   if (status_ == 'I') {

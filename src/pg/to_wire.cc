@@ -35,7 +35,7 @@ std::string_view HintFor(Errc code) {
       return "Select the classified columns as they are, or leave them out; expressions over them "
              "cannot be masked here.";
     case Errc::sql_state_refused:
-      return "Leave the setting as the connection has it.";
+      return "Leave settings as the connection has them, and send such statements one by one.";
     case Errc::rows_exceeded:
       return "Add a WHERE or a LIMIT.";
     case Errc::token_expired:
