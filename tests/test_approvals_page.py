@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from kit.approvals import HOOK_KEY, SCHEMA, ApprovalGate
-from kit.browser import Browser
+from kit.browser import Browser, register_passkey
 from kit.hook import Hook
 from kit.parts import Oidc
 from kit.paths import ROOT
@@ -88,15 +88,6 @@ def asks(gate):
         gate.decide("lead2", request, "deny")
     for one in asking:
         one.stop()
-
-
-def register_passkey(lead, gate, who: str = "lead") -> None:
-    lead.authenticator()
-    lead.log_in(gate.public_url + "/passkeys", who)
-    before = lead.evaluate(script="document.querySelectorAll('.votes li').length")
-    lead.fill(selector="#name", value=f"phone {before + 1}")
-    lead.click(selector="#add")
-    lead.wait(text=f"phone {before + 1}")
 
 
 def shot(one, name: str, **how) -> None:

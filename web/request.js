@@ -9,7 +9,7 @@ import {shownView} from '/assets/shown.js';
 import {known, link, t} from '/assets/words.js';
 
 const id = decodeURIComponent(location.pathname.split('/').pop());
-let request = null, me = null, keys = 0, done = '', busy = false;
+let request = null, me = null, keys = 0, needed = false, done = '', busy = false;
 
 const sheet = (name, ...content) => h('section', {class: 'sheet', 'aria-labelledby': name}, h('h2', {id: name}, t(name)), ...content);
 const facts = (rows) => h('dl', {class: 'facts'}, rows.filter(([, value]) => value !== '' && value !== null && value !== undefined && value !== false)
@@ -98,16 +98,17 @@ function decision() {
     const code = request.may_not_because;
     return h('div', {class: 'notice'}, h('strong', {}, t('may-not')), h('p', {}, known(code) ? t(code) : code));
   }
-  const key = keys > 0;
+  const key = keys > 0, missing = needed && !key;
   const form = h('form', {class: 'decide', novalidate: true, submit: (event) => event.preventDefault()},
     h('div', {}, h('label', {for: 'reason'}, t(request.reason_required ? 'reasonRequired' : 'reasonOptional')),
       h('textarea', {id: 'reason', name: 'reason', rows: '3', maxlength: '1000', 'aria-describedby': 'hint complaint', 'aria-required': request.reason_required ? 'true' : null}),
       h('p', {class: 'small soft', id: 'hint'}, t('reasonHint'))),
     h('p', {class: 'complaint', id: 'complaint', role: 'alert'}),
+    missing && h('p', {class: 'notice wait'}, t('passkeyNeeded'), ' ', h('a', {href: link('/passkeys')}, t('addPasskey'))),
     h('div', {class: 'choice'},
       h('button', {type: 'button', class: 'no', id: 'deny', click: () => decide('deny', form)}, t('deny')),
-      h('button', {type: 'button', class: 'yes', id: 'approve', click: () => decide('approve', form)}, t(key ? 'approveKey' : 'approve'))),
-    h('p', {class: 'small soft'}, t('exactlyOnce', {who: whoName(request)}), ' ', !key && supported() && h('a', {href: link('/passkeys')}, t('setUpPasskey'))));
+      !missing && h('button', {type: 'button', class: 'yes', id: 'approve', click: () => decide('approve', form)}, t(key ? 'approveKey' : 'approve'))),
+    h('p', {class: 'small soft'}, t('exactlyOnce', {who: whoName(request)}), ' ', !key && !missing && supported() && h('a', {href: link('/passkeys')}, t('setUpPasskey'))));
   return sheet('yourDecision', form);
 }
 
@@ -122,6 +123,7 @@ async function load() {
   const answer = await get('/api/v1/approvals/' + encodeURIComponent(id));
   setClock(answer.now);
   keys = answer.your_passkeys ?? 0;
+  needed = answer.passkey_needed ?? false;
   return answer;
 }
 

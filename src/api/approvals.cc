@@ -67,6 +67,7 @@ boost::asio::awaitable<Reply> Show(Visit& visit) {
   out.pop_back();
   out += ",\"now\":\"" + Now(visit) +
          "\",\"your_passkeys\":" + std::to_string(visit.parts.passkeys->Of(visit.who()).size()) +
+         ",\"passkey_needed\":" + (visit.parts.passkeys->Needs(visit.who()) ? "true" : "false") +
          "}";
   co_return Json(std::move(out));
 }
@@ -93,21 +94,24 @@ void RecordRefusal(const Visit& visit, const approval::Request& request, bool ap
   (void)visit.parts.gate.Record(std::move(e));
 }
 
-/// The proof of the voter's passkey; empty for a person who has none, and for a refusal without
-/// one: to say no must never be hard.
+/// The proof of the voter's passkey; empty for a person who never had one, and for a refusal
+/// without one: to say no must never be hard.
 Task<std::string> Proof(Visit& visit, const approval::Request& request, bool approve,
                         json::Value assertion) {
   approval::Passkeys& passkeys = *visit.parts.passkeys;
   SALLYPORT_CO_CHECK(passkeys.usable());
-  const bool has = !passkeys.Of(visit.who()).empty();
   const bool given = assertion && !assertion.is(json::Kind::null);
-  if (!given && (!has || !approve)) co_return std::string();
+  if (!given && (!approve || !passkeys.Needs(visit.who()))) co_return std::string();
   if (!given) {
     // Who may not decide at all is told that, not to fetch a passkey.
     if (const auto objection = visit.parts.desk->MayNot(request, visit.who())) {
       co_return Fail(Errc::approver_ineligible, std::string(approval::ObjectionName(*objection)) +
                                                     ": " +
                                                     std::string(approval::Explain(*objection)));
+    }
+    if (passkeys.Of(visit.who()).empty()) {
+      co_return Fail(Errc::passkey_required, "your passkey was removed: register another on " +
+                                                 visit.parts.public_url + "/passkeys");
     }
     co_return Fail(Errc::passkey_required,
                    "you have a passkey: decide on " + visit.parts.desk->UrlOf(request.id));

@@ -135,7 +135,8 @@ boost::asio::awaitable<Reply> Callback(Visit& visit) {
     co_return Refused(visit, Error(Errc::cancelled, "The identity provider refused the login."));
   const auto verified = co_await Exchange(visit, *login, std::string(*code));
   if (!verified) co_return Refused(visit, verified.error());
-  co_return co_await OpenWebSession(visit, (*verified)->principal, login->next);
+  const Nanos proved_at = login->fresh_from != 0 ? parts.clock.WallNow() : (*verified)->auth_time;
+  co_return co_await OpenWebSession(visit, (*verified)->principal, login->next, proved_at);
 }
 
 boost::asio::awaitable<Reply> SignOut(Visit& visit) {

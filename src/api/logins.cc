@@ -121,6 +121,20 @@ void Logins::Redeemed(std::string_view code, std::string session) {
   if (found != codes_.end()) found->second.session = std::move(session);
 }
 
+void Logins::Proved(std::string session, Nanos at) {
+  const Nanos now = clock_.WallNow();
+  const std::lock_guard lock(mutex_);
+  MakeRoom(proofs_, now);
+  proofs_[std::move(session)] = {.at = at,
+                                 .until = now + std::chrono::nanoseconds(kLoginWithin).count()};
+}
+
+Nanos Logins::ProvedAt(std::string_view session) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = proofs_.find(session);
+  return found == proofs_.end() ? 0 : found->second.at;
+}
+
 Task<FetchResponse> Logins::Fetch(const LoginProvider& provider, FetchRequest request) {
   request.ca_file = provider.ca_file;
   request.allow_addresses = provider.allow_addresses;

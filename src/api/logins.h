@@ -67,6 +67,11 @@ class Logins {
   /// Which session the redeemed code has opened.
   void Redeemed(std::string_view code, std::string session);
 
+  /// The person of this session of a browser proved at `at` (wall) who they are: not by a session
+  /// at the provider that had been there before. Forgotten by a restart: then they prove it again.
+  void Proved(std::string session, Nanos at);
+  Nanos ProvedAt(std::string_view session) const;  // 0: unknown
+
   /// An exchange with a provider on a thread of its own; it blocks nobody.
   Task<FetchResponse> Fetch(const LoginProvider& provider, FetchRequest request);
   /// The endpoints, asked for at most every ten minutes.
@@ -85,9 +90,13 @@ class Logins {
 
   const std::vector<LoginProvider> providers_;
   const Clock& clock_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::string, Pending, std::less<>> pending_;  // by the digest of the state
   std::map<std::string, Code, std::less<>> codes_;       // by the digest of the code
+  struct Proof {
+    Nanos at = 0, until = 0;
+  };
+  std::map<std::string, Proof, std::less<>> proofs_;  // by session
   std::map<std::string, std::pair<Nanos, ProviderEndpoints>> endpoints_;
   std::unique_ptr<Threads> threads_;
 };

@@ -6,6 +6,7 @@
 #include "api/body.h"
 #include "api/endpoints.h"
 #include "api/passkey_text.h"
+#include "api/web_session.h"
 #include "base/bytes.h"
 
 namespace sallyport::api {
@@ -15,6 +16,7 @@ using nlohmann::ordered_json;
 
 constexpr size_t kLongestPart = 8192;  // base64url of what a browser sends
 constexpr size_t kLongestName = 240;
+constexpr size_t kLongestWhy = 500;
 
 Reply Answer(const ordered_json& value, int status = 200) {
   return Json(value.dump(-1, ' ', false, ordered_json::error_handler_t::replace), status);
@@ -28,21 +30,113 @@ Result<> IsPerson(const Visit& visit) {
   return {};
 }
 
+/// What changes one's passkeys wants a login with fresh proof beside that: whoever has got hold of
+/// a session could else put a key of theirs in the place of the owner's.
+Result<> IsProvenPerson(const Visit& visit) {
+  SALLYPORT_CHECK(IsPerson(visit));
+  if (IsFresh(visit)) return {};
+  return Fail(Errc::login_stale, "sign in again first: this wants fresh proof of who you are");
+}
+
+/// A refusal is as much a part of the story as what was done.
+Reply Refused(const Visit& visit, op::EventType type, const Error& error,
+              const op::Principal* whose = nullptr) {
+  op::ApprovalEvidence about;
+  about.by = &visit.who();
+  op::AccessEvidence access;
+  access.whom = whose;
+  op::Evidence e;
+  e.type = type;
+  e.address = visit.request().address;
+  e.approval = &about;
+  if (whose != nullptr) e.access = &access;
+  e.ok = false;
+  e.reason = error.code;
+  const auto recorded = visit.parts.gate.Record(std::move(e));
+  return Problem(recorded ? error : recorded.error());
+}
+
+/// Whose passkeys are meant: one's own, or those of issuer and subject.
+struct Meant {
+  op::Principal owner;
+  bool own = true;
+};
+
+Result<Meant> ReadMeant(const Visit& visit, std::string issuer, std::string subject) {
+  if (issuer.empty() != subject.empty())
+    return Fail(Errc::request_malformed, "a person is named by issuer and subject");
+  Meant meant{.owner = visit.who()};
+  if (issuer.empty()) return meant;
+  meant.own = issuer == visit.who().issuer && subject == visit.who().subject;
+  if (meant.own) return meant;
+  meant.owner = {};
+  meant.owner.issuer = std::move(issuer);
+  meant.owner.subject = std::move(subject);
+  return meant;
+}
+
 boost::asio::awaitable<Reply> List(Visit& visit) {
-  if (const auto person = IsPerson(visit); !person) co_return Problem(person.error());
+  if (visit.parts.passkeys == nullptr || !visit.who().agent.empty())
+    co_return Problem(Error(Errc::token_type_wrong, "passkeys are people's"));
+  if (const auto& usable = visit.parts.passkeys->usable(); !usable)
+    co_return Problem(usable.error());
+  const auto meant = ReadMeant(visit, visit.query.Get("issuer"), visit.query.Get("subject"));
+  if (!meant) co_return Problem(meant.error());
+  if (!meant->own && !visit.parts.has_role(visit.who(), "admin") &&
+      !visit.parts.has_role(visit.who(), "auditor"))
+    co_return Problem(
+        Error(Errc::policy_default_deny, "only administrators and auditors see them"));
   ordered_json list = ordered_json::array();
-  for (const approval::Passkey& key : visit.parts.passkeys->Of(visit.who())) {
-    list.push_back({{"id", key.id},
-                    {"name", key.name},
-                    {"created_at", FormatUtc(key.created)},
-                    {"algorithm", static_cast<int32_t>(key.algorithm)},
-                    {"entry", key.entry}});
+  for (const approval::Passkey& key : visit.parts.passkeys->Of(meant->owner)) {
+    list.push_back(
+        {{"id", key.id},
+         {"name", key.name},
+         {"created_at", FormatUtc(key.created)},
+         {"used_at", key.used == 0 ? ordered_json(nullptr) : ordered_json(FormatUtc(key.used))},
+         {"algorithm", static_cast<int32_t>(key.algorithm)},
+         {"entry", key.entry}});
   }
-  co_return Answer({{"passkeys", std::move(list)}});
+  co_return Answer(
+      {{"passkeys", std::move(list)}, {"needed", visit.parts.passkeys->Needs(meant->owner)}});
+}
+
+/// One's own in the browser with fresh proof; somebody else's as an administrator. Neither lets
+/// anybody approve more than before: who has had a passkey approves with one only.
+Result<> MayRemove(const Visit& visit, const Meant& meant) {
+  if (meant.own) return IsProvenPerson(visit);
+  if (visit.parts.passkeys == nullptr || !visit.who().agent.empty())
+    return Fail(Errc::token_type_wrong, "passkeys are people's");
+  if (!visit.parts.has_role(visit.who(), "admin"))
+    return Fail(Errc::policy_default_deny, "only administrators remove those of others");
+  if (visit.parts.desk->OnePerson(visit.who(), meant.owner))
+    return Fail(Errc::login_stale, "an account of your own: sign in with it, on /passkeys");
+  return {};
+}
+
+boost::asio::awaitable<Reply> Remove(Visit& visit) {
+  const auto body = ReadJson(visit);
+  if (!body) co_return Problem(body.error());
+  const auto id = TextOf(body->root(), "id", kLongestPart);
+  const auto issuer = TextOf(body->root(), "issuer", 512, true);
+  const auto subject = TextOf(body->root(), "subject", 255, true);
+  const auto reason = TextOf(body->root(), "reason", kLongestWhy, true);
+  for (const auto* field : {&id, &issuer, &subject, &reason}) {
+    if (!*field) co_return Problem(field->error());
+  }
+  const auto meant = ReadMeant(visit, *issuer, *subject);
+  if (!meant) co_return Problem(meant.error());
+  if (const auto may = MayRemove(visit, *meant); !may)
+    co_return Refused(visit, op::EventType::passkey_removed, may.error(), &meant->owner);
+  if (!meant->own && reason->empty())
+    co_return Problem(Error(Errc::request_malformed, "say why: a reason is required"));
+  const auto done = co_await visit.parts.passkeys->Remove(visit.who(), meant->owner, *id, *reason);
+  if (!done) co_return Problem(done.error());
+  co_return Answer({{"v", 1}, {"removed", *id}});
 }
 
 boost::asio::awaitable<Reply> Options(Visit& visit) {
-  if (const auto person = IsPerson(visit); !person) co_return Problem(person.error());
+  if (const auto person = IsProvenPerson(visit); !person)
+    co_return Refused(visit, op::EventType::passkey_registered, person.error());
   const auto party = visit.parts.passkeys->party();
   if (!party) co_return Problem(party.error());
   const op::Principal& who = visit.who();
@@ -59,7 +153,8 @@ boost::asio::awaitable<Reply> Options(Visit& visit) {
 }
 
 boost::asio::awaitable<Reply> Register(Visit& visit) {
-  if (const auto person = IsPerson(visit); !person) co_return Problem(person.error());
+  if (const auto person = IsProvenPerson(visit); !person)
+    co_return Refused(visit, op::EventType::passkey_registered, person.error());
   const auto body = ReadJson(visit);
   if (!body) co_return Problem(body.error());
   const auto name = TextOf(body->root(), "name", kLongestName, true);
@@ -109,6 +204,8 @@ void AddPasskeys(Router& router) {
   router.Add({.method = "POST", .path = "/api/v1/passkeys/options", .handler = Options});
   router.Add(
       {.method = "POST", .path = "/api/v1/passkeys/register", .handler = Register, .works = true});
+  router.Add(
+      {.method = "POST", .path = "/api/v1/passkeys/remove", .handler = Remove, .works = true});
   router.Add({.method = "POST",
               .path = "/api/v1/passkeys/assertion-options",
               .handler = AssertionOptions});

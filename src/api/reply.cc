@@ -108,6 +108,8 @@ int StatusOf(Errc code) {
     case Errc::host_refused:
     case Errc::session_foreign:
     case Errc::session_locked:
+    case Errc::login_stale:
+    case Errc::login_denied:
       return 403;
     case Errc::not_found:
     case Errc::connection_unknown:
@@ -138,6 +140,10 @@ int StatusOf(Errc code) {
     case Errc::capability_missing:
     case Errc::batch_refused:
     case Errc::state_invalid:
+    case Errc::login_pending:
+    case Errc::login_slow_down:
+    case Errc::login_expired:
+    case Errc::login_code_unknown:
       return 400;
     case Errc::upstream_unreachable:
     case Errc::upstream_timeout:

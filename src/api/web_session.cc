@@ -2,6 +2,7 @@
 
 #include "access/digest.h"
 #include "api/cookies.h"
+#include "api/logins.h"
 #include "base/bytes.h"
 
 namespace sallyport::api {
@@ -12,7 +13,8 @@ constexpr Nanos kFresh = Nanos(120) * 1'000'000'000;
 
 }  // namespace
 
-boost::asio::awaitable<Reply> OpenWebSession(Visit& visit, op::Principal who, std::string next) {
+boost::asio::awaitable<Reply> OpenWebSession(Visit& visit, op::Principal who, std::string next,
+                                             Nanos proved_at) {
   const Parts& parts = visit.parts;
   const auto before = FindCookie(visit.request().headers, kSessionCookie, parts.secure);
   const std::string name = who.name;
@@ -24,6 +26,7 @@ boost::asio::awaitable<Reply> OpenWebSession(Visit& visit, op::Principal who, st
                                     .client = "browser at " + visit.request().address,
                                     .authenticated_at = parts.clock.WallNow()});
   if (!opened) co_return Problem(opened.error());
+  parts.logins->Proved(opened->id, proved_at);
   if (before) {
     if (const std::string old = parts.sessions.IdOf(*before); !old.empty())
       (void)co_await parts.sessions.Revoke({.session = old}, name, "signed in anew");
@@ -60,7 +63,9 @@ Result<> CheckFormToken(const Caller& caller, const Form& form) {
 
 bool IsFresh(const Visit& visit) {
   const access::LivePtr& live = visit.caller->live;
-  return live && visit.parts.clock.WallNow() - live->authenticated_at < kFresh;
+  if (!live) return false;
+  const Nanos now = visit.parts.clock.WallNow(), at = visit.parts.logins->ProvedAt(live->id);
+  return at <= now && now - at < kFresh;
 }
 
 }  // namespace sallyport::api

@@ -8,7 +8,9 @@ namespace sallyport::api {
 
 /// Opens a web session for who has just signed in, ends the one that the browser had, and sends the
 /// browser to `next` with the new cookie: the session of a browser changes with every login.
-boost::asio::awaitable<Reply> OpenWebSession(Visit& visit, op::Principal who, std::string next);
+/// `proved_at`: when the person showed the provider who they are; 0: it did not say.
+boost::asio::awaitable<Reply> OpenWebSession(Visit& visit, op::Principal who, std::string next,
+                                             Nanos proved_at);
 
 /// The browser that asks; token_missing, and what its session is answered with.
 Result<Caller> BrowserOf(const Parts& parts, const net::HttpRequest& request);
@@ -24,7 +26,8 @@ boost::asio::awaitable<Reply> BeginFreshLogin(Visit& visit, std::string next);
 std::string FormToken(const Caller& caller);
 Result<> CheckFormToken(const Caller& caller, const Form& form);
 
-/// Whether the caller has proved who they are within the last two minutes.
+/// Whether the caller has proved who they are within the last two minutes: in this browser, to the
+/// provider. A login that the provider let through because of an earlier one does not count.
 bool IsFresh(const Visit& visit);
 
 }  // namespace sallyport::api

@@ -111,9 +111,13 @@ Result<std::unique_ptr<Approvals>> Approvals::Open(const config::Root& root, led
   out->desk_ = std::make_unique<approval::Desk>(*out->state_, std::move(sealer),
                                                 approval::RecordTo(ledger, SystemClock()),
                                                 std::move(options));
-  out->passkeys_ =
-      std::make_unique<approval::Passkeys>(*out->state_, approval::RecordTo(ledger, SystemClock()),
-                                           root.server.public_url, SystemClock());
+  out->passkeys_ = std::make_unique<approval::Passkeys>(
+      *out->state_, approval::RecordTo(ledger, SystemClock()), root.server.public_url,
+      [self = out.get()](std::string_view text) {
+        std::vector<op::MaskCount> counts;
+        return mask::Seal::Text(*self->masker_.load(), text, kShown, counts);
+      },
+      SystemClock());
   out->desk_->OnChange([](const approval::Request& request) {
     obs::Metrics()
         .counters("sallyport_approvals_total", "Requests for approval by the state they came to",

@@ -20,7 +20,7 @@ inline CLI::App* Command(CLI::App& parent, const char* name, const char* what,
 /// `login`, `logout`, `whoami`, `sessions …`
 void AddPeopleVerbs(CLI::App& root, Chosen& chosen);
 
-/// `approvals …` and `requests …`
+/// `approvals …`, `requests …` and `passkeys …`
 void AddApprovalVerbs(CLI::App& root, Chosen& chosen);
 
 }  // namespace sallyport::app

@@ -4,7 +4,8 @@
 namespace sallyport::app {
 namespace {
 
-void AddGate(CLI::App& command, ApprovalsOptions& options) {
+template <class Options>
+void AddGate(CLI::App& command, Options& options) {
   command.add_option("--server", options.gate.server,
                      "URL of the gate (default: SALLYPORT_SERVER, else where you logged in)");
   command.add_option("--token-file", options.gate.token_file,
@@ -42,9 +43,36 @@ void AddDecision(CLI::App& approvals, ApprovalsOptions& options, bool approve, C
   });
 }
 
+void AddPasskeyVerbs(CLI::App& root, Chosen& chosen) {
+  static PasskeysOptions list, remove;
+  CLI::App* passkeys = Command(root, "passkeys", "The keys with which people sign their approvals",
+                               "sallyport passkeys list");
+  passkeys->require_subcommand(1);
+  CLI::App* c =
+      Command(*passkeys, "list", "Your passkeys, or those of a person",
+              "sallyport passkeys list --issuer https://login.example.com --subject 1234");
+  c->add_option("--issuer", list.issuer, "of the person (administrators and auditors)");
+  c->add_option("--subject", list.subject, "of the person (administrators and auditors)");
+  AddGate(*c, list);
+  c->callback([&chosen] { chosen = [] { return RunPasskeysList(list); }; });
+  c = Command(
+      *passkeys, "remove",
+      "Removes a passkey of a person (administrators); your own on the page /passkeys",
+      "sallyport passkeys remove --issuer https://login.example.com --subject 1234 --reason "
+      "'phone lost' -- AbCd0123");
+  c->add_option("id", remove.id, "of the passkey, as `list` shows it; after -- if it begins with -")
+      ->required();
+  c->add_option("--issuer", remove.issuer, "of the person")->required();
+  c->add_option("--subject", remove.subject, "of the person")->required();
+  c->add_option("--reason", remove.reason, "why; the log keeps it")->required();
+  AddGate(*c, remove);
+  c->callback([&chosen] { chosen = [] { return RunPasskeysRemove(remove); }; });
+}
+
 }  // namespace
 
 void AddApprovalVerbs(CLI::App& root, Chosen& chosen) {
+  AddPasskeyVerbs(root, chosen);
   static ApprovalsOptions list, show, approve, deny;
   CLI::App* approvals = Command(root, "approvals", "What waits for a decision, and the decision",
                                 "sallyport approvals list");

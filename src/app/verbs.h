@@ -150,6 +150,15 @@ int RunApprovalsShow(const ApprovalsOptions& options);
 int RunApprovalsDecide(const ApprovalsOptions& options);
 int RunRequestsWithdraw(const ApprovalsOptions& options);
 
+/// passkeys list|remove: one's own, or those of a person as an administrator.
+struct PasskeysOptions {
+  GateOptions gate;
+  std::string id, issuer, subject, reason;
+  bool json = false;
+};
+int RunPasskeysList(const PasskeysOptions& options);
+int RunPasskeysRemove(const PasskeysOptions& options);
+
 /// The data directory a command works on: the one given, else that of `config`, else the
 /// environment's SALLYPORT_DATA_DIR, else the default of the service.
 std::string DataDirOrDefault(const std::string& given);

@@ -111,6 +111,9 @@ class Desk {
   /// Why `who` must not decide; nullopt: may, or not_found.
   std::optional<Objection> MayNot(const Request& request, const op::Principal& who) const;
 
+  /// Whether both accounts are one person's, as far as the configuration and their names tell.
+  bool OnePerson(const op::Principal& a, const op::Principal& b) const;
+
   std::optional<Request> Find(const std::string& id) const;
   std::vector<Request> List(const Filter& filter) const;  // newest first
   /// The exact arguments (binding.h) of an open request, to run it without its caller (tasks).

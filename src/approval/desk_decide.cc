@@ -201,6 +201,11 @@ std::optional<Objection> Desk::MayNot(const Request& request, const op::Principa
   return MayNotDecide(request, who, impl_->options.persons, known);
 }
 
+bool Desk::OnePerson(const op::Principal& a, const op::Principal& b) const {
+  const std::lock_guard lock(impl_->mutex);
+  return SamePerson(a, b, impl_->options.persons);
+}
+
 Error Desk::Refuse(const std::string& id) const {
   const auto request = Find(id);
   if (!request) return Error(Errc::approval_closed, "no such request for approval");

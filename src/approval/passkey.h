@@ -32,6 +32,7 @@ struct Passkey {
   uint32_t sign_count = 0;  // highest seen; 0 for passkeys that are synchronised between devices
   std::string name;         // what its owner calls it
   Nanos created = 0;
+  Nanos used = 0;      // last signature that counted; 0: none yet
   uint64_t entry = 0;  // log index of its passkey.registered entry
 };
 

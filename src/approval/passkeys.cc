@@ -15,10 +15,16 @@ using nlohmann::json;
 constexpr Nanos kChallengeTime = Nanos{300} * 1'000'000'000;
 constexpr size_t kMostChallenges = 10'000;
 
+constexpr size_t kLongestWhy = 2000;  // bytes
+
 constexpr const char* kSteps[] = {R"(
 CREATE TABLE passkey (
   id TEXT PRIMARY KEY, issuer TEXT NOT NULL, subject TEXT NOT NULL, sign_count INTEGER NOT NULL,
   doc TEXT NOT NULL) STRICT, WITHOUT ROWID;
+)",
+                                  R"(
+ALTER TABLE passkey ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE passkey ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
 )"};
 
 std::string Write(const Passkey& key) {
@@ -42,9 +48,29 @@ std::string KeyJson(const Passkey& key, const RelyingParty& party) {
 
 state::Writer::Work Insert(const op::Principal& who, const Passkey& key) {
   return [issuer = who.issuer, subject = who.subject, key](state::Database& db) -> Result<> {
-    SALLYPORT_TRY(auto put, db.Use("INSERT INTO passkey VALUES (?1, ?2, ?3, ?4, ?5)"));
+    SALLYPORT_TRY(auto put, db.Use("INSERT INTO passkey (id, issuer, subject, sign_count, doc) "
+                                   "VALUES (?1, ?2, ?3, ?4, ?5)"));
     put.Bind(key.id).Bind(issuer).Bind(subject).Bind(int64_t{key.sign_count}).Bind(Write(key));
     return put.Run();
+  };
+}
+
+/// The row stays, so that the credential cannot come back and its owner stays bound.
+state::Writer::Work MarkRemoved(const op::Principal& owner, const std::string& id, Nanos at) {
+  return [issuer = owner.issuer, subject = owner.subject, id, at](state::Database& db) -> Result<> {
+    SALLYPORT_TRY(auto put, db.Use("UPDATE passkey SET removed = ?4 WHERE id = ?1 AND issuer = ?2 "
+                                   "AND subject = ?3 AND removed = 0"));
+    SALLYPORT_CHECK(put.Bind(id).Bind(issuer).Bind(subject).Bind(int64_t{at}).Run());
+    if (db.changes() != 1) return Fail(Errc::not_found, "there is no such passkey");
+    return {};
+  };
+}
+
+state::Writer::Work MarkUsed(const std::string& id, uint32_t counter, Nanos at) {
+  return [id, counter, at](state::Database& db) -> Result<> {
+    SALLYPORT_TRY(auto put, db.Use("UPDATE passkey SET sign_count = max(sign_count, ?2), used = ?3 "
+                                   "WHERE id = ?1"));
+    return put.Bind(id).Bind(int64_t{counter}).Bind(int64_t{at}).Run();
   };
 }
 
@@ -60,22 +86,28 @@ std::string UserHandle(const op::Principal& who) {
 Result<> Passkeys::Migrate(state::Database& db) { return db.Migrate("passkey", kSteps); }
 
 Passkeys::Passkeys(state::Writer& state, Recorder recorder, std::string_view public_url,
-                   const Clock& clock)
+                   std::function<op::Payload(std::string_view)> mask, const Clock& clock)
     : state_(state),
       recorder_(std::move(recorder)),
+      mask_(std::move(mask)),
       party_(RelyingPartyOf(public_url)),
       clock_(clock),
       usable_(Load()) {}
 
 Result<> Passkeys::Load() {
   std::map<Person, std::vector<Passkey>> keys;
-  SALLYPORT_CHECK(state_.CommitBlocking([&keys](state::Database& db) -> Result<> {
+  std::set<Person> bound;
+  SALLYPORT_CHECK(state_.CommitBlocking([&keys, &bound](state::Database& db) -> Result<> {
     keys.clear();
-    SALLYPORT_TRY(auto query, db.Use("SELECT id, issuer, subject, sign_count, doc FROM passkey"));
+    SALLYPORT_TRY(auto query, db.Use("SELECT id, issuer, subject, sign_count, doc, used, removed "
+                                     "FROM passkey"));
     try {
       for (;;) {
         SALLYPORT_TRY(const bool row, query.Step());
         if (!row) return {};
+        Person person{query.Text(1), query.Text(2)};
+        bound.insert(person);
+        if (query.Integer(6) != 0) continue;
         const json doc = json::parse(query.Text(4));
         Passkey key;
         key.id = query.Text(0);
@@ -83,7 +115,8 @@ Result<> Passkeys::Load() {
         key.algorithm = PasskeyAlgorithm(doc.at("algorithm").get<int32_t>());
         key.public_key = doc.at("public_key"), key.name = doc.at("name");
         key.created = doc.at("created"), key.entry = doc.at("entry");
-        keys[{std::string(query.Text(1)), std::string(query.Text(2))}].push_back(std::move(key));
+        key.used = query.Integer(5);
+        keys[std::move(person)].push_back(std::move(key));
       }
     } catch (const json::exception&) {
       return Fail(Errc::state_unavailable, "state: a passkey cannot be read");
@@ -91,6 +124,7 @@ Result<> Passkeys::Load() {
   }));
   const std::lock_guard lock(mutex_);
   keys_ = std::move(keys);
+  bound_ = std::move(bound);
   return {};
 }
 
@@ -98,6 +132,11 @@ std::vector<Passkey> Passkeys::Of(const op::Principal& who) const {
   const std::lock_guard lock(mutex_);
   const auto at = keys_.find({who.issuer, who.subject});
   return at == keys_.end() ? std::vector<Passkey>{} : at->second;
+}
+
+bool Passkeys::Needs(const op::Principal& who) const {
+  const std::lock_guard lock(mutex_);
+  return bound_.contains({who.issuer, who.subject});
 }
 
 std::string Passkeys::Challenge(const op::Principal& who) {
@@ -152,7 +191,49 @@ Task<Passkey> Passkeys::Register(op::Principal who, std::string name, Registrati
   }
   const std::lock_guard lock(mutex_);
   keys_[person].push_back(key);
+  bound_.insert(person);
   co_return key;
+}
+
+Result<uint64_t> Passkeys::EntryOf(const Person& person, std::string_view id) const {
+  const std::lock_guard lock(mutex_);
+  if (const auto keys = keys_.find(person); keys != keys_.end()) {
+    const auto key = std::ranges::find(keys->second, id, &Passkey::id);
+    if (key != keys->second.end()) return key->entry;
+  }
+  return Fail(Errc::not_found, "there is no such passkey");
+}
+
+Task<> Passkeys::Remove(op::Principal by, op::Principal owner, std::string id, std::string why) {
+  SALLYPORT_CO_CHECK(usable_);
+  if (why.size() > kLongestWhy)
+    co_return Fail(Errc::request_too_large, "the reason is longer than 2000 bytes");
+  const Person person{owner.issuer, owner.subject};
+  op::ApprovalEvidence about;
+  about.by = &by;
+  if (!why.empty()) about.reason = mask_(why).text;
+  op::AccessEvidence whose;
+  whose.whom = &owner;
+  op::Evidence e;
+  e.type = op::EventType::passkey_removed;
+  e.approval = &about;
+  e.access = &whose;
+  const auto refuse = [&](const Error& error) {
+    e.ok = false;
+    e.reason = error.code;
+    (void)recorder_.now(e);
+    return std::unexpected(error);
+  };
+  const auto registered = EntryOf(person, id);
+  if (!registered) co_return refuse(registered.error());
+  about.assertion = json{{"credential", id}, {"registered", *registered}}.dump();
+  SALLYPORT_CO_CHECK(co_await recorder_.strict(e));
+  const auto stored = co_await state_.Commit(MarkRemoved(owner, id, clock_.WallNow()));
+  if (!stored) co_return refuse(stored.error());
+  const std::lock_guard lock(mutex_);
+  std::erase_if(keys_[person], [&](const Passkey& key) { return key.id == id; });
+  pending_.erase(person);
+  co_return Result<>{};
 }
 
 Task<std::string> Passkeys::Confirm(op::Principal who, std::string digest, bool approve,
@@ -161,6 +242,7 @@ Task<std::string> Passkeys::Confirm(op::Principal who, std::string digest, bool 
   SALLYPORT_CO_CHECK(party_);
   std::string proof, id;
   uint32_t counter = 0;
+  const Nanos now = clock_.WallNow();
   {
     const std::lock_guard lock(mutex_);
     const auto keys = keys_.find({who.issuer, who.subject});
@@ -172,15 +254,15 @@ Task<std::string> Passkeys::Confirm(op::Principal who, std::string digest, bool 
     SALLYPORT_CO_TRY(counter,
                      VerifyAssertion(assertion, *key, *party_, VoteChallenge(digest, approve)));
     key->sign_count = counter;
+    key->used = now;
     id = key->id;
     proof = ProofJson(assertion, *key, *party_);
   }
-  if (counter != 0) {
-    SALLYPORT_CO_CHECK(co_await state_.Commit([id, counter](state::Database& db) -> Result<> {
-      SALLYPORT_TRY(auto put, db.Use("UPDATE passkey SET sign_count = max(sign_count, ?2) "
-                                     "WHERE id = ?1"));
-      return put.Bind(id).Bind(int64_t{counter}).Run();
-    }));
+  // A counter has to be durable before the vote counts; when it was used last has not.
+  if (counter == 0) {
+    (void)state_.Enqueue(MarkUsed(id, counter, now));
+  } else {
+    SALLYPORT_CO_CHECK(co_await state_.Commit(MarkUsed(id, counter, now)));
   }
   co_return proof;
 }

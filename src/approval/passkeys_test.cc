@@ -32,8 +32,9 @@ class PasskeysTest : public DeskFixture {
     ASSERT_TRUE(Passkeys::Migrate(**db));
     writer_ = damaged ? std::make_unique<state::Writer>(Fail(Errc::state_unavailable, "damaged"))
                       : std::make_unique<state::Writer>(std::move(db));
-    passkeys_ =
-        std::make_unique<Passkeys>(*writer_, log_.recorder(), "https://gate.example/", clock_);
+    passkeys_ = std::make_unique<Passkeys>(
+        *writer_, log_.recorder(), "https://gate.example/",
+        [this](std::string_view text) { return options_.mask(text, false); }, clock_);
   }
   Result<Passkey> Register(const op::Principal& who, const TestAuthenticator& device) {
     const std::string challenge = passkeys_->Challenge(who);
@@ -109,6 +110,50 @@ TEST_F(PasskeysTest, NothingCountsUnrecordedOrUnread) {
   Open(true);
   EXPECT_FALSE(passkeys_->usable());  // and nobody seems to be without a passkey
   EXPECT_EQ(Code(Confirm(lead_, device_)), Errc::state_unavailable);
+}
+
+TEST_F(PasskeysTest, ARemovedOneIsGoneForEverAndItsOwnerStaysBound) {
+  const auto key = Register(lead_, device_);
+  ASSERT_TRUE(key);
+  EXPECT_TRUE(passkeys_->Needs(lead_));
+  EXPECT_FALSE(passkeys_->Needs(other_));
+  EXPECT_EQ(Code(Run(passkeys_->Remove(other_, other_, key->id, ""))), Errc::not_found);
+  EXPECT_EQ(log_.Count("passkey.removed", false), 1u);
+  const std::string begun = passkeys_->Challenge(lead_);
+  ASSERT_TRUE(Run(passkeys_->Remove(lead_, lead_, key->id, "lost 4111111111111111")));
+  EXPECT_EQ(log_.Count("passkey.removed"), 1u);
+  EXPECT_EQ(log_.lines().back().text.find("4111111111111111"), std::string::npos);
+  const TestAuthenticator next(PasskeyAlgorithm::eddsa, "next");
+  EXPECT_EQ(Code(Run(passkeys_->Register(lead_, "x", next.Register(kGate, begun, {})))),
+            Errc::passkey_invalid);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Code(Confirm(lead_, device_)), Errc::passkey_invalid);
+    EXPECT_EQ(Code(Run(passkeys_->Remove(lead_, lead_, key->id, ""))), Errc::not_found);
+    EXPECT_TRUE(passkeys_->Of(lead_).empty());
+    EXPECT_TRUE(passkeys_->Needs(lead_));
+    EXPECT_FALSE(Register(lead_, device_));  // the credential does not come back
+    Open();
+  }
+  ASSERT_TRUE(Register(lead_, next));
+  EXPECT_TRUE(Confirm(lead_, next));
+}
+
+TEST_F(PasskeysTest, ARemovalCountsOnlyRecorded) {
+  const auto key = Register(lead_, device_);
+  ASSERT_TRUE(key);
+  log_.broken = true;
+  EXPECT_EQ(Code(Run(passkeys_->Remove(lead_, lead_, key->id, ""))), Errc::ledger_unavailable);
+  EXPECT_TRUE(Confirm(lead_, device_));
+}
+
+TEST_F(PasskeysTest, TheLastUseIsKept) {
+  ASSERT_TRUE(Register(lead_, device_));
+  EXPECT_EQ(passkeys_->Of(lead_)[0].used, 0);
+  clock_.Pass(std::chrono::minutes(3));
+  ASSERT_TRUE(Confirm(lead_, device_, 0));
+  EXPECT_EQ(passkeys_->Of(lead_)[0].used, clock_.wall);
+  Open();
+  EXPECT_EQ(passkeys_->Of(lead_)[0].used, clock_.wall);
 }
 
 TEST_F(PasskeysTest, TenForEachPerson) {

@@ -35,6 +35,12 @@ std::string_view ReasonCode(Errc code) {
     case Errc::rows_exceeded: return "rows-exceeded";
     case Errc::session_locked: return "session-locked";
     case Errc::session_ended: return "session-ended";
+    case Errc::login_stale: return "login-stale";
+    case Errc::login_pending: return "login-pending";
+    case Errc::login_slow_down: return "login-slow-down";
+    case Errc::login_denied: return "login-denied";
+    case Errc::login_expired: return "login-expired";
+    case Errc::login_code_unknown: return "login-code-unknown";
     case Errc::identity_mismatch: return "identity-mismatch";
     case Errc::upstream_login_failed: return "upstream-login-failed";
     case Errc::connection_unknown: return "connection-unknown";

@@ -67,6 +67,12 @@ enum class Errc {
   session_foreign,
   session_locked,        // idle for too long: the same session goes on once it is unlocked
   session_ended,         // its time is over, its credential has expired, or it was revoked
+  login_stale,           // this wants a login with fresh proof, of the last two minutes
+  login_pending,         // a login on another device: nobody has decided yet
+  login_slow_down,       // asked for again too soon
+  login_denied,          // the person said no on the other device
+  login_expired,         // nobody confirmed it in time
+  login_code_unknown,    // no login of that code: a guess, used, or forgotten by a restart
   event_unknown,
   state_invalid,         // requestState that is forged, foreign, expired or of another request
   task_unknown,

@@ -68,6 +68,13 @@ Row RowOf(Errc code) {
       return {403, kUnauthorized, "The session is locked: unlock it in the browser."};
     case Errc::session_ended:
       return {401, kUnauthorized, "The session has ended."};
+    case Errc::login_stale:
+    case Errc::login_pending:
+    case Errc::login_slow_down:
+    case Errc::login_denied:
+    case Errc::login_expired:
+    case Errc::login_code_unknown:
+      return {401, kUnauthorized, "Sign in."};
     case Errc::connection_unknown:
       return {404, kInvalidRequest, "No such connection."};
     case Errc::upstream_login_failed:

@@ -35,6 +35,7 @@ std::string_view EventName(EventType type) {
     case EventType::approval_expired: return "approval.expired";
     case EventType::approval_withdrawn: return "approval.withdrawn";
     case EventType::passkey_registered: return "passkey.registered";
+    case EventType::passkey_removed: return "passkey.removed";
     case EventType::evidence_read: return "evidence.read";
   }
   return "unknown";

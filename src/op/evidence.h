@@ -47,6 +47,7 @@ enum class EventType : uint8_t {
   approval_expired,
   approval_withdrawn,  // by who asked, or because caller or rules are not what they were
   passkey_registered,  // a person signs decisions with this key from here on; before it counts
+  passkey_removed,     // it signs nothing from here on; `approval` by whom, `access` whose. `ok` false: refused
   evidence_read,   // somebody read, searched, exported, replayed or verified the log
 };
 

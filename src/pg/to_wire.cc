@@ -92,6 +92,12 @@ std::string_view SqlState(Errc code) {
     case Errc::origin_refused:
     case Errc::host_refused:
     case Errc::session_foreign:
+    case Errc::login_stale:
+    case Errc::login_pending:
+    case Errc::login_slow_down:
+    case Errc::login_denied:
+    case Errc::login_expired:
+    case Errc::login_code_unknown:
       return "42501";  // insufficient_privilege
     case Errc::rate_limited:
       return "53400";  // configuration_limit_exceeded

@@ -87,3 +87,14 @@ class Person:
         """Whether the page has to be scrolled sideways."""
         scroll, client = self.width()
         return scroll > client
+
+
+def register_passkey(lead: Person, gate, who: str = "lead") -> str:
+    """Signs in anew, as the gate wants it for this, and registers a passkey of a new authenticator. The name that it got."""
+    lead.authenticator()
+    lead.log_in(gate.public_url + "/login?fresh&next=/passkeys", who)
+    name = f"phone {lead.evaluate(script='document.querySelectorAll(`ul.pile > li`).length') + 1}"
+    lead.fill(selector="#name", value=name)
+    lead.click(selector="#add")
+    lead.wait(text=name)
+    return name
