@@ -176,10 +176,12 @@ def test_a_session_that_does_nothing(make, server):
 def test_a_stop_with_live_sessions(make, server):
     """SIGTERM: who does nothing is told at once, who runs something may end within drain_timeout (3 s), then all is cut."""
     gateway = make("drained")
-    idle, short, long, inside = (Wire(gateway.where("lab")) for _ in range(4))
+    idle, short, inside = (Wire(gateway.where("lab")) for _ in range(3))
+    long = [Wire(gateway.where("lab")) for _ in range(30)]
     inside.query("BEGIN")
     short.send("Q", b"SELECT pg_sleep(1.5), 'in time'\0")
-    long.send("Q", b"SELECT pg_sleep(60)\0")
+    for wire in long:
+        wire.send("Q", b"SELECT pg_sleep(60)\0")
     time.sleep(0.3)
     began = time.monotonic()
     gateway.process.signal(signal.SIGTERM)
@@ -192,8 +194,9 @@ def test_a_stop_with_live_sessions(make, server):
     assert last_words(inside, 2)[0]["C"] == "57P01"
     assert tags(short.until_ready(5)) == ["SELECT 1"], "what ran has come to its end"
     assert last_words(short, 2)[0]["C"] == "57P01"
-    said, _ = last_words(long, 8)
-    assert said["C"] == "57P01" and time.monotonic() - began > 2.5, said
+    for wire in long:
+        said, _ = last_words(wire, 8)
+        assert said["C"] == "57P01" and time.monotonic() - began > 2.5, said
     assert gateway.process.wait(15) == 0 and time.monotonic() - began < 10
     assert eventually(lambda: backends(server) == 0, 20), "a query still runs"
     gateway.verify()

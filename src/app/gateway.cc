@@ -32,7 +32,11 @@ namespace sallyport::app {
 namespace {
 
 namespace fs = std::filesystem;
+
 using std::chrono::milliseconds;
+
+/// After the grace: for telling who is cut, and cancelling what they run on a server.
+constexpr milliseconds kLastWords{2'000};
 
 Result<std::shared_ptr<const mask::Masker>> MakeMasker(const config::Root& root,
                                                        const Secret& token_key) {
@@ -465,17 +469,21 @@ void Gateway::Stop(milliseconds grace) {
   if (impl_->databases) impl_->databases->Drain();
   impl_->people->api().EndStreams();
   impl_->frontend->EndStreams();  // they would hold the drain until its end
-  const auto end = std::chrono::steady_clock::now() + grace;
   const auto busy = [this] {
     for (const auto& listener : impl_->listeners) {
       if (listener->active() > 0) return true;
     }
     return impl_->databases && impl_->databases->active() > 0;
   };
-  while (busy() && std::chrono::steady_clock::now() < end)
-    std::this_thread::sleep_for(milliseconds(10));
+  const auto wait = [&busy](milliseconds most) {
+    const auto end = std::chrono::steady_clock::now() + most;
+    while (busy() && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(milliseconds(10));
+  };
+  wait(grace);
   impl_->frontend->CloseAll();
   if (impl_->databases) impl_->databases->CloseAll();
+  wait(kLastWords);
   impl_->WaitForRoles();
   impl_->verifier->Stop();
   TakeReadings(impl_->root.server.data_dir, *impl_->masker, *impl_->gate);

@@ -26,7 +26,8 @@ class Gateway {
   /// requests from now on. A bad file, or one that changes what needs a restart (listeners,
   /// data_dir, origin), is refused as a whole and recorded; the old configuration stays.
   Result<> Reload();
-  /// Stops accepting, lets running calls finish for `grace`, records the stop and closes the log.
+  /// Stops accepting, lets running calls finish for `grace`, then cuts them: who is cut is told,
+  /// what runs on a server is cancelled (2 s at most). Records the stop and closes the log.
   void Stop(std::chrono::milliseconds grace);
 
   bool ready() const;

@@ -7,7 +7,7 @@
 namespace sallyport::pg {
 namespace {
 
-constexpr std::chrono::milliseconds kLastWords{500};
+constexpr std::chrono::milliseconds kLastWords{500}, kCancelTime{1'000};
 constexpr size_t kRoom = 64 << 10;
 
 }  // namespace
@@ -59,6 +59,10 @@ boost::asio::awaitable<void> Session::Run() {
   co_await ClientHalf();
   if (!terminated_ && !stop_) ClientGone();
   (void)co_await server_done_.Wait(std::chrono::hours(24));
+  if (cancelling_ > 0) {  // the query would go on without us
+    cancelled_.Clear();
+    (void)co_await cancelled_.Wait(kCancelTime);
+  }
   life_.Clear(), idle_.Clear(), last_words_.Clear();
   server_.stream->Close();
   client_->Close();

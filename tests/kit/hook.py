@@ -18,9 +18,10 @@ class Hook:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                status = outer.status  # as it is now: who waits for the message may change it next
                 outer.got.append({"path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()}, "body": body})
                 time.sleep(outer.delay)
-                self.send_response(outer.status)
+                self.send_response(status)
                 self.send_header("content-length", "0")
                 self.end_headers()
 
