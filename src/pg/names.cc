@@ -67,6 +67,10 @@ sql::AnalysisPtr Names::Lookup(std::string_view name) const {
   return nullptr;
 }
 
+bool Names::Knows(std::string_view name) const {
+  return FindStatement(name) != nullptr || FindPortal(name) != nullptr;
+}
+
 void Names::TransactionEnded() {
   std::erase_if(portals_, [](const auto& entry) { return !entry.second->may_outlive; });
 }

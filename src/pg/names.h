@@ -148,6 +148,7 @@ class Names : public sql::SessionNames {
 
   /// For the analyzer: EXECUTE and FETCH of a name.
   sql::AnalysisPtr Lookup(std::string_view name) const override;
+  bool Knows(std::string_view name) const override;
 
  private:
   template <class Map, class Ptr>

@@ -81,10 +81,16 @@ struct Analysis {
 /// What of a session changes the meaning of a text.
 struct SessionNames {
   std::vector<std::string> search_path{"pg_catalog", "public"};  // as the server resolves it now
-  /// The statement behind a prepared statement or cursor; null: no such name.
+  /// The statement behind a prepared statement or cursor; null: no such name, or not for sure.
   virtual AnalysisPtr Lookup(std::string_view name) const {
     (void)name;
     return nullptr;
+  }
+  /// Whether the session may have made this name itself. A cursor of another name was opened by a
+  /// function.
+  virtual bool Knows(std::string_view name) const {
+    (void)name;
+    return false;
   }
   virtual ~SessionNames() = default;
 };

@@ -129,8 +129,12 @@ void TextJudge::Behind(std::string_view name, NameEffect::What what, bool shows)
   out_->names.push_back({.what = what, .name = std::string(name), .inner = inner});
   if (!shows) return;
   if (!inner) {
-    return Refuse(
-        {Errc::sql_not_maskable, "there is no such prepared statement or cursor in this session"});
+    // What a function has opened it could have returned: it was judged when it was called.
+    const bool of_a_function = what == NameEffect::What::fetch && !names_.Knows(name);
+    if (of_a_function && !catalog_.classifies_anything()) return;
+    return Refuse({Errc::sql_not_maskable,
+                   "it is not known what this prepared statement or cursor stands for: the session "
+                   "has not made it, or it is not sure that it was made"});
   }
   if (inner->route == Route::refused) return Refuse(inner->refusal);
   for (const auto& statement : inner->text.statements) Take(statement);
