@@ -31,6 +31,7 @@ def gateway(scratch, oidc, upstream):
     def changes(config):
         config["server"]["limits"] = {"approval_hold": f"{HOLD}s", "approvals_per_hour": 10000, "approvals_per_caller": 1000}
         config["masking"]["unmask"] = UNMASK
+        config["masking"]["detectors"].append({"name": "iban", "kind": "regex", "pattern": r"\b[A-Z]{2}\d{2}[A-Z0-9]{11,30}\b", "render": "last4"})
     part = Gateway(scratch / "gateway", oidc, [http_connection("orders", upstream.url)], POLICIES, changes=changes)
     yield part
     part.stop()
@@ -167,6 +168,15 @@ def test_not_for_everybody_and_not_everything(gateway, lead, upstream, mark, who
     assert lead.find(mark) == [] and not [c for c in upstream.captured() if mark in c["body"]]
     denied = gateway.recorded(event="call.denied", reason="unmask-denied")
     assert any(mark in json.dumps(e) for e in denied)
+
+
+def test_what_was_not_asked_for_stays_hidden(gateway, lead, mark):
+    """The answer holds a value of another detector beside the card number."""
+    client, args = gateway.client("orders", "tester"), {"message": f"{mark} DE89370400440532013000 and card {pans.pan('text')}"}
+    waits(ask(client, "echo", args))
+    lead.approve(mark)
+    reply, names = shown(client, "echo", args)
+    assert names == ["text"] and b"DE89370400440532013000" not in reply.body and b"3000 and card" in reply.body, reply
 
 
 def test_authentication_data_never(gateway, lead, mark):
