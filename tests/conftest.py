@@ -9,7 +9,8 @@ import zlib
 
 import pytest
 
-from kit import capture
+from kit import capture, refunds
+from kit.approver import Approver
 from kit.parts import Gateway, Oidc, Upstream
 from kit.paths import ROOT
 from kit.process import free_port
@@ -100,6 +101,18 @@ def tmp(request, scratch) -> pathlib.Path:
     directory = scratch / name
     directory.mkdir(parents=True, exist_ok=True)
     return directory
+
+
+@pytest.fixture(scope="module")
+def lead(gateway) -> Approver:
+    """Decides at this module's gateway."""
+    return Approver(gateway)
+
+
+@pytest.fixture
+def order() -> str:
+    """An order of this test's own."""
+    return refunds.mark("order")
 
 
 @pytest.fixture

@@ -12,12 +12,13 @@ import pytest
 
 from kit import pgwire
 from kit.approver import Approver
-from kit.mcp import MODERN, note
+from kit.mcp import MODERN
 from kit.parts import http_connection
 from kit.pg_gate import PgGateway, database, rule
 from kit.pgwire import Wire, errors, tags
 from kit.postgres import Postgres
 from kit.process import eventually
+from kit.refunds import ask, held, refund, rule_of
 
 PASSWORD = "deciders-password"
 SHORT = 2.0
@@ -25,12 +26,7 @@ MANY = 50
 LEADS = "group:payments-leads"
 
 
-def refunds(ident: str, flow: str, **amount) -> dict:
-    return {"id": ident, "effect": "approve", "approval": flow, "who": ["any"],
-            "on": {"connection": "orders", "tools": ["refund_order"], "args": {"amount": amount}}}
-
-
-RULES = [refunds("short", "short", lte=10), refunds("two", "two", gt=10, lte=100), refunds("one", "one", gt=100),
+RULES = [rule_of("short", "short", lte=10), rule_of("two", "two", gt=10, lte=100), rule_of("one", "one", gt=100),
          {**rule("marks", "hold", effect="approve", statements=["INSERT"], relations=["public.marks"]), "approval": "one"}]
 
 
@@ -64,39 +60,8 @@ def gateway(scratch, oidc, upstream, server):
 
 
 @pytest.fixture(scope="module")
-def lead(gateway):
-    return Approver(gateway)
-
-
-@pytest.fixture(scope="module")
 def lead2(gateway):
     return Approver(gateway, "lead2")
-
-
-_numbers = iter(range(1, 1 << 30))
-
-
-@pytest.fixture
-def order():
-    return f"order-{next(_numbers)}-" + "".join(chr(97 + int(d)) for d in str(time.monotonic_ns())) + "-"  # digits may be a card number
-
-
-def refund(order: str, amount=900) -> dict:
-    return {"order_id": order, "amount": amount, "currency": "EUR"}
-
-
-def ask(gateway, args: dict, who: str = "tester", token: str | None = None) -> dict:
-    """What the gateway says about a call of a client that declares nothing; {} if it ran."""
-    client = gateway.client("orders", who, "2025-11-25", token=token).start()
-    result = client.call("refund_order", args).result
-    client.close()
-    return note(result) if result.get("isError") else {}
-
-
-def held(gateway, lead, order: str, amount=900, **caller) -> dict:
-    said = ask(gateway, refund(order, amount), **caller)
-    assert said["reason"] == "approval-required", said
-    return next(r for r in lead.find(order, "pending") if r["id"] == said["approval_id"])
 
 
 def reached(upstream, order: str) -> int:

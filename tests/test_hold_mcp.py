@@ -10,10 +10,10 @@ import time
 import pytest
 
 from kit import clients
-from kit.approver import Approver
 from kit.mcp import MODERN, note
 from kit.parts import Gateway, http_connection
 from kit.process import eventually
+from kit.refunds import refund
 
 AGENT = "agent-refunds"
 HOLD = 2
@@ -33,23 +33,6 @@ def gateway(scratch, oidc, upstream):
     part = Gateway(scratch / "gateway", oidc, [http_connection("orders", upstream.url)], POLICIES, changes=changes)
     yield part
     part.stop()
-
-
-@pytest.fixture(scope="module")
-def lead(gateway):
-    return Approver(gateway)
-
-
-_numbers = iter(range(1, 1 << 30))
-
-
-@pytest.fixture
-def order():
-    return f"order-{next(_numbers)}-" + "".join(chr(97 + int(d)) for d in str(time.monotonic_ns()))  # digits may look like a card number
-
-
-def refund(order: str) -> dict:
-    return {"order_id": order, "amount": 900, "currency": "EUR"}
 
 
 def reached(upstream, order: str) -> int:

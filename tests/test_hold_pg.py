@@ -12,8 +12,7 @@ import asyncpg
 import psycopg
 import pytest
 
-from kit import pgwire
-from kit.approver import Approver
+from kit import pgwire, refunds
 from kit.parts import http_connection
 from kit.pg_drivers import JDBC, PSQL, Dsn, _run
 from kit.pg_gate import PgGateway, database, rule
@@ -62,11 +61,6 @@ def gateway(scratch, oidc, upstream, server):
 
 
 @pytest.fixture(scope="module")
-def lead(gateway):
-    return Approver(gateway)
-
-
-@pytest.fixture(scope="module")
 def direct(server):
     with Wire(pgwire.Where(server.port, "postgres", database="hold", keep=False)) as wire:
         yield wire
@@ -77,13 +71,9 @@ def dsn(gateway, oidc):
     return Dsn(gateway.pg_port, "token", oidc.token("tester"), "hold", through_gate=True)
 
 
-_numbers = iter(range(1, 1 << 30))
-
-
 @pytest.fixture
 def mark():
-    """Letters only: digits may look like a card number, and be masked on the page."""
-    return f"mark-{next(_numbers)}-" + "".join(chr(97 + int(d)) for d in str(time.monotonic_ns()))
+    return refunds.mark("mark")
 
 
 def insert(mark: str) -> str:

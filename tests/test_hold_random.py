@@ -15,7 +15,6 @@ import json
 import os
 import random
 import re
-import signal
 import threading
 import time
 

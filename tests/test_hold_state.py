@@ -9,20 +9,15 @@ import time
 import pytest
 
 from kit.approver import Approver
-from kit.mcp import note
 from kit.parts import Gateway, http_connection
 from kit.process import eventually, free_port
+from kit.refunds import ask, held, refund, rule_of
 
 FAKETIME = pathlib.Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")  # Debian: faketime
 SHORT = 3.0
 
 
-def refunds(ident: str, flow: str, **amount) -> dict:
-    return {"id": ident, "effect": "approve", "approval": flow, "who": ["any"],
-            "on": {"connection": "orders", "tools": ["refund_order"], "args": {"amount": amount}}}
-
-
-RULES = [refunds("short", "short", lte=10), refunds("two", "two", gt=10, lte=100), refunds("one", "one", gt=100),
+RULES = [rule_of("short", "short", lte=10), rule_of("two", "two", gt=10, lte=100), rule_of("one", "one", gt=100),
          {"id": "others", "effect": "allow", "who": ["any"], "on": {"connection": "orders", "tools": ["echo"]}}]
 
 
@@ -39,39 +34,6 @@ def gateway(scratch, oidc, upstream):
                    changes=lambda config: settings(config, approvals_per_caller=1000, approvals_per_hour=10000))
     yield part
     part.stop()
-
-
-@pytest.fixture(scope="module")
-def lead(gateway):
-    return Approver(gateway)
-
-
-_numbers = iter(range(1, 1 << 30))
-
-
-@pytest.fixture
-def order():
-    return f"order-{next(_numbers)}-" + "".join(chr(97 + int(d)) for d in str(time.monotonic_ns())) + "-"  # digits may be a card number
-
-
-def refund(order: str, amount=900) -> dict:
-    return {"order_id": order, "amount": amount, "currency": "EUR"}
-
-
-def ask(gateway, args: dict, who: str = "tester", token: str | None = None) -> dict:
-    """What the gateway says about a call of a client that declares nothing; {} if it ran."""
-    client = gateway.client("orders", who, "2025-11-25", token=token).start()
-    answer = client.call("refund_order", args).answer
-    client.close()
-    if "error" in answer:
-        return answer["error"]["data"]["gateway"]
-    return note(answer["result"]) if answer["result"].get("isError") else {}
-
-
-def held(gateway, lead, order: str, amount=900, **caller) -> dict:
-    said = ask(gateway, refund(order, amount), **caller)
-    assert said["reason"] == "approval-required", said
-    return next(r for r in lead.find(order, "pending") if r["id"] == said["approval_id"])
 
 
 def reached(upstream, order: str) -> int:

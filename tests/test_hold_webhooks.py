@@ -8,11 +8,10 @@ import urllib.request
 
 import pytest
 
-from kit.approver import Approver
 from kit.hook import Hook
-from kit.mcp import note
 from kit.parts import Gateway, http_connection
 from kit.process import eventually, free_port
+from kit.refunds import ask, refund
 
 KEY = "whsec-of-these-tests"
 RULES = [{"id": "refunds", "effect": "approve", "approval": "leads-one", "who": ["any"],
@@ -41,31 +40,11 @@ def gateway(scratch, oidc, upstream, hook):
     part.stop()
 
 
-@pytest.fixture(scope="module")
-def lead(gateway):
-    return Approver(gateway)
-
-
 @pytest.fixture(autouse=True)
 def well(hook):
     hook.status, hook.delay = 200, 0.0
     yield
     hook.status, hook.delay = 200, 0.0
-
-
-_numbers = iter(range(1, 1 << 30))
-
-
-@pytest.fixture
-def order():
-    return f"order-{next(_numbers)}-" + "".join(chr(97 + int(d)) for d in str(time.monotonic_ns())) + "-"  # digits may be a card number
-
-
-def ask(gateway, order: str) -> dict:
-    client = gateway.client("orders", "tester", "2025-11-25").start()
-    result = client.call("refund_order", {"order_id": order, "amount": 900, "currency": "EUR"}).result
-    client.close()
-    return note(result) if result.get("isError") else {}
 
 
 def messages(hook, ident: str) -> list[dict]:
@@ -82,19 +61,19 @@ def outcomes(gateway, ident: str, want: int, timeout: float = 15) -> dict:
 
 def test_a_target_that_is_down_and_one_that_is_not_allowed(gateway, lead, hook, upstream, order):
     begun = time.monotonic()
-    ident = ask(gateway, order)["approval_id"]
+    ident = ask(gateway, refund(order))["approval_id"]
     assert time.monotonic() - begun < 5
     assert eventually(lambda: messages(hook, ident), 10), "a target that is down held up another one"
     time.sleep(0.5)  # tried at once: this test is the first
     assert lead.decide(lead.find(order)[0], True)[0] == 200
-    assert ask(gateway, order) == {}
+    assert ask(gateway, refund(order)) == {}
     assert sum(c["args"].get("order_id") == order for c in upstream.calls("refund_order")) == 1
     told = outcomes(gateway, ident, 3)
     assert [told.get(f"leads-one/{n}") for n in (1, 2, 3)] == [False, True, False], told
 
 
 def test_forged_and_replayed_messages(gateway, lead, hook, order):
-    ident = ask(gateway, order)["approval_id"]
+    ident = ask(gateway, refund(order))["approval_id"]
     message = eventually(lambda: messages(hook, ident), 10)[0]
     assert hook.signed(message) and order.encode() not in message["body"]
     signature = message["headers"]["x-sallyport-signature"]
@@ -130,7 +109,7 @@ def test_forged_and_replayed_messages(gateway, lead, hook, order):
 
 def test_a_message_that_is_sent_again_can_be_recognised(gateway, lead, hook, order):
     hook.status = 503
-    ident = ask(gateway, order)["approval_id"]
+    ident = ask(gateway, refund(order))["approval_id"]
     assert eventually(lambda: len(messages(hook, ident)) >= 2, 10, 0.1)
     hook.status = 200
     assert eventually(lambda: len(messages(hook, ident)) >= 3, 10, 0.1)
@@ -145,11 +124,11 @@ def test_a_message_that_is_sent_again_can_be_recognised(gateway, lead, hook, ord
 def test_a_target_that_is_slow(gateway, lead, hook, upstream, order):
     hook.delay = 20
     begun = time.monotonic()
-    idents = [ask(gateway, f"{order}{n}-")["approval_id"] for n in range(5)]
+    idents = [ask(gateway, refund(f"{order}{n}-"))["approval_id"] for n in range(5)]
     assert eventually(lambda: messages(hook, idents[0]), 10)
     for n in range(5):
         assert lead.decide(lead.find(f"{order}{n}-")[0], True)[0] == 200
-        assert ask(gateway, f"{order}{n}-") == {}
+        assert ask(gateway, refund(f"{order}{n}-")) == {}
     assert time.monotonic() - begun < 15, "a slow target held up calls or decisions"
     assert len([c for c in upstream.calls("refund_order") if c["args"]["order_id"].startswith(order)]) == 5
     hook.delay = 0.0

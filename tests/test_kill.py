@@ -34,8 +34,7 @@ TOOLS = {"id": "tools", "effect": "allow", "who": ["group:testers", "group:suppo
 
 @pytest.fixture(scope="module")
 def server():
-    part = Postgres(scram=True, max_connections=MANY + 40)
-    part.sql(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'; CREATE DATABASE lab OWNER app")
+    part = Postgres.lab(PASSWORD, max_connections=MANY + 40)
     yield part
     part.stop()
 

@@ -19,8 +19,7 @@ RULES = [rule("all", "lab", statements=["SELECT"], relations=["public.*"], funct
 
 @pytest.fixture(scope="module")
 def server():
-    part = Postgres(scram=True, max_connections=40)
-    part.sql(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'; CREATE DATABASE lab OWNER app")
+    part = Postgres.lab(PASSWORD, max_connections=40)
     yield part
     part.stop()
 

@@ -18,10 +18,6 @@ from kit.postgres import Postgres
 from kit.process import eventually, rss_kib
 
 PASSWORD = "attack-lab"
-SETUP = f"""
-CREATE ROLE app LOGIN PASSWORD '{PASSWORD}';
-CREATE DATABASE lab OWNER app;
-"""
 TABLES = """
 CREATE TABLE t(id int PRIMARY KEY, note text);
 INSERT INTO t SELECT n, 'note ' || n FROM generate_series(1, 1000) n;
@@ -34,11 +30,7 @@ SOON = 8  # seconds within which an attack has to be answered or cut off; the ma
 
 @pytest.fixture(scope="module")
 def server():
-    part = Postgres(scram=True)
-    part.sql(SETUP)
-    with Wire(Where(part.port, "app", PASSWORD, "lab")) as own:
-        for statement in TABLES.strip().split(";\n"):
-            own.rows(statement)
+    part = Postgres.lab(PASSWORD, TABLES)
     yield part
     part.stop()
 

@@ -16,17 +16,17 @@ from kit.process import eventually
 
 PASSWORD = "endings-password"
 MANY = 200  # sessions of one person that are cut at once
+TABLES = """
+CREATE TABLE t(id int PRIMARY KEY, note text);
+INSERT INTO t SELECT n, 'note ' || n FROM generate_series(1, 1000) n;
+"""
 RULES = [rule("all", "lab", statements=["SELECT", "SELECT FOR UPDATE", "INSERT", "COPY", "COPY FROM", "DECLARE", "FETCH", "CLOSE", "SHOW", "SET"],
               relations=["public.*", "pg_catalog.*"], functions={"allow": ["pg_sleep"]})]
 
 
 @pytest.fixture(scope="module")
 def server():
-    part = Postgres(scram=True, max_connections=MANY + 60)
-    part.sql(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'; CREATE DATABASE lab OWNER app")
-    with Wire(Where(part.port, "app", PASSWORD, "lab")) as own:
-        own.rows("CREATE TABLE t(id int PRIMARY KEY, note text)")
-        own.rows("INSERT INTO t SELECT n, 'note ' || n FROM generate_series(1, 1000) n")
+    part = Postgres.lab(PASSWORD, TABLES, max_connections=MANY + 60)
     yield part
     part.stop()
 

@@ -26,11 +26,7 @@ RULES = [rule("rows", "lab", statements=["SELECT", "INSERT", "UPDATE", "DELETE",
 
 @pytest.fixture(scope="module")
 def server():
-    part = Postgres(scram=True)
-    part.sql(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'; CREATE DATABASE lab OWNER app")
-    with Wire(Where(part.port, "app", PASSWORD, "lab")) as own:
-        for statement in TABLES.strip().split(";\n"):
-            own.rows(statement)
+    part = Postgres.lab(PASSWORD, TABLES)
     yield part
     part.stop()
 

@@ -15,12 +15,10 @@ RULES = [rule("all", "lab", statements=["SELECT", "COPY"], relations=["public.*"
 
 @pytest.fixture(scope="module")
 def server():
-    part = Postgres(scram=True)
-    part.sql(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'; CREATE DATABASE lab OWNER app")
-    with Wire(Where(part.port, "app", PASSWORD, "lab")) as own:
-        own.rows("CREATE TABLE notes(id int PRIMARY KEY, body text, number int8)")
-        own.rows(f"INSERT INTO notes VALUES (1, 'card {CARD} of ' || repeat('abc ', {FILLER // 4}), {CARD}), "
-                 f"(2, repeat('abc ', {FILLER // 4}), 17), (3, 'short, {CARD}', {CARD})")
+    part = Postgres.lab(PASSWORD, f"""
+CREATE TABLE notes(id int PRIMARY KEY, body text, number int8);
+INSERT INTO notes VALUES (1, 'card {CARD} of ' || repeat('abc ', {FILLER // 4}), {CARD}), (2, repeat('abc ', {FILLER // 4}), 17),
+ (3, 'short, {CARD}', {CARD})""")
     yield part
     part.stop()
 

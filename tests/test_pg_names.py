@@ -4,7 +4,7 @@ function has opened."""
 import pytest
 
 from kit.pg_gate import CALLER, PgGateway, certificate, database, rule
-from kit.pgwire import Where, Wire, errors, rows_of, tags
+from kit.pgwire import Wire, errors, rows_of, tags
 from kit.postgres import Postgres
 
 PASSWORD = "names-lab"
@@ -23,11 +23,7 @@ RULES = [rule("read", "lab", statements=["SELECT", "DECLARE", "FETCH", "MOVE", "
 
 @pytest.fixture(scope="module")
 def server():
-    part = Postgres(scram=True)
-    part.sql(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'; CREATE DATABASE lab OWNER app")
-    with Wire(Where(part.port, "app", PASSWORD, "lab")) as own:
-        for statement in TABLES.strip().split(";\n"):
-            own.query(statement)
+    part = Postgres.lab(PASSWORD, TABLES)
     yield part
     part.stop()
 

@@ -12,9 +12,9 @@ import pytest
 
 from kit import capture
 from kit.pg_drivers import PSQL
-from kit.pg_gate import CALLER, PgGateway, certificate, database, rule
+from kit.pg_gate import CALLER, PgGateway, certificate, database
 from kit.pg_tap import Tap
-from kit.pgwire import Gone, Refused, ServerError, Where, Wire, errors
+from kit.pgwire import Gone, Refused, ServerError, Wire, errors
 from kit.pki import Authority
 from kit.postgres import Postgres
 from kit.process import eventually, rss_kib
@@ -102,11 +102,7 @@ class Double(Tap):
 
 @pytest.fixture(scope="module")
 def plain():
-    part = Postgres(scram=True)
-    part.sql(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'; CREATE DATABASE lab OWNER app")
-    with Wire(Where(part.port, "app", PASSWORD, "lab")) as own:
-        own.rows("CREATE TABLE cards(card_number text)")
-        own.rows(f"INSERT INTO cards VALUES ('{NUMBER}')")
+    part = Postgres.lab(PASSWORD, f"CREATE TABLE cards(card_number text);\nINSERT INTO cards VALUES ('{NUMBER}')")
     yield part
     part.stop()
 

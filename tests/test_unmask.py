@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from kit import capture, pans
-from kit.approver import Approver
+from kit import capture, pans, refunds
 from kit.mcp import MODERN, note
 from kit.parts import Gateway, http_connection
 
@@ -37,14 +36,9 @@ def gateway(scratch, oidc, upstream):
     part.stop()
 
 
-@pytest.fixture(scope="module")
-def lead(gateway):
-    return Approver(gateway)
-
-
 @pytest.fixture
 def mark():
-    return f"m{time.monotonic_ns()}"
+    return refunds.mark("m")
 
 
 def ask(client, tool, args, detectors=("pan",), reason="case 7", **how):

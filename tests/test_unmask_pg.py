@@ -1,13 +1,10 @@
 """Values in clear for PostgreSQL clients: asked for with a setting of the gateway, held like any other statement, shown up to a
 number and a time to this caller once. What the caller got in clear is kept out of the byte search of the run."""
 
-import time
-
 import psycopg
 import pytest
 
-from kit import capture, pans, pgwire
-from kit.approver import Approver
+from kit import capture, pans, refunds
 from kit.parts import http_connection
 from kit.pg_drivers import Dsn
 from kit.pg_gate import PgGateway, database, rule
@@ -52,11 +49,6 @@ def gateway(scratch, oidc, upstream, server):
     part.stop()
 
 
-@pytest.fixture(scope="module")
-def lead(gateway):
-    return Approver(gateway)
-
-
 @pytest.fixture
 def wire(gateway):
     with Wire(gateway.where("hold")) as one:
@@ -66,7 +58,7 @@ def wire(gateway):
 
 @pytest.fixture
 def mark():
-    return f"mark_{time.monotonic_ns()}"
+    return refunds.mark("mark")
 
 
 def text_of(messages) -> str:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
+from kit.pgwire import Where, Wire
 from kit.process import free_port
 
 BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
@@ -32,6 +33,16 @@ class Postgres:
                   f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.directory} -c fsync=off{more}",
                   "start")
         self.dsn = f"postgres://postgres@127.0.0.1:{self.port}/postgres?sslmode=disable"
+
+    @classmethod
+    def lab(cls, password: str, tables: str = "", **settings) -> "Postgres":
+        """With a database `lab` of a role `app`, and what the statements of `tables` (one behind the other, each ending a line) make there."""
+        part = cls(scram=True, **settings)
+        part.sql(f"CREATE ROLE app LOGIN PASSWORD '{password}'; CREATE DATABASE lab OWNER app")
+        with Wire(Where(part.port, "app", password, "lab")) as own:
+            for statement in filter(None, tables.strip().split(";\n")):
+                own.rows(statement)
+        return part
 
     def _run(self, tool, *argv):
         line = [str(BIN / tool), *map(str, argv)]
