@@ -73,6 +73,8 @@ TEST(NamesTest, WhatFailedHalfWayIsNotTrusted) {
   EXPECT_EQ(names.Lookup("p"), nullptr);
   ASSERT_NE(names.FindStatement("p"), nullptr);
   EXPECT_TRUE(names.FindStatement("p")->unsure);
+  EXPECT_TRUE(names.Knows("p"));
+  EXPECT_FALSE(names.Knows("q"));
 }
 
 TEST(NamesTest, OnlyCursorsWithHoldOutliveTheTransaction) {

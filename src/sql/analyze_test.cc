@@ -189,6 +189,22 @@ TEST(Analyze, NamesOfASessionStandForWhatIsBehindThem) {
   EXPECT_EQ(Look("discard all")->names[0].what, NameEffect::What::discard_all);
 }
 
+TEST(Analyze, ACursorThatAFunctionHasOpened) {
+  struct Session : SessionNames {
+    bool Knows(std::string_view name) const override { return name == "unsure"; }
+  } session;
+  Analyzer analyzer({});
+  const auto nothing_classified = std::make_shared<const Catalog>(Catalog::Content{});
+  const auto a = analyzer.Analyze("fetch all from c", nothing_classified, session);
+  EXPECT_EQ(a->route, Route::as_is);
+  EXPECT_TRUE(a->returns_rows);
+  ASSERT_EQ(a->text.statements.size(), 1u);
+  EXPECT_EQ(a->text.statements[0].kind, "FETCH");
+  EXPECT_EQ(analyzer.Analyze("fetch all from c", LabCatalog(), session)->route, Route::refused);
+  for (const char* text : {"fetch all from unsure", "execute c", "execute unsure"})
+    EXPECT_EQ(analyzer.Analyze(text, nothing_classified, session)->route, Route::refused) << text;
+}
+
 TEST(Analyze, NoTextTakesLong) {
   std::string nested = "select 1";
   for (int i = 0; i < 25; ++i) {
