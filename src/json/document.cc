@@ -35,6 +35,8 @@ const char* EndOfString(const char* p, const char* end) {
 }
 
 constexpr size_t kKeep = 4096;  // nodes that a thread keeps room for
+// Room made before a text is read, so that it need not move while it grows.
+constexpr size_t kBytesPerNode = 16, kAtOnce = 64 << 10;
 
 Errc CodeOf(simdjson::error_code e) {
   switch (e) {
@@ -67,6 +69,7 @@ class Reader {
     base_ = padded.data();
     end_ = base_ + text.size();
     doc_.text_ = text;
+    doc_.nodes_.reserve(std::min(text.size() / kBytesPerNode, kAtOnce));
     doc_.nodes_.clear(), doc_.strings_.clear();
     doc_.nodes_.push_back({Kind::missing, false, false, 0, 0, 0, 0, 1, 0});
 
