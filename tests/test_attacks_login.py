@@ -180,7 +180,7 @@ def test_answers_say_what_browsers_may_do(gateway, tess):
         page = tess.ask("GET", gateway.public_url + path)
         policy = page.header("content-security-policy")
         assert policy and "unsafe" not in policy and "default-src 'none'" in policy and "frame-ancestors 'none'" in policy, page
-        assert page.header("x-content-type-options") == "nosniff" and page.header("referrer-policy") == "no-referrer"
+        assert page.header("x-content-type-options") == "nosniff" and page.header("referrer-policy") == "same-origin"
         assert page.header("cross-origin-opener-policy") == "same-origin" and page.header("cross-origin-resource-policy") == "same-origin"
         assert page.header("cache-control") == "no-store" and page.header("access-control-allow-origin") is None
     preflight = tess.ask("OPTIONS", gateway.public_url + "/api/v1/sessions", headers={"Access-Control-Request-Method": "DELETE"},

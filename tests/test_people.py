@@ -5,11 +5,14 @@ import time
 
 import pytest
 
+from kit.browser import Browser as Chromium
 from kit.parts import http_connection
+from kit.paths import sallyport
 from kit.person import LOGIN_ENV, Browser, Person, with_login
 from kit.pg_gate import PgGateway, database, rule
 from kit.pgwire import Refused, ServerError, Where, Wire
 from kit.postgres import Postgres
+from kit.process import Process
 
 PASSWORD = "people-password"
 RULES = [rule("all", "lab", statements=["SELECT"], relations=["public.*"], functions={"allow": ["pg_sleep"]}),
@@ -67,6 +70,26 @@ def test_login_whoami_logout(gateway, tmp):
     killed = gateway.recorded(event="session.killed")[-1]
     assert killed["access"]["session"] == line["session"] and killed["access"]["why"] == "signed out"
     assert killed["access"]["who"]["subject"] == "tester"
+
+
+def test_the_forms_work_in_a_real_browser(gateway, scratch, tmp):
+    """What a browser says of where a form comes from is its own business: headers of the page have a part in it."""
+    chromium = Chromium(scratch)
+    try:
+        one = chromium.person("tess")
+        person = Person(gateway, tmp / "tess", "tester")
+        process = Process("login", [sallyport(), "login", "--json"], person.directory, person.env)
+        one.log_in(process.wait_line(r"http://\S+/login/cli\?\S+", stream="err").group(0), "tester")
+        one.click(selector="button")
+        one.wait(text="You are signed in")  # on the loopback page of the program
+        assert process.wait(15) == 0, process.err
+        process.stop()
+        assert person.run("whoami").returncode == 0
+        one.goto(url=gateway.public_url + "/logout")
+        one.click(selector="button")
+        one.wait(text="You are signed out")
+    finally:
+        chromium.stop()
 
 
 def test_the_token_is_good_for_mcp_and_postgresql(gateway, tess):

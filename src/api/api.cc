@@ -3,6 +3,7 @@
 #include "access/token.h"
 #include "api/change_feed.h"
 #include "api/cookies.h"
+#include "api/device_logins.h"
 #include "api/endpoints.h"
 #include "api/logins.h"
 #include "api/web_session.h"
@@ -29,7 +30,10 @@ void AddSecurityHeaders(net::Headers& headers, bool secure) {
   headers.Add("Content-Security-Policy", std::string(kPolicy));
   headers.Add("X-Content-Type-Options", "nosniff");
   headers.Add("X-Frame-Options", "DENY");
-  headers.Add("Referrer-Policy", "no-referrer");
+  // Not no-referrer: with it a browser says `Origin: null` of a form on our own pages (Fetch,
+  // section 3.2), which nothing tells from a foreign one. Other origins get neither path nor
+  // origin.
+  headers.Add("Referrer-Policy", "same-origin");
   headers.Add("Cross-Origin-Opener-Policy", "same-origin");
   headers.Add("Cross-Origin-Resource-Policy", "same-origin");
   if (headers.Count("Cache-Control") == 0) headers.Add("Cache-Control", "no-store");
@@ -42,6 +46,7 @@ Api::Api(Options options)
     : router_(MakeRouter()),
       origins_(options.public_url, options.allowed_hosts, {}),
       logins_(std::make_unique<Logins>(std::move(options.logins), options.clock)),
+      devices_(std::make_unique<DeviceLogins>(options.clock)),
       parts_{.gate = options.gate,
              .sessions = options.sessions,
              .verifier = options.verifier,
@@ -49,7 +54,9 @@ Api::Api(Options options)
              .public_url = Trimmed(std::move(options.public_url)),
              .secure = false,
              .has_role = std::move(options.has_role),
+             .mask = std::move(options.mask),
              .logins = logins_.get(),
+             .devices = devices_.get(),
              .desk = options.desk,
              .passkeys = options.passkeys,
              .changes = std::make_shared<ChangeFeed>()} {

@@ -27,6 +27,8 @@ struct Options {
   std::vector<std::string> allowed_hosts;
   std::vector<LoginProvider> logins;
   std::function<bool(const op::Principal&, std::string_view role)> has_role;
+  /// Makes a person's words fit for being kept and shown (mask::Seal).
+  std::function<op::Payload(std::string_view)> mask;
   approval::Desk* desk = nullptr;
   approval::Passkeys* passkeys = nullptr;
 };
@@ -64,6 +66,7 @@ class Api {
   const net::OriginCheck origins_;
   gate::Refusals refusals_;
   std::unique_ptr<Logins> logins_;
+  std::unique_ptr<DeviceLogins> devices_;
   Parts parts_;
 };
 

@@ -9,6 +9,7 @@ Router MakeRouter() {
   AddRevocations(router);
   AddLogin(router);
   AddCliLogin(router);
+  AddDevice(router);
   AddUnlock(router);
   AddBackchannel(router);
   AddApprovals(router);

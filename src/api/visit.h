@@ -26,6 +26,7 @@ namespace sallyport::api {
 
 class ChangeFeed;
 
+class DeviceLogins;
 class Logins;
 
 /// What all handlers share; references outlive them.
@@ -38,8 +39,11 @@ struct Parts {
   bool secure = true;      // public_url is https
   /// Whether a person has a role of identity.roles: "admin", "approver", "auditor".
   std::function<bool(const op::Principal&, std::string_view role)> has_role;
-  Logins* logins = nullptr;        // logins that have begun
-  approval::Desk* desk = nullptr;  // null: nothing is approved here
+  /// Makes a person's words fit for being kept and shown.
+  std::function<op::Payload(std::string_view)> mask;
+  Logins* logins = nullptr;         // logins that have begun
+  DeviceLogins* devices = nullptr;  // those of programs without a browser
+  approval::Desk* desk = nullptr;   // null: nothing is approved here
   approval::Passkeys* passkeys = nullptr;
   std::shared_ptr<ChangeFeed> changes;  // of requests, for the pages
 };

@@ -46,6 +46,9 @@ void AddPeopleVerbs(CLI::App& root, Chosen& chosen) {
   c->add_option("--server", login.server, "URL of the gate (default: SALLYPORT_SERVER)");
   c->add_option("--ca", login.ca, "certificate authority of the gate (PEM)");
   c->add_flag("--no-browser", login.no_browser, "only print the address");
+  c->add_flag("--device", login.device,
+              "no browser here: shows a code to be typed in a browser on another device");
+  c->add_option("--reason", login.reason, "with --device: why; shown where the code is typed");
   c->add_flag("--json", login.json, "JSON");
   c->callback([&chosen] { chosen = [] { return RunLogin(login); }; });
 

@@ -13,6 +13,7 @@
 #include "api/form.h"
 #include "api/logins.h"
 #include "app/exit_code.h"
+#include "app/login_device.h"
 #include "app/session_file.h"
 #include "app/verbs.h"
 #include "base/ids.h"
@@ -133,6 +134,29 @@ Result<ordered_json> Redeem(const std::string& server, const std::string& ca,
   return body;
 }
 
+/// With the browser of this machine.
+std::expected<ordered_json, int> LoginByBrowser(const LoginOptions& options,
+                                                const std::string& server) {
+  const std::string verifier = NewHandle(48), state = NewHandle(16);
+  const std::string challenge = api::Challenge(verifier);
+  Callback callback(state);
+  const auto port = callback.Listen();
+  if (!port) return std::unexpected(Complain(port.error().detail, kFailed));
+  const std::string url = server + "/login/cli?port=" + std::to_string(*port) +
+                          "&challenge=" + challenge + "&state=" + state + "&host=" + HostName();
+  const bool opened = !options.no_browser && OpenBrowser(url);
+  std::fprintf(stderr, "%s\n  %s\nThe page shows: %s\n",
+               opened ? "Your browser has been sent to" : "Open this page in your browser:",
+               url.c_str(), challenge.substr(0, 6).c_str());
+  const auto code = callback.Wait();
+  callback.Stop();
+  if (!code)
+    return std::unexpected(Complain("nobody has signed in within five minutes", kUnreachable));
+  auto redeemed = Redeem(server, options.ca, *code, verifier);
+  if (!redeemed) return std::unexpected(Complain(redeemed.error().detail, kUnreachable));
+  return std::move(*redeemed);
+}
+
 }  // namespace
 
 int RunLogin(const LoginOptions& options) {
@@ -142,27 +166,15 @@ int RunLogin(const LoginOptions& options) {
     server = set;
   while (server.ends_with('/')) server.pop_back();
   if (server.empty()) return Complain("which gate? give --server URL", kUsage);
-
-  const std::string verifier = NewHandle(48), state = NewHandle(16);
-  const std::string challenge = api::Challenge(verifier);
-  Callback callback(state);
-  const auto port = callback.Listen();
-  if (!port) return Complain(port.error().detail, kFailed);
-  const std::string url = server + "/login/cli?port=" + std::to_string(*port) +
-                          "&challenge=" + challenge + "&state=" + state + "&host=" + HostName();
-  const bool opened = !options.no_browser && OpenBrowser(url);
-  std::fprintf(stderr, "%s\n  %s\nThe page shows: %s\n",
-               opened ? "Your browser has been sent to" : "Open this page in your browser:",
-               url.c_str(), challenge.substr(0, 6).c_str());
-  const auto code = callback.Wait();
-  callback.Stop();
-  if (!code) return Complain("nobody has signed in within five minutes", kUnreachable);
-  const auto redeemed = Redeem(server, options.ca, *code, verifier);
-  if (!redeemed) return Complain(redeemed.error().detail, kUnreachable);
+  if (!options.device && !options.reason.empty())
+    return Complain("--reason goes with --device", kUsage);
+  const auto given =
+      options.device ? LoginByDevice(options, server, HostName()) : LoginByBrowser(options, server);
+  if (!given) return given.error();
   KeptSession kept{.server = server,
-                   .token = (*redeemed)["token"],
-                   .session = (*redeemed).value("session", ""),
-                   .expires_at = (*redeemed).value("expires_at", ""),
+                   .token = (*given)["token"],
+                   .session = given->value("session", ""),
+                   .expires_at = given->value("expires_at", ""),
                    .ca = options.ca};
   if (const auto written = KeepSession(kept); !written)
     return Complain(written.error().detail, kFailed);

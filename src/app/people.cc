@@ -133,6 +133,11 @@ Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifi
       .logins = std::move(logins),
       .has_role = [this](const op::Principal& who,
                          std::string_view role) { return (*roles_.load())(who, role); },
+      .mask =
+          [this](std::string_view text) {
+            std::vector<op::MaskCount> counts;
+            return mask::Seal::Text(*masker_.load(), text, kWords, counts);
+          },
       .desk = desk_,
       .passkeys = &approvals.passkeys()});
   desk_->OnChange([this](const approval::Request& request) { api_->Tell(request); });

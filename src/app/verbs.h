@@ -109,8 +109,8 @@ struct AtGate {
   std::string server, token_file, ca;
 };
 struct LoginOptions {
-  std::string server, ca;
-  bool no_browser = false, json = false;
+  std::string server, ca, reason;
+  bool no_browser = false, device = false, json = false;
 };
 int RunLogin(const LoginOptions& options);
 
