@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <openssl/sha.h>
 
@@ -51,6 +52,28 @@ bool CheckOwner(ledger::LogReader& log, const approval::CheckedProof& proof, jso
   return true;
 }
 
+/// The key must not have been removed before. A removal that could not be done is taken back by an
+/// entry with `ok` false that names the same key.
+bool CheckNotRemoved(const std::string& dir, ledger::LogReader& log,
+                     const approval::CheckedProof& proof, uint64_t decision, Checks& checks) {
+  const auto found = ledger::Search(dir, {.event = "passkey.removed", .limit = 1'000'000});
+  if (!found) return checks.Fail(found.error().detail);
+  std::map<uint64_t, bool> removals;  // index → done
+  for (const ledger::Found& at : *found) {
+    if (at.index >= decision || at.json.find(proof.credential) == std::string::npos) continue;
+    const auto bytes = log.Read(at.index);
+    const auto entry =
+        bytes ? ledger::DecodeEntry(*bytes) : Result<ledger::Entry>(Fail(Errc::not_found));
+    if (!entry) return checks.Fail("entry " + std::to_string(at.index) + " cannot be read");
+    const json::Value root = entry->document.root();
+    if (Text(root["ap"]["sig"]["credential"]) == proof.credential)
+      removals[at.index] = root["ok"].boolean().value_or(true);
+  }
+  if (removals.empty() || !removals.rbegin()->second) return true;
+  return checks.Fail("the key was removed before, in entry " +
+                     std::to_string(removals.rbegin()->first));
+}
+
 /// The request that the digest is of: what exactly was decided about.
 bool CheckRequest(const std::string& dir, ledger::LogReader& log, const std::string& id,
                   const std::string& digest, Checks& checks) {
@@ -98,6 +121,7 @@ bool Check(const std::string& dir, uint64_t index, Checks& checks) {
   checks.facts["credential"] = proof->credential;
   checks.facts["registered_in"] = proof->registered;
   return CheckOwner(*log, *proof, about["by"], checks) &&
+         CheckNotRemoved(dir, *log, *proof, index, checks) &&
          CheckRequest(dir, *log, id, digest, checks);
 }
 

@@ -195,11 +195,15 @@ Task<Passkey> Passkeys::Register(op::Principal who, std::string name, Registrati
   co_return key;
 }
 
-Result<uint64_t> Passkeys::EntryOf(const Person& person, std::string_view id) const {
+Result<Passkey> Passkeys::TakeOut(const Person& person, std::string_view id) {
   const std::lock_guard lock(mutex_);
   if (const auto keys = keys_.find(person); keys != keys_.end()) {
     const auto key = std::ranges::find(keys->second, id, &Passkey::id);
-    if (key != keys->second.end()) return key->entry;
+    if (key != keys->second.end()) {
+      Passkey out = std::move(*key);
+      keys->second.erase(key);
+      return out;
+    }
   }
   return Fail(Errc::not_found, "there is no such passkey");
 }
@@ -224,14 +228,20 @@ Task<> Passkeys::Remove(op::Principal by, op::Principal owner, std::string id, s
     (void)recorder_.now(e);
     return std::unexpected(error);
   };
-  const auto registered = EntryOf(person, id);
-  if (!registered) co_return refuse(registered.error());
-  about.assertion = json{{"credential", id}, {"registered", *registered}}.dump();
-  SALLYPORT_CO_CHECK(co_await recorder_.strict(e));
-  const auto stored = co_await state_.Commit(MarkRemoved(owner, id, clock_.WallNow()));
-  if (!stored) co_return refuse(stored.error());
+  // It confirms nothing from here on: no vote with it stands in the log behind its removal.
+  auto key = TakeOut(person, id);
+  if (!key) co_return refuse(key.error());
+  about.assertion = json{{"credential", id}, {"registered", key->entry}}.dump();
+  const auto recorded = co_await recorder_.strict(e);
+  const Result<> stored = recorded
+                              ? co_await state_.Commit(MarkRemoved(owner, id, clock_.WallNow()))
+                              : std::unexpected(recorded.error());
   const std::lock_guard lock(mutex_);
-  std::erase_if(keys_[person], [&](const Passkey& key) { return key.id == id; });
+  if (!stored) {
+    keys_[person].push_back(std::move(*key));
+    if (recorded) co_return refuse(stored.error());
+    co_return std::unexpected(stored.error());
+  }
   pending_.erase(person);
   co_return Result<>{};
 }

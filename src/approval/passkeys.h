@@ -71,7 +71,7 @@ class Passkeys {
   Result<> Load();
   Result<> TakeChallenge(const Person& person, std::string& challenge);
 
-  Result<uint64_t> EntryOf(const Person& person, std::string_view id) const;
+  Result<Passkey> TakeOut(const Person& person, std::string_view id);
 
   state::Writer& state_;
   const Recorder recorder_;

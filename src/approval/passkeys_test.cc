@@ -144,6 +144,11 @@ TEST_F(PasskeysTest, ARemovalCountsOnlyRecorded) {
   log_.broken = true;
   EXPECT_EQ(Code(Run(passkeys_->Remove(lead_, lead_, key->id, ""))), Errc::ledger_unavailable);
   EXPECT_TRUE(Confirm(lead_, device_));
+  log_.broken = false;
+  bool refused = false;  // between the entry and the state, too
+  log_.meanwhile = [&] { refused = Code(Confirm(lead_, device_)) == Errc::passkey_invalid; };
+  ASSERT_TRUE(Run(passkeys_->Remove(lead_, lead_, key->id, "")));
+  EXPECT_TRUE(refused);
 }
 
 TEST_F(PasskeysTest, TheLastUseIsKept) {
