@@ -59,6 +59,7 @@ Api::Api(Options options)
              .devices = devices_.get(),
              .desk = options.desk,
              .passkeys = options.passkeys,
+             .issuer_keys = options.issuer_keys,
              .changes = std::make_shared<ChangeFeed>()} {
   parts_.secure = parts_.public_url.starts_with("https://");
 }

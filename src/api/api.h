@@ -31,6 +31,7 @@ struct Options {
   std::function<op::Payload(std::string_view)> mask;
   approval::Desk* desk = nullptr;
   approval::Passkeys* passkeys = nullptr;
+  const credential::IssuerKeys* issuer_keys = nullptr;
 };
 
 /// Pages and API of the gateway: every path of the https listener that is not of the MCP front-end

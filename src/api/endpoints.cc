@@ -16,6 +16,7 @@ Router MakeRouter() {
   AddEvents(router);
   AddPasskeys(router);
   AddPages(router);
+  AddUpstreamIssuer(router);
   return router;
 }
 

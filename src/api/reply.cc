@@ -150,6 +150,7 @@ int StatusOf(Errc code) {
     case Errc::upstream_protocol:
     case Errc::upstream_closed:
     case Errc::upstream_login_failed:
+    case Errc::upstream_credential_failed:
       return 502;
     case Errc::identity_provider_down:
     case Errc::ledger_unavailable:

@@ -21,6 +21,9 @@ namespace sallyport::approval {
 class Desk;
 class Passkeys;
 }  // namespace sallyport::approval
+namespace sallyport::credential {
+class IssuerKeys;
+}
 
 namespace sallyport::api {
 
@@ -45,6 +48,8 @@ struct Parts {
   DeviceLogins* devices = nullptr;  // those of programs without a browser
   approval::Desk* desk = nullptr;   // null: nothing is approved here
   approval::Passkeys* passkeys = nullptr;
+  /// Of tokens for upstreams; null: none are made.
+  const credential::IssuerKeys* issuer_keys = nullptr;
   std::shared_ptr<ChangeFeed> changes;  // of requests, for the pages
 };
 

@@ -71,6 +71,7 @@ struct Gateway::Impl {
   std::unique_ptr<net::Shards> shards;
   std::unique_ptr<People> people;
   std::unique_ptr<identity::TokenVerifier> verifier;
+  std::shared_ptr<credential::IssuerKeys> issuer_keys;  // null: no upstream wants our tokens
   std::unique_ptr<mcp::Frontend> frontend;
   std::vector<std::pair<std::string, std::shared_ptr<pg::Credentials>>> database_credentials;
   std::unique_ptr<pg::Frontend> databases;  // null: no listener for PostgreSQL
@@ -158,6 +159,13 @@ mcp::FrontendSettings SettingsOf(const config::Root& root,
           .allowed_hosts = root.server.allowed_hosts};
 }
 
+/// public_url without a slash at its end: the issuer of tokens for upstreams.
+std::string OriginOf(const config::Root& root) {
+  std::string url = root.server.public_url;
+  while (url.ends_with('/')) url.pop_back();
+  return url;
+}
+
 Result<> Gateway::Impl::BuildFrontend() {
   mcp::FrontendOptions options{.gate = *gate,
                                .shards = *shards,
@@ -172,9 +180,14 @@ Result<> Gateway::Impl::BuildFrontend() {
                                .settings = SettingsOf(root, masker)};
   for (const identity::ProviderConfig& provider : root.providers)
     options.issuers.push_back(provider.issuer);
+  if (WantsGateTokens(root)) {
+    SALLYPORT_TRY(issuer_keys, credential::IssuerKeys::Open(root.server.data_dir / "state/issuer",
+                                                            SystemClock()));
+  }
+  const credential::GateIssuer issuer{OriginOf(root), issuer_keys};
   for (const config::Connection& connection : root.connections) {
     if (!connection.mcp) continue;
-    SALLYPORT_TRY(auto made, MakeConnection(connection, root.server.limits));
+    SALLYPORT_TRY(auto made, MakeConnection(connection, root.server.limits, issuer));
     options.connections.push_back(std::move(made));
   }
   SALLYPORT_TRY(frontend, mcp::Frontend::Make(std::move(options)));
@@ -224,7 +237,8 @@ void Gateway::Impl::WaitForRoles() const {
 }
 
 Result<> Gateway::Impl::Listen() {
-  SALLYPORT_CHECK(people->Build(root, *verifier, *frontend, databases.get(), *approvals));
+  SALLYPORT_CHECK(
+      people->Build(root, *verifier, *frontend, databases.get(), *approvals, issuer_keys.get()));
   const auto handler = [f = frontend.get(), a = &people->api()](net::HttpExchange& exchange) {
     return api::Api::Takes(exchange.request().path()) ? a->Handle(exchange) : f->Handle(exchange);
   };
@@ -407,6 +421,10 @@ Gateway::~Gateway() { Stop(milliseconds(0)); }
 void Gateway::Tick() {
   TakeReadings(impl_->root.server.data_dir, *impl_->masker, *impl_->gate);
   impl_->frontend->Tick();
+  if (impl_->issuer_keys) {
+    if (const auto kept = impl_->issuer_keys->Tick(); !kept)
+      obs::Log(obs::Level::error, "credential.issuer_keys", {{"detail", kept.error().detail}});
+  }
   impl_->approvals->desk().Tick();
   if (impl_->databases) impl_->databases->Tick();
 }

@@ -116,7 +116,8 @@ People::People(const config::Root& root, state::Writer& state, gate::Gate& gate,
 People::~People() = default;
 
 Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifier,
-                       mcp::Frontend& frontend, pg::Frontend* databases, Approvals& approvals) {
+                       mcp::Frontend& frontend, pg::Frontend* databases, Approvals& approvals,
+                       const credential::IssuerKeys* issuer_keys) {
   frontend_ = &frontend;
   databases_ = databases;
   desk_ = &approvals.desk();
@@ -139,7 +140,8 @@ Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifi
             return mask::Seal::Text(*masker_.load(), text, kWords, counts);
           },
       .desk = desk_,
-      .passkeys = &approvals.passkeys()});
+      .passkeys = &approvals.passkeys(),
+      .issuer_keys = issuer_keys});
   desk_->OnChange([this](const approval::Request& request) { api_->Tell(request); });
   obs::Metrics().Observe("sallyport_sessions", "Sessions of people that have not ended",
                          [this] { return double(sessions_->List().size()); });

@@ -1,12 +1,16 @@
 #include "app/upstreams.h"
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
 
+#include "credential/aws.h"
+#include "credential/oauth.h"
 #include "mcp/upstream_http.h"
 #include "mcp/upstream_stdio.h"
+#include "net/fetch.h"
 #include "net/http_client.h"
 #include "obs/log.h"
 #include "secrets/source.h"
@@ -51,7 +55,9 @@ constexpr std::chrono::seconds kDescribeTimeout{5};
 using Credential = std::function<void(net::Headers&)>;
 
 Result<Credential> MakeCredential(const config::UpstreamAuth& auth) {
-  if (auth.kind == config::UpstreamAuth::Kind::none) return Credential();
+  const bool fixed = auth.kind == config::UpstreamAuth::Kind::bearer ||
+                     auth.kind == config::UpstreamAuth::Kind::header;
+  if (!fixed) return Credential();
   SALLYPORT_TRY(std::shared_ptr<RotatingSecret> secret, RotatingSecret::Make(auth.secret));
   const bool bearer = auth.kind == config::UpstreamAuth::Kind::bearer;
   const std::string header = bearer ? "Authorization" : auth.header;
@@ -60,13 +66,50 @@ Result<Credential> MakeCredential(const config::UpstreamAuth& auth) {
   });
 }
 
+/// A reference that leads nowhere stops the start, as it does for the fixed kinds.
+Result<> CheckReferences(const config::UpstreamAuth& auth) {
+  using Kind = config::UpstreamAuth::Kind;
+  std::vector<secrets::Ref> refs;
+  if (auth.kind == Kind::oauth) refs = {auth.oauth.client_secret};
+  if (auth.kind == Kind::sigv4)
+    refs = {auth.sigv4.keys.secret_access_key, auth.sigv4.keys.session_token,
+            auth.sigv4.keys.token};
+  for (const secrets::Ref& ref : refs) {
+    if (ref.empty()) continue;
+    if (const auto found = secrets::Resolve(ref); !found) return std::unexpected(found.error());
+  }
+  return {};
+}
+
+credential::CredentialPtr MakeLiveCredential(const std::string& connection,
+                                             const config::UpstreamAuth& auth,
+                                             const credential::GateIssuer& issuer) {
+  using Kind = config::UpstreamAuth::Kind;
+  switch (auth.kind) {
+    case Kind::sigv4:
+      return credential::MakeSigV4(connection, auth.sigv4, net::FetchUrl, SystemClock());
+    case Kind::oauth:
+      return credential::MakeOAuth(connection, auth.oauth, net::FetchUrl, SystemClock());
+    case Kind::gate_jwt:
+      return credential::MakeGateJwt(auth.gate_jwt, issuer, SystemClock());
+    case Kind::none:
+    case Kind::bearer:
+    case Kind::header:
+      break;
+  }
+  return nullptr;
+}
+
 Result<mcp::FrontendConnection> OverHttp(const config::Connection& connection,
                                          const config::McpHttp& http,
-                                         const config::ServerLimits& limits) {
+                                         const config::ServerLimits& limits,
+                                         const credential::GateIssuer& issuer) {
   SALLYPORT_TRY(const net::Url url, net::ParseUrl(http.url));
   SALLYPORT_TRY(const Credential credential, MakeCredential(http.auth));
   mcp::FrontendConnection made{.config = connection, .upstream = {}};
-  made.upstream = [url, credential, limits, ca = http.ca.string(), name = connection.name](
+  SALLYPORT_CHECK(CheckReferences(http.auth));
+  const auto live = MakeLiveCredential(connection.name, http.auth, issuer);
+  made.upstream = [url, credential, live, limits, ca = http.ca.string(), name = connection.name](
                       size_t, boost::asio::any_io_executor executor) {
     net::HttpClient::Options client;
     client.ca_file = ca;
@@ -78,6 +121,7 @@ Result<mcp::FrontendConnection> OverHttp(const config::Connection& connection,
     options.owned_client = net::HttpClient::Make(executor, std::move(client));
     options.url = url;
     options.credential = credential;
+    options.live_credential = live;
     options.message_bytes = limits.upstream_body_bytes;
     options.call_timeout = limits.call_timeout;
     options.describe_timeout = kDescribeTimeout;
@@ -117,11 +161,20 @@ Result<mcp::FrontendConnection> OverStdio(const config::Connection& connection,
 }  // namespace
 
 Result<mcp::FrontendConnection> MakeConnection(const config::Connection& connection,
-                                               const config::ServerLimits& limits) {
+                                               const config::ServerLimits& limits,
+                                               const credential::GateIssuer& issuer) {
   const auto& upstream = connection.mcp->upstream;
   if (const auto* http = std::get_if<config::McpHttp>(&upstream))
-    return OverHttp(connection, *http, limits);
+    return OverHttp(connection, *http, limits, issuer);
   return OverStdio(connection, std::get<config::McpStdio>(upstream), limits);
+}
+
+bool WantsGateTokens(const config::Root& root) {
+  return std::ranges::any_of(root.connections, [](const config::Connection& connection) {
+    const auto* http =
+        connection.mcp ? std::get_if<config::McpHttp>(&connection.mcp->upstream) : nullptr;
+    return http != nullptr && http->auth.kind == config::UpstreamAuth::Kind::gate_jwt;
+  });
 }
 
 }  // namespace sallyport::app

@@ -42,6 +42,7 @@ std::string_view ReasonCode(Errc code) {
     case Errc::login_expired: return "login-expired";
     case Errc::login_code_unknown: return "login-code-unknown";
     case Errc::identity_mismatch: return "identity-mismatch";
+    case Errc::upstream_credential_failed: return "upstream-credential-failed";
     case Errc::upstream_login_failed: return "upstream-login-failed";
     case Errc::connection_unknown: return "connection-unknown";
     case Errc::argument_unclassifiable: return "argument-unclassifiable";

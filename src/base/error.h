@@ -84,6 +84,7 @@ enum class Errc {
   upstream_too_large,
   upstream_closed,
   upstream_login_failed,
+  upstream_credential_failed,  // no credential for the upstream is to be had: nothing was sent
   // Ourselves.
   ledger_unavailable,
   state_unavailable,     // the embedded state is full, locked or damaged

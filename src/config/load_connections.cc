@@ -16,49 +16,12 @@ void CheckGlob(Context& context, Mark mark, const std::string& where, const std:
   }
 }
 
-UpstreamAuth ReadAuth(Context& context, const Node& node, const std::string& where) {
-  UpstreamAuth auth;
-  if (node.is(Node::Kind::scalar) && node.text == "none") return auth;
-  if (node.is(Node::Kind::scalar)) {
-    context.Error(node.mark, kCfgInlineSecret, where + " must not hold a secret in plain text",
-                  "write { bearer: { env: NAME } } or none");
-    return auth;
-  }
-  Fields fields(context, node, where);
-  if (auto bearer = fields.Secret("bearer")) {
-    auth.kind = UpstreamAuth::Kind::bearer;
-    auth.secret = *bearer;
-  }
-  if (const Node* header = fields.Get("header")) {
-    Fields f(context, *header, where + ".header");
-    auth.kind = UpstreamAuth::Kind::header;
-    auth.header = f.RequiredText("name", "write the header's name, such as X-Api-Key");
-    f.Require("value", "write value: { env: NAME }");
-    if (auto value = f.Secret("value")) auth.secret = *value;
-    bool token =
-        auth.header.find_first_not_of(
-            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~") ==
-        std::string::npos;
-    if (!token) {
-      context.Error(f.ValueMark("name"), kCfgBadValue, f.where() + ".name is not a header name",
-                    "write X-Api-Key or the like");
-    }
-    f.Done();
-    if (fields.Get("bearer") != nullptr) {
-      context.Error(header->mark, kCfgConflict, where + ".bearer and .header exclude each other",
-                    "keep one");
-    }
-  }
-  fields.Done();
-  return auth;
-}
-
 McpHttp ReadHttp(Context& context, const Node& node, const std::string& where) {
   Fields fields(context, node, where);
   McpHttp http;
   http.url = fields.RequiredText("url", "write the MCP server's URL");
   CheckUrl(fields, "url", http.url, true);
-  if (const Node* auth = fields.Get("auth")) http.auth = ReadAuth(context, *auth, where + ".auth");
+  if (const Node* auth = fields.Get("auth")) http.auth = ReadUpstreamAuth(context, *auth, where + ".auth", http.url);
   if (auto ca = fields.Path("ca")) http.ca = *ca;
   fields.Done();
   return http;

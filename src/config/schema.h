@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "credential/config.h"
 #include "identity/config.h"
 #include "mask/masker.h"
 #include "net/http.h"
@@ -75,9 +76,12 @@ struct Server {
 
 /// How the gate proves itself to an upstream.
 struct UpstreamAuth {
-  enum class Kind { none, bearer, header } kind = Kind::none;
-  std::string header;  // for Kind::header
-  secrets::Ref secret;
+  enum class Kind { none, bearer, header, sigv4, oauth, gate_jwt } kind = Kind::none;
+  std::string header;   // for Kind::header
+  secrets::Ref secret;  // for Kind::bearer and Kind::header
+  credential::SigV4 sigv4;
+  credential::OAuth oauth;
+  credential::GateJwt gate_jwt;
   bool operator==(const UpstreamAuth&) const = default;
 };
 

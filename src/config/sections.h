@@ -30,6 +30,9 @@ struct Places {
 void ReadServer(Context& context, const Node& node, Root& root);
 void ReadIdentity(Context& context, const Node& node, Root& root, Places& places);
 void ReadConnections(Context& context, const std::vector<Node>& nodes, Root& root);
+/// connections[].mcp.http.auth of the server at `url`.
+UpstreamAuth ReadUpstreamAuth(Context& context, const Node& node, const std::string& where,
+                              const std::string& url);
 Postgres ReadPostgres(Context& context, const Node& node, const std::string& where);
 void ReadMasking(Context& context, const Node* node, Root& root, Places& places);
 void ReadApprovals(Context& context, const std::vector<Node>& nodes, Root& root, Places& places);

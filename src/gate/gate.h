@@ -41,6 +41,7 @@ class [[nodiscard]] Permit {
   const std::string& decision_id() const { return decision_id_; }
   uint64_t recorded_at() const { return intent_; }  // log index of the intent
   const op::Session& session() const { return *session_; }
+  std::shared_ptr<const op::Session> shared_session() const { return session_; }
   /// What the answer may show in clear; null (nearly always): nothing.
   const op::UnmaskLicence* licence() const { return licence_.get(); }
 

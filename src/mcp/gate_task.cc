@@ -112,7 +112,7 @@ Result<std::shared_ptr<Call>> StoredCall(Run& run, const std::string& exact) {
   call->verb = op::Verb::tool_call;
   call->background = true;
   call->wants_log = false;
-  call->peer = run.place.upstream->Open({.revision = Revision::r2026_07_28});
+  call->peer = run.place.upstream->Open({.revision = Revision::r2026_07_28, .caller = run.session});
   return call;
 }
 

@@ -62,6 +62,7 @@ boost::asio::awaitable<void> ServeInitialize(Visit& visit, std::shared_ptr<Incom
   auto session = co_await OpenSession(visit, message);
   if (!session) co_return co_await RefuseVisit(visit, session.error(), message.id);
   const Place place = visit.front.PlaceOf(visit.connection, visit.shard);
+  (*session)->face.caller = (*session)->session;
   (*session)->peer = place.upstream->Open((*session)->face);
 
   auto call = MakeLegacyCall(visit.front, visit.shard, *session, visit.settings, in, message);

@@ -73,7 +73,8 @@ std::string Declared(const Connection& connection, json::Value capabilities) {
 Result<std::shared_ptr<UpstreamPeer>> ModernPeer(Caller& caller, const Place& place,
                                                  const MaskRules& rules, json::Value meta) {
   ClientFace face{.revision = Revision::r2026_07_28,
-                  .capabilities = Declared(*place.connection, meta[kMetaClientCapabilities])};
+                  .capabilities = Declared(*place.connection, meta[kMetaClientCapabilities]),
+                  .caller = caller.session};
   const std::string_view info = meta[kMetaClientInfo].raw();
   if (info.starts_with('{') && !HoldsSecret(rules, info)) face.info = info;
   const std::string key = face.capabilities + '\n' + face.info;

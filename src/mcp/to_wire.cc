@@ -77,6 +77,8 @@ Row RowOf(Errc code) {
       return {401, kUnauthorized, "Sign in."};
     case Errc::connection_unknown:
       return {404, kInvalidRequest, "No such connection."};
+    case Errc::upstream_credential_failed:
+      return {502, kInternalError, "The gateway has no credential for the upstream now."};
     case Errc::upstream_login_failed:
       return {502, kInternalError, "The upstream did not let the gateway in."};
     case Errc::argument_unclassifiable:

@@ -24,6 +24,7 @@ struct ClientFace {
   Revision revision = Revision::r2025_11_25;
   std::string capabilities = "{}";  // JSON object: declared by the client, minus what policy forbids
   std::string info;                 // JSON object clientInfo, or empty; self-reported
+  std::shared_ptr<const op::Session> caller;  // whose conversation it is; null: nobody's (a probe)
 };
 
 /// One request to the upstream. `params` is the JSON text of the params object as the client sent it, after

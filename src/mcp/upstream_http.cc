@@ -15,10 +15,15 @@ class HttpEras final : public UpstreamEras {
         modern_(wire_) {}
 
  private:
-  Task<std::optional<UpstreamFace>> ProbeModern() override { return mcp::ProbeModern(modern_); }
-  Task<UpstreamFace> ProbeSession(Revision wanted) override {
+  Task<std::optional<UpstreamFace>> ProbeModern(
+      std::shared_ptr<const op::Session> caller) override {
+    return mcp::ProbeModern(modern_, std::move(caller));
+  }
+  Task<UpstreamFace> ProbeSession(Revision wanted,
+                                  std::shared_ptr<const op::Session> caller) override {
     ClientFace nobody;
     nobody.revision = wanted;
+    nobody.caller = std::move(caller);
     const auto session = std::make_shared<HttpSession>(wire_, std::move(nobody));
     const auto opened = co_await session->Ensure();
     session->Close();

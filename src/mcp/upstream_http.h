@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "credential/credential.h"
 #include "mcp/upstream.h"
 #include "net/http_client.h"
 
@@ -22,6 +23,10 @@ struct HttpUpstreamOptions {
   /// Adds the gateway's credential to a request. Called for each request, so that the secret is
   /// revealed only there and a rotated one is used at once. May be empty.
   std::function<void(net::Headers&)> credential;
+  /// A credential that depends on the request, or is renewed while in use; null where `credential`
+  /// says all. Where the upstream refuses it, the request is sent once more with another one, if
+  /// there is another one.
+  credential::CredentialPtr live_credential;
   uint64_t message_bytes = 32u << 20;                  // one JSON body or one event
   std::chrono::milliseconds call_timeout{300'000};     // one call with all its rounds
   std::chrono::milliseconds describe_timeout{30'000};  // a probe or an initialize
@@ -34,8 +39,8 @@ struct HttpUpstreamOptions {
 /// upstream_unreachable, upstream_timeout, upstream_closed (the stream or the session ended before
 /// the answer), upstream_too_large, upstream_protocol (not MCP, an unexpected status, a redirect, a
 /// refused credential; never with a body of the upstream in the detail), cancelled,
-/// request_malformed and header_invalid (of what was to be sent), and whatever the events object
-/// failed with.
+/// upstream_credential_failed (nothing was sent), request_malformed and header_invalid (of what was
+/// to be sent), and whatever the events object failed with.
 std::unique_ptr<McpUpstream> MakeHttpUpstream(HttpUpstreamOptions options);
 
 }  // namespace sallyport::mcp

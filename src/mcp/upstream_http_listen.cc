@@ -39,7 +39,7 @@ Task<> HttpSession::Listen(std::string filter, UpstreamEvents& events) {
     stream_of = generation_;
     net::Headers headers = SessionHeaders(false);
     if (!last_id.empty()) headers.Add("Last-Event-ID", last_id);
-    auto reply = co_await wire_->Get(std::move(headers));
+    auto reply = co_await wire_->Get(std::move(headers), face_.caller.get());
     ++failures;
     if (reply && (*reply)->status() == 404 && !session_id_.empty()) {
       Forget(stream_of);

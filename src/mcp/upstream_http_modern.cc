@@ -41,9 +41,9 @@ Result<net::Headers> HeadersOf(ModernRequest& request) {
 Task<UpstreamAnswer> HttpModern::Ask(ModernRequest request, UpstreamEvents& events) {
   SALLYPORT_CO_TRY(net::Headers headers, HeadersOf(request));
   const uint64_t id = wire_->NextId();
-  SALLYPORT_CO_TRY(
-      auto reply,
-      co_await wire_->Post(std::move(headers), RequestText(id, request.method, request.params)));
+  SALLYPORT_CO_TRY(auto reply, co_await wire_->Post(std::move(headers),
+                                                    RequestText(id, request.method, request.params),
+                                                    request.caller));
   const int status = reply->status();
   if (reply->form() == HttpReply::Form::none || reply->form() == HttpReply::Form::other) {
     if (!reply->ok()) co_return UnexpectedStatus(status);

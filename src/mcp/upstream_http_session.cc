@@ -79,9 +79,10 @@ Task<> HttpSession::Initialize() {
   server_ = {};
   log_level_.clear();
   const uint64_t id = wire_->NextId();
-  SALLYPORT_CO_TRY(auto reply, co_await wire_->Post(
-                                   PostHeaders(),
-                                   RequestText(id, "initialize", InitializeParams(wanted, face_))));
+  SALLYPORT_CO_TRY(
+      auto reply, co_await wire_->Post(
+                      PostHeaders(), RequestText(id, "initialize", InitializeParams(wanted, face_)),
+                      face_.caller.get()));
   if (!reply->ok()) co_return UnexpectedStatus(reply->status());
   while (true) {
     SALLYPORT_CO_TRY(auto text, co_await reply->Next());
@@ -120,7 +121,8 @@ bool HttpSession::Lost(const HttpReply& reply) const {
 }
 
 Task<> HttpSession::PostOneWay(std::string body) {
-  SALLYPORT_CO_TRY(auto reply, co_await wire_->Post(SessionHeaders(true), std::move(body)));
+  SALLYPORT_CO_TRY(auto reply,
+                   co_await wire_->Post(SessionHeaders(true), std::move(body), face_.caller.get()));
   if (!reply->ok()) co_return UnexpectedStatus(reply->status());
   co_return Result<>();
 }
@@ -145,9 +147,11 @@ Task<UpstreamAnswer> HttpSession::Call(UpstreamRequest request, UpstreamEvents& 
     asked.own_id = std::to_string(asked.id);
     const CancelNotice notice(self, asked);
     auto posted = co_await wire_->Post(SessionHeaders(true),
-                                       RequestText(asked.id, request.method, request.params));
+                                       RequestText(asked.id, request.method, request.params),
+                                       face_.caller.get());
     if (!posted) {
-      asked.settled = posted.error().code == Errc::upstream_unreachable;
+      asked.settled = posted.error().code == Errc::upstream_unreachable ||
+                      posted.error().code == Errc::upstream_credential_failed;
       co_return std::unexpected(posted.error());
     }
     auto reply = std::move(*posted);
@@ -209,7 +213,7 @@ Task<std::unique_ptr<HttpReply>> HttpSession::Resume(const HttpReply& broken) {
   SALLYPORT_CO_CHECK(co_await net::Sleep(std::min(wait, kLongestRetry)));
   net::Headers headers = SessionHeaders(false);
   headers.Add("Last-Event-ID", broken.last_event_id());
-  SALLYPORT_CO_TRY(auto reply, co_await wire_->Get(std::move(headers)));
+  SALLYPORT_CO_TRY(auto reply, co_await wire_->Get(std::move(headers), face_.caller.get()));
   if (!reply->ok() || reply->form() != HttpReply::Form::events) {
     co_return Fail(Errc::upstream_closed, "stream ended before the answer and cannot be resumed");
   }
@@ -276,11 +280,11 @@ void HttpSession::Close() {
   if (closed_) return;
   closed_ = true;
   if (!ready_ || session_id_.empty()) return;
-  const auto send = [](std::shared_ptr<HttpWire> wire,
-                       net::Headers headers) -> boost::asio::awaitable<void> {
-    co_await wire->Delete(std::move(headers));
+  const auto send = [](std::shared_ptr<HttpWire> wire, net::Headers headers,
+                       std::shared_ptr<const op::Session> caller) -> boost::asio::awaitable<void> {
+    co_await wire->Delete(std::move(headers), std::move(caller));
   };
-  net::Spawn(wire_->options().executor, send(wire_, SessionHeaders(false)));
+  net::Spawn(wire_->options().executor, send(wire_, SessionHeaders(false), face_.caller));
   ready_ = false;
 }
 

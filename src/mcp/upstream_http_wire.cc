@@ -120,8 +120,10 @@ HttpWire::HttpWire(HttpUpstreamOptions options) : options_(std::move(options)) {
 void HttpWire::Stray() { CountStray(options_.name); }
 
 Task<std::unique_ptr<HttpReply>> HttpWire::Send(std::string method, net::Headers headers,
-                                                std::string body) {
+                                                std::string body, const op::Session* caller) {
   if (closed_) co_return Fail(Errc::upstream_closed, "upstream is closed");
+  if (options_.live_credential)
+    co_return co_await SendLive(std::move(method), std::move(headers), std::move(body), caller);
   if (options_.credential) options_.credential(headers);
   SALLYPORT_CO_TRY(auto response, co_await options_.client->Send(
                                       options_.url.origin, std::move(method), options_.url.target,
@@ -130,17 +132,40 @@ Task<std::unique_ptr<HttpReply>> HttpWire::Send(std::string method, net::Headers
   co_return std::make_unique<HttpReply>(std::move(response), options_.message_bytes);
 }
 
-Task<std::unique_ptr<HttpReply>> HttpWire::Post(net::Headers headers, std::string body) {
-  return Send("POST", std::move(headers), std::move(body));
+/// Twice at most. Between the two stands a 401 or 403: whoever checks credentials has refused the
+/// request, so it has not been executed.
+Task<std::unique_ptr<HttpReply>> HttpWire::SendLive(std::string method, net::Headers headers,
+                                                    std::string body, const op::Session* caller) {
+  const std::shared_ptr<credential::Credential> credential = options_.live_credential;
+  const credential::Outgoing request{method, options_.url, body, caller};
+  for (bool again = false;; again = true) {
+    net::Headers sent = headers;
+    SALLYPORT_CO_TRY(const auto used, co_await credential->Apply(request, sent));
+    if (closed_) co_return Fail(Errc::upstream_closed, "upstream is closed");
+    SALLYPORT_CO_TRY(auto response,
+                     co_await options_.client->Send(options_.url.origin, method,
+                                                    options_.url.target, std::move(sent), body));
+    const int status = response->status();
+    if (!again && (status == 401 || status == 403) &&
+        credential->Refused(request, used, status, response->headers()))
+      continue;
+    SALLYPORT_CO_CHECK(CheckStatus(status));
+    co_return std::make_unique<HttpReply>(std::move(response), options_.message_bytes);
+  }
 }
 
-Task<std::unique_ptr<HttpReply>> HttpWire::Get(net::Headers headers) {
+Task<std::unique_ptr<HttpReply>> HttpWire::Post(net::Headers headers, std::string body,
+                                                const op::Session* caller) {
+  return Send("POST", std::move(headers), std::move(body), caller);
+}
+
+Task<std::unique_ptr<HttpReply>> HttpWire::Get(net::Headers headers, const op::Session* caller) {
   headers.Add("Accept", "text/event-stream");
-  return Send("GET", std::move(headers), {});
+  return Send("GET", std::move(headers), {}, caller);
 }
 
-Task<> HttpWire::Delete(net::Headers headers) {
-  SALLYPORT_CO_TRY(auto reply, co_await Send("DELETE", std::move(headers), {}));
+Task<> HttpWire::Delete(net::Headers headers, std::shared_ptr<const op::Session> caller) {
+  SALLYPORT_CO_TRY(auto reply, co_await Send("DELETE", std::move(headers), {}, caller.get()));
   co_return Result<>();
 }
 

@@ -58,10 +58,12 @@ class HttpWire {
 
   /// Sends with the credential. Statuses that say nothing of MCP are errors: a refused credential,
   /// a redirect, an overloaded server. Others are left to the caller.
-  Task<std::unique_ptr<HttpReply>> Post(net::Headers headers, std::string body);
-  Task<std::unique_ptr<HttpReply>> Get(net::Headers headers);
+  /// `caller`, who must outlive the call, is on whose behalf; null: nobody's.
+  Task<std::unique_ptr<HttpReply>> Post(net::Headers headers, std::string body,
+                                        const op::Session* caller);
+  Task<std::unique_ptr<HttpReply>> Get(net::Headers headers, const op::Session* caller);
   /// Ends a session; the answer does not matter.
-  Task<> Delete(net::Headers headers);
+  Task<> Delete(net::Headers headers, std::shared_ptr<const op::Session> caller);
 
   /// Counts a message that belonged to nothing.
   void Stray();
@@ -69,7 +71,10 @@ class HttpWire {
   void Close() { closed_ = !options_.owned_client; }
 
  private:
-  Task<std::unique_ptr<HttpReply>> Send(std::string method, net::Headers headers, std::string body);
+  Task<std::unique_ptr<HttpReply>> Send(std::string method, net::Headers headers, std::string body,
+                                        const op::Session* caller);
+  Task<std::unique_ptr<HttpReply>> SendLive(std::string method, net::Headers headers,
+                                            std::string body, const op::Session* caller);
 
   HttpUpstreamOptions options_;
   uint64_t last_id_ = 0;

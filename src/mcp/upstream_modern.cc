@@ -108,7 +108,7 @@ Task<UpstreamAnswer> NoEvents::OnRequest(std::string, std::string) {
 Task<UpstreamAnswer> ModernTalk::Call(UpstreamRequest request, UpstreamEvents& events) {
   if (!IsModern(face_.revision)) return CallForSession(std::move(request), events);
   return transport_.Ask({std::move(request.method), std::move(request.params),
-                         std::move(request.headers), std::move(request.name)},
+                         std::move(request.headers), std::move(request.name), face_.caller.get()},
                         events);
 }
 
@@ -119,10 +119,10 @@ Task<UpstreamAnswer> ModernTalk::CallForSession(UpstreamRequest request, Upstrea
   for (int round = 0; round < kMaxRounds; ++round) {
     SALLYPORT_CO_TRY(std::string params,
                      ModernParams(request.params, face_, {log_level_, responses, state}));
-    SALLYPORT_CO_TRY(
-        UpstreamAnswer answer,
-        co_await transport_.Ask({request.method, std::move(params), request.headers, request.name},
-                                events));
+    SALLYPORT_CO_TRY(UpstreamAnswer answer,
+                     co_await transport_.Ask({request.method, std::move(params), request.headers,
+                                              request.name, face_.caller.get()},
+                                             events));
     if (answer.error) co_return answer;
     const InputRequired more = ReadUnfinished(answer.json);
     if (more.type.empty() || more.type == R"("complete")") co_return answer;
@@ -186,19 +186,21 @@ Task<UpstreamAnswer> ModernTalk::Listen(std::string filter, UpstreamEvents& even
         ModernParams(R"({"notifications":)" + Filter(TrimJson(filter)) + "}", face_, {}));
     auto answer = co_await listens_.Run(
         listens_.Take(), {},
-        transport_.Ask({"subscriptions/listen", std::move(params), {}, {}}, listener));
+        transport_.Ask({"subscriptions/listen", std::move(params), {}, {}, face_.caller.get()},
+                       listener));
     if (!answer && (reopen_ || answer.error().code == Errc::upstream_timeout)) continue;
     co_return answer;
   }
 }
 
-Task<std::optional<UpstreamFace>> ProbeModern(ModernTransport& transport) {
+Task<std::optional<UpstreamFace>> ProbeModern(ModernTransport& transport,
+                                              std::shared_ptr<const op::Session> caller) {
   ClientFace nobody;
   nobody.revision = Revision::r2026_07_28;
   SALLYPORT_CO_TRY(std::string params, ModernParams({}, nobody, {}));
   NoEvents ignored;
   const auto answer =
-      co_await transport.Ask({"server/discover", std::move(params), {}, {}}, ignored);
+      co_await transport.Ask({"server/discover", std::move(params), {}, {}, caller.get()}, ignored);
   if (!answer) {
     // Whatever it said that is not modern means `initialize`, which finds out what is really wrong.
     if (answer.error().code == Errc::upstream_protocol) co_return std::nullopt;

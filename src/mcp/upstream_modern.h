@@ -14,6 +14,7 @@ struct ModernRequest {
   std::string params;
   std::vector<std::pair<std::string, std::string>> headers;  // Mcp-Param-*
   std::string name;                                          // source of Mcp-Name
+  const op::Session* caller = nullptr;                       // outlives the request; null: nobody's
 };
 
 /// What a transport does for a modern server: one request, its notifications, one answer.
@@ -62,6 +63,7 @@ class NoEvents final : public UpstreamEvents {
 
 /// server/discover over any transport. Without a value: the server is not of this era and wants
 /// `initialize`. upstream_protocol when it is modern, but not in a revision that is spoken here.
-Task<std::optional<UpstreamFace>> ProbeModern(ModernTransport& transport);
+Task<std::optional<UpstreamFace>> ProbeModern(ModernTransport& transport,
+                                              std::shared_ptr<const op::Session> caller);
 
 }  // namespace sallyport::mcp

@@ -27,12 +27,13 @@ Task<> SubscribeTo(UpstreamSession& session, std::string filter) {
   co_return Result<>();
 }
 
-Task<UpstreamFace> UpstreamEras::Describe(Revision wanted, bool fresh) {
+Task<UpstreamFace> UpstreamEras::Describe(Revision wanted, bool fresh,
+                                          std::shared_ptr<const op::Session> caller) {
   if (fresh) Forget();
   if (const UpstreamFace* known = Known(wanted)) co_return *known;
   SALLYPORT_CO_TRY([[maybe_unused]] Turn::Hold hold, co_await turn_.Take(limit_));
   if (const UpstreamFace* known = Known(wanted)) co_return *known;
-  const auto asked = co_await probes_.Run(probes_.Take(), limit_, Probe(wanted));
+  const auto asked = co_await probes_.Run(probes_.Take(), limit_, Probe(wanted, std::move(caller)));
   if (const UpstreamFace* known = Known(wanted)) co_return *known;
   Forget();  // what has failed is asked again next time
   co_return std::unexpected(asked ? session_error_ : asked.error());
@@ -70,27 +71,30 @@ const UpstreamFace* UpstreamEras::Known(Revision wanted) const {
   return none && other ? &*other : nullptr;
 }
 
-Task<UpstreamAnswer> UpstreamEras::Probe(Revision wanted) {
+Task<UpstreamAnswer> UpstreamEras::Probe(Revision wanted,
+                                         std::shared_ptr<const op::Session> caller) {
   const bool modern_first = IsModern(wanted);
-  SALLYPORT_CO_TRY(bool found, modern_first ? co_await TryModern() : co_await TrySession(wanted));
+  SALLYPORT_CO_TRY(bool found,
+                   modern_first ? co_await TryModern(caller) : co_await TrySession(wanted, caller));
   if (!found) {
-    SALLYPORT_CO_TRY(found, modern_first ? co_await TrySession(wanted) : co_await TryModern());
+    SALLYPORT_CO_TRY(
+        found, modern_first ? co_await TrySession(wanted, caller) : co_await TryModern(caller));
   }
   if (!found) co_return std::unexpected(session_error_);  // what the older way of speaking met
   co_return UpstreamAnswer{};
 }
 
 /// False: it does not speak this era. An error: it could not be asked.
-Task<bool> UpstreamEras::TryModern() {
+Task<bool> UpstreamEras::TryModern(std::shared_ptr<const op::Session> caller) {
   if (no_modern_) co_return false;
-  SALLYPORT_CO_TRY(modern_, co_await ProbeModern());
+  SALLYPORT_CO_TRY(modern_, co_await ProbeModern(std::move(caller)));
   no_modern_ = !modern_.has_value();
   co_return modern_.has_value();
 }
 
-Task<bool> UpstreamEras::TrySession(Revision wanted) {
+Task<bool> UpstreamEras::TrySession(Revision wanted, std::shared_ptr<const op::Session> caller) {
   if (no_session_) co_return false;
-  auto face = co_await ProbeSession(wanted);
+  auto face = co_await ProbeSession(wanted, std::move(caller));
   if (face) {
     session_ = std::move(*face);
     co_return true;
@@ -213,7 +217,7 @@ Task<Era> Conversation::Choose() {
   auto era = eras->EraFor(face_.revision);
   if (!era) {
     SALLYPORT_CO_TRY([[maybe_unused]] UpstreamFace face,
-                     co_await eras->Describe(face_.revision, false));
+                     co_await eras->Describe(face_.revision, false, face_.caller));
     era = eras->EraFor(face_.revision);
   }
   if (closed_) co_return Fail(Errc::upstream_closed, "peer closed");
@@ -260,8 +264,9 @@ class Peer final : public UpstreamPeer {
   std::shared_ptr<Conversation> it_;
 };
 
-Task<UpstreamFace> DescribeWith(std::shared_ptr<UpstreamEras> eras, Revision wanted, bool fresh) {
-  co_return co_await eras->Describe(wanted, fresh);
+Task<UpstreamFace> DescribeWith(std::shared_ptr<UpstreamEras> eras, Revision wanted, bool fresh,
+                                std::shared_ptr<const op::Session> caller) {
+  co_return co_await eras->Describe(wanted, fresh, std::move(caller));
 }
 
 }  // namespace
@@ -270,8 +275,9 @@ std::unique_ptr<UpstreamPeer> MakePeer(PeerParts parts, ClientFace client) {
   return std::make_unique<Peer>(std::move(parts), std::move(client));
 }
 
-Task<UpstreamFace> BridgedUpstream::Describe(const gate::Permit&, Revision wanted, bool fresh) {
-  return DescribeWith(parts_.eras, wanted, fresh);
+Task<UpstreamFace> BridgedUpstream::Describe(const gate::Permit& permit, Revision wanted,
+                                             bool fresh) {
+  return DescribeWith(parts_.eras, wanted, fresh, permit.shared_session());
 }
 
 }  // namespace sallyport::mcp

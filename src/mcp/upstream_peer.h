@@ -42,7 +42,9 @@ class UpstreamEras {
   virtual ~UpstreamEras() = default;
 
   /// The server as a client of `wanted` should see it.
-  Task<UpstreamFace> Describe(Revision wanted, bool fresh);
+  /// `caller` is on whose behalf it is asked, if it is asked.
+  Task<UpstreamFace> Describe(Revision wanted, bool fresh,
+                              std::shared_ptr<const op::Session> caller);
 
   enum class Era : uint8_t { modern, session };
   /// Which era to speak with it on behalf of a client of `wanted`, if that is known already.
@@ -56,15 +58,17 @@ class UpstreamEras {
 
  protected:
   /// server/discover; no value: not of this era, try `initialize`.
-  virtual Task<std::optional<UpstreamFace>> ProbeModern() = 0;
+  virtual Task<std::optional<UpstreamFace>> ProbeModern(
+      std::shared_ptr<const op::Session> caller) = 0;
   /// `initialize`, and the end of that session. upstream_protocol: not of these eras.
-  virtual Task<UpstreamFace> ProbeSession(Revision wanted) = 0;
+  virtual Task<UpstreamFace> ProbeSession(Revision wanted,
+                                          std::shared_ptr<const op::Session> caller) = 0;
 
  private:
   const UpstreamFace* Known(Revision wanted) const;
-  Task<UpstreamAnswer> Probe(Revision wanted);
-  Task<bool> TryModern();
-  Task<bool> TrySession(Revision wanted);
+  Task<UpstreamAnswer> Probe(Revision wanted, std::shared_ptr<const op::Session> caller);
+  Task<bool> TryModern(std::shared_ptr<const op::Session> caller);
+  Task<bool> TrySession(Revision wanted, std::shared_ptr<const op::Session> caller);
 
   std::chrono::milliseconds limit_;
   Turn turn_;
@@ -94,7 +98,7 @@ class BridgedUpstream : public McpUpstream {
  public:
   explicit BridgedUpstream(PeerParts parts) : parts_(std::move(parts)) {}
 
-  Task<UpstreamFace> Describe(const gate::Permit&, Revision wanted, bool fresh) override;
+  Task<UpstreamFace> Describe(const gate::Permit& permit, Revision wanted, bool fresh) override;
   std::unique_ptr<UpstreamPeer> Open(ClientFace client) override {
     return MakePeer(parts_, std::move(client));
   }

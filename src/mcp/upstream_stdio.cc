@@ -13,7 +13,7 @@ class StdioEras final : public UpstreamEras {
         modern_(host_) {}
 
  private:
-  Task<std::optional<UpstreamFace>> ProbeModern() override {
+  Task<std::optional<UpstreamFace>> ProbeModern(std::shared_ptr<const op::Session>) override {
     auto face = co_await Discover();
     // Silence, and a process that dies of the question, are answers of servers that are older than
     // it.
@@ -33,11 +33,11 @@ class StdioEras final : public UpstreamEras {
     co_return found;
   }
   Task<UpstreamAnswer> Ask(std::optional<UpstreamFace>& found) {
-    SALLYPORT_CO_TRY(found, co_await mcp::ProbeModern(modern_));
+    SALLYPORT_CO_TRY(found, co_await mcp::ProbeModern(modern_, nullptr));
     co_return UpstreamAnswer{};
   }
 
-  Task<UpstreamFace> ProbeSession(Revision wanted) override {
+  Task<UpstreamFace> ProbeSession(Revision wanted, std::shared_ptr<const op::Session>) override {
     ClientFace nobody;
     nobody.revision = wanted;
     StdioSession session(host_, std::move(nobody));

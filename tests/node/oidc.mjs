@@ -74,7 +74,7 @@ function makeProvider() {
         getResourceServerInfo: (ctx, resource) => ({
           scope: 'mcp',
           audience: resource,
-          accessTokenTTL: 3600,
+          accessTokenTTL: Number(new URL(resource).searchParams.get('ttl') ?? 3600),
           accessTokenFormat: 'jwt',
           jwt: { sign: { alg: ctx.oidc.client?.clientId === 'ana' ? 'RS256' : 'ES256' } },
         }),

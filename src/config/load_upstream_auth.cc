@@ -1,0 +1,237 @@
+#include <algorithm>
+
+#include "config/sections.h"
+#include "identity/url.h"
+
+namespace sallyport::config {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr std::string_view kOneKind = "keep one of bearer, header, sigv4, oauth and gate_jwt";
+
+bool IsWord(std::string_view text, std::string_view more) {
+  return !text.empty() && std::ranges::all_of(text, [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           more.contains(c);
+  });
+}
+
+void CheckWord(Fields& fields, std::string_view key, const std::string& text, std::string_view more,
+               std::string hint) {
+  if (text.empty() || IsWord(text, more)) return;
+  fields.context().Error(fields.ValueMark(key), kCfgBadValue,
+                         fields.where() + "." + std::string(key) + " holds other characters",
+                         std::move(hint));
+}
+
+void ReadHeader(Context& context, const Node& node, const std::string& where, UpstreamAuth& auth) {
+  Fields f(context, node, where);
+  auth.kind = UpstreamAuth::Kind::header;
+  auth.header = f.RequiredText("name", "write the header's name, such as X-Api-Key");
+  f.Require("value", "write value: { env: NAME }");
+  if (auto value = f.Secret("value")) auth.secret = *value;
+  if (!auth.header.empty() && !IsWord(auth.header, "!#$%&'*+-.^_`|~")) {
+    context.Error(f.ValueMark("name"), kCfgBadValue, where + ".name is not a header name",
+                  "write X-Api-Key or the like");
+  }
+  f.Done();
+}
+
+credential::Reach ReadReach(Fields& fields) {
+  credential::Reach reach;
+  if (auto ca = fields.Path("ca")) reach.ca = *ca;
+  reach.allow_addresses = fields.Texts("allow_addresses");
+  reach.allow_loopback_http = fields.Bool("allow_loopback_http").value_or(true);
+  return reach;
+}
+
+void ReadWebIdentity(Context& context, const Node& node, const std::string& where,
+                     credential::AwsKeys& keys) {
+  Fields fields(context, node, where);
+  keys.kind = credential::AwsKeys::Kind::web_identity;
+  keys.role_arn = fields.RequiredText("role_arn", "write arn:aws:iam::ACCOUNT:role/NAME");
+  if (!keys.role_arn.empty() &&
+      (!keys.role_arn.starts_with("arn:") || !keys.role_arn.contains(":role/"))) {
+    context.Error(fields.ValueMark("role_arn"), kCfgBadValue, where + ".role_arn is no role's ARN",
+                  "write arn:aws:iam::ACCOUNT:role/NAME");
+  }
+  fields.Require("token", "write token: { file: PATH } of the web identity token");
+  if (auto token = fields.Secret("token")) keys.token = *token;
+  if (auto name = fields.Text("session_name")) keys.session_name = *name;
+  if (keys.session_name.size() < 2 || keys.session_name.size() > 64 ||
+      !IsWord(keys.session_name, "+=,.@_-")) {
+    context.Error(fields.ValueMark("session_name"), kCfgBadValue,
+                  where + ".session_name is no RoleSessionName",
+                  "write 2 to 64 letters, digits and + = , . @ _ -");
+  }
+  if (auto url = fields.Text("sts_url")) keys.sts_url = *url;
+  CheckUrl(fields, "sts_url", keys.sts_url, false);
+  if (auto d = fields.Duration("duration", seconds(900), seconds(43'200)))
+    keys.duration = std::chrono::duration_cast<seconds>(*d);
+  keys.reach = ReadReach(fields);
+  fields.Done();
+}
+
+credential::AwsKeys ReadAwsKeys(Context& context, const Node& node, const std::string& where) {
+  using Kind = credential::AwsKeys::Kind;
+  constexpr std::string_view kHint =
+      "write environment, chain, { file: PATH, profile: NAME }, { access_key_id: ID, "
+      "secret_access_key: { env: NAME } } or { web_identity: { … } }";
+  credential::AwsKeys keys;
+  if (node.is(Node::Kind::scalar)) {
+    if (node.text == "environment") keys.kind = Kind::environment;
+    if (node.text != "environment" && node.text != "chain") {
+      context.Error(node.mark, kCfgBadValue, where + " is not one of the known sources",
+                    std::string(kHint));
+    }
+    return keys;
+  }
+  Fields fields(context, node, where);
+  int kinds = 0;
+  if (auto file = fields.Path("file")) {
+    keys.kind = Kind::file;
+    keys.file = *file;
+    ++kinds;
+  }
+  const Mark profile = fields.MarkOf("profile");
+  if (auto name = fields.Text("profile")) {
+    keys.profile = *name;
+    if (keys.kind != Kind::file)
+      context.Error(profile, kCfgConflict, where + ".profile needs .file", "add file: PATH");
+  }
+  if (auto id = fields.Text("access_key_id")) {
+    keys.kind = Kind::keys;
+    keys.access_key_id = *id;
+    CheckWord(fields, "access_key_id", *id, "_", "write the id as AWS shows it, AKIA…");
+    fields.Require("secret_access_key", "write secret_access_key: { env: NAME }");
+    ++kinds;
+  }
+  for (auto [key, ref] : {std::pair("secret_access_key", &keys.secret_access_key),
+                          std::pair("session_token", &keys.session_token)}) {
+    auto value = fields.Secret(key);
+    if (!value) continue;
+    *ref = *value;
+    if (keys.kind != Kind::keys) {
+      context.Error(fields.MarkOf(key), kCfgConflict, where + "." + key + " needs .access_key_id",
+                    "add access_key_id: ID");
+    }
+  }
+  if (const Node* web = fields.Get("web_identity")) {
+    ReadWebIdentity(context, *web, where + ".web_identity", keys);
+    ++kinds;
+  }
+  if (kinds != 1) {
+    context.Error(node.mark, kinds == 0 ? kCfgMissingKey : kCfgConflict,
+                  where + " needs exactly one source of the key", std::string(kHint));
+  }
+  fields.Done();
+  return keys;
+}
+
+void ReadSigV4(Context& context, const Node& node, const std::string& where, UpstreamAuth& auth) {
+  Fields fields(context, node, where);
+  auth.kind = UpstreamAuth::Kind::sigv4;
+  auth.sigv4.service =
+      fields.RequiredText("service", "write bedrock-agentcore, execute-api, lambda …");
+  CheckWord(fields, "service", auth.sigv4.service, "-", "write bedrock-agentcore or the like");
+  if (auth.sigv4.service == "s3") {
+    context.Error(fields.ValueMark("service"), kCfgBadValue,
+                  where + ".service: S3 signs otherwise and serves no MCP",
+                  "write the service that serves MCP, such as bedrock-agentcore");
+  }
+  auth.sigv4.region = fields.RequiredText("region", "write eu-central-1 or the like");
+  CheckWord(fields, "region", auth.sigv4.region, "-", "write eu-central-1 or the like");
+  if (const Node* keys = fields.Get("credentials"))
+    auth.sigv4.keys = ReadAwsKeys(context, *keys, where + ".credentials");
+  fields.Done();
+}
+
+void ReadOAuth(Context& context, const Node& node, const std::string& where, UpstreamAuth& auth) {
+  Fields fields(context, node, where);
+  auth.kind = UpstreamAuth::Kind::oauth;
+  credential::OAuth& oauth = auth.oauth;
+  if (auto url = fields.Text("token_url")) oauth.token_url = *url;
+  if (auto issuer = fields.Text("issuer")) oauth.issuer = *issuer;
+  CheckUrl(fields, "token_url", oauth.token_url, false);
+  CheckUrl(fields, "issuer", oauth.issuer, false);
+  if (oauth.token_url.empty() == oauth.issuer.empty()) {
+    context.Error(node.mark, oauth.issuer.empty() ? kCfgMissingKey : kCfgConflict,
+                  where + " needs exactly one of token_url and issuer",
+                  "keep one: token_url, or issuer where it publishes its metadata");
+  }
+  oauth.client_id = fields.RequiredText("client_id", "write the id of our registration there");
+  fields.Require("client_secret", "write client_secret: { env: NAME }");
+  if (auto secret = fields.Secret("client_secret")) oauth.client_secret = *secret;
+  oauth.secret_in_body =
+      fields.Choice("client_auth", {"basic", "post"}).value_or("basic") == "post";
+  if (auto scope = fields.Text("scope")) oauth.scope = *scope;
+  if (auto resource = fields.Text("resource")) oauth.resource = *resource;
+  CheckUrl(fields, "resource", oauth.resource, true);
+  oauth.reach = ReadReach(fields);
+  fields.Done();
+}
+
+void ReadGateJwt(Context& context, const Node& node, const std::string& where, UpstreamAuth& auth) {
+  Fields fields(context, node, where);
+  auth.kind = UpstreamAuth::Kind::gate_jwt;
+  auth.gate_jwt.audience =
+      fields.RequiredText("audience", "write what the upstream expects in aud");
+  if (auto ttl = fields.Duration("ttl", seconds(30), seconds(3600)))
+    auth.gate_jwt.ttl = std::chrono::duration_cast<seconds>(*ttl);
+  fields.Done();
+}
+
+/// What these kinds add must not be read on the way: there is no plain HTTP for them.
+void CheckPrivate(Context& context, const Node& kind, const std::string& where,
+                  const std::string& url) {
+  const auto read = identity::ParseIssuerUrl(url.substr(0, url.find('?')));
+  if (!read || read->https || read->loopback) return;
+  context.Error(kind.mark, kCfgInsecure, where + " over plain HTTP to another machine",
+                "write https:// in url");
+}
+
+}  // namespace
+
+UpstreamAuth ReadUpstreamAuth(Context& context, const Node& node, const std::string& where,
+                              const std::string& url) {
+  UpstreamAuth auth;
+  if (node.is(Node::Kind::scalar)) {
+    if (node.text != "none") {
+      context.Error(node.mark, kCfgInlineSecret, where + " must not hold a secret in plain text",
+                    "write { bearer: { env: NAME } } or none");
+    }
+    return auth;
+  }
+  Fields fields(context, node, where);
+  int kinds = 0;
+  if (fields.Get("bearer") != nullptr) {
+    ++kinds;
+    if (auto bearer = fields.Secret("bearer")) {
+      auth.kind = UpstreamAuth::Kind::bearer;
+      auth.secret = *bearer;
+    }
+  }
+  using Reader = void (*)(Context&, const Node&, const std::string&, UpstreamAuth&);
+  struct Kind {
+    std::string_view key;
+    Reader reader;
+    bool live;
+  };
+  for (const auto& [key, reader, live] :
+       {Kind{"header", ReadHeader, false}, Kind{"sigv4", ReadSigV4, true},
+        Kind{"oauth", ReadOAuth, true}, Kind{"gate_jwt", ReadGateJwt, true}}) {
+    const Node* kind = fields.Get(key);
+    if (kind == nullptr) continue;
+    const std::string there = where + "." + std::string(key);
+    if (++kinds > 1)
+      context.Error(kind->mark, kCfgConflict, where + " has more than one kind of credential",
+                    std::string(kOneKind));
+    reader(context, *kind, there, auth);
+    if (live) CheckPrivate(context, *kind, there, url);
+  }
+  fields.Done();
+  return auth;
+}
+
+}  // namespace sallyport::config

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "secrets/source.h"
+
+// connections[].mcp.http.auth: the kinds of credential that are not one fixed text.
+
+namespace sallyport::credential {
+
+/// How a token endpoint may be reached: as identity providers are (net/fetch.h).
+struct Reach {
+  std::filesystem::path ca;
+  std::vector<std::string> allow_addresses;
+  bool allow_loopback_http = true;
+  bool operator==(const Reach&) const = default;
+};
+
+/// auth.sigv4.credentials: where the AWS key comes from.
+struct AwsKeys {
+  enum class Kind {
+    chain,         // environment, then web identity of the environment, then the file it names
+    environment,   // AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
+    file,          // a shared credentials file
+    keys,          // written here, the secret as a reference
+    web_identity,  // AssumeRoleWithWebIdentity
+  };
+  Kind kind = Kind::chain;
+  std::filesystem::path file;
+  std::string profile = "default";
+  std::string access_key_id;
+  secrets::Ref secret_access_key, session_token;
+  std::string role_arn;
+  std::string session_name = "sallyport";
+  secrets::Ref token;   // of web_identity; read again for each exchange
+  std::string sts_url;  // empty: https://sts.<region>.amazonaws.com/
+  std::chrono::seconds duration{3600};
+  Reach reach;
+  bool operator==(const AwsKeys&) const = default;
+};
+
+/// auth.sigv4
+struct SigV4 {
+  std::string service, region;
+  AwsKeys keys;
+  bool operator==(const SigV4&) const = default;
+};
+
+/// auth.oauth: client credentials (RFC 6749 section 4.4).
+struct OAuth {
+  std::string token_url;  // or found through
+  std::string issuer;     // (OpenID Connect Discovery, RFC 8414)
+  std::string client_id;
+  secrets::Ref client_secret;   // read again for each request of a token
+  bool secret_in_body = false;  // client_auth: post; else HTTP Basic
+  std::string scope;            // empty: not sent
+  std::string resource;         // RFC 8707; empty: not sent
+  Reach reach;
+  bool operator==(const OAuth&) const = default;
+};
+
+/// auth.gate_jwt: a short-lived token of the gate's own that names the caller.
+struct GateJwt {
+  std::string audience;
+  std::chrono::seconds ttl{300};
+  bool operator==(const GateJwt&) const = default;
+};
+
+}  // namespace sallyport::credential

@@ -1,0 +1,22 @@
+#pragma once
+
+#include "base/clock.h"
+#include "credential/config.h"
+#include "credential/credential.h"
+#include "credential/fetch_seam.h"
+
+namespace sallyport::credential {
+
+/// The token of an OAuth server for the gate itself (RFC 6749 section 4.4), one for all callers:
+/// `Authorization: Bearer`. Renewed before its end, by one request however many callers wait. A 401
+/// of the upstream fetches another one, once, unless it is younger than Renewal::kTrust. `clock`
+/// must outlive it.
+CredentialPtr MakeOAuth(const std::string& connection, OAuth config, Fetch fetch,
+                        const Clock& clock);
+
+/// One token by client credentials; may block for two requests (metadata, token).
+/// upstream_credential_failed, with the server's error code if it is one of RFC 6749 section 5.2.
+Result<Material> ObtainToken(const OAuth& config, const Fetch& fetch, const Clock& clock,
+                             std::stop_token stop);
+
+}  // namespace sallyport::credential
