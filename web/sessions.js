@@ -21,7 +21,7 @@ function entry(session) {
   }}, t('endSession'));
   return h('li', {class: 'sheet'}, h('div', {class: 'head line-of'}, h('strong', {}, t(session.kind === 'web' ? 'inBrowser' : 'onCommandLine')), session.this_one && h('span', {class: 'chip good', 'data-mark': '●'}, t('thisOne')),
     locked && h('span', {class: 'chip wait', 'data-mark': '◔'}, t('lockedState'))),
-  h('dl', {class: 'facts'}, [['opened', when(session.opened_at)], ['lastWork', when(session.worked_at)], ['ends', when(session.expires_at)], ['reason', session.reason && reveal(session.reason)],
+  h('dl', {class: 'facts'}, [['opened', when(session.opened_at)], ['lastWork', when(session.worked_at)], ['ends', when(session.expires_at)], ['limits', session.limits && session.limits.map((limit) => h('div', {}, reveal(limit.words)))], ['reason', session.reason && reveal(session.reason)],
     ['client', session.client && reveal(session.client)], ['session', h('code', {}, session.id)]].filter(([, value]) => value).map(([name, value]) => [h('dt', {}, t(name)), h('dd', {}, value)])),
   h('div', {class: 'choice'}, end));
 }

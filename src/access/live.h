@@ -69,7 +69,7 @@ struct Live {
   op::Principal who;   // who.session is `id`
   std::string kind;    // "cli", "web"
   std::string reason;  // why the person opened it, in their words; may be empty
-  std::string scope;   // what it is limited to; empty: all that the rules give the person
+  std::string scope;   // what it is limited to, as who.grant; empty: nothing but the rules
   std::string client;  // name of the program, and where from; for people only
   Nanos opened_at = 0;
   Nanos authenticated_at = 0;

@@ -5,6 +5,7 @@
 
 #include "access/token.h"
 #include "base/ids.h"
+#include "policy/grant.h"
 
 namespace sallyport::access {
 namespace {
@@ -41,6 +42,12 @@ void Sessions::Adopt(Row row) {
   live->marks = std::make_shared<Marks>(
       clock_, Marks::Bounds{.idle = options_.idle.count(), .expires_at = live->expires_at},
       row.worked_at, row.state);
+  if (!live->scope.empty()) {
+    // Limits that cannot be read are not "no limits".
+    auto grant = policy::Grant::Parse(live->scope);
+    if (grant) live->who.grant = std::move(*grant);
+    if (!grant) live->marks->Finish(State::revoked);
+  }
   // The process may have died between a revocation and its marks.
   if (revocations_.Covers(live->who, live->authenticated_at)) live->marks->Finish(State::revoked);
   Entry& entry = by_id_[live->id];
@@ -81,6 +88,7 @@ Task<Opened> Sessions::Open(Opening opening) {
   Opened opened;
   const Nanos now = clock_.WallNow();
   Row row;
+  if (!opening.scope.empty()) SALLYPORT_CO_CHECK(policy::Grant::Parse(opening.scope));
   {
     const std::lock_guard lock(mutex_);
     SALLYPORT_CO_CHECK(Reserve(opening.who));
@@ -89,7 +97,9 @@ Task<Opened> Sessions::Open(Opening opening) {
     co_return Fail(Errc::session_ended, "the login was revoked");
   opened.token = NewToken();
   opened.id = NewId("u_");
-  opened.expires_at = now + options_.max_duration.count();
+  const auto lasts = opening.lasts.count() > 0 ? std::min(opening.lasts, options_.max_duration)
+                                               : options_.max_duration;
+  opened.expires_at = now + lasts.count();
   row.digest = DigestToken(opened.token);
   row.worked_at = now;
   Live& live = row.session;

@@ -26,8 +26,11 @@ namespace sallyport::access {
 struct Opening {
   op::Principal who;
   std::string kind;  // "cli", "web"
-  std::string reason, scope, client;
-  Nanos authenticated_at = 0;  // when the person proved who they are
+  std::string reason;
+  std::string scope;  // limits as policy::Grant reads them; empty: none
+  std::string client;
+  std::chrono::nanoseconds lasts{0};  // 0: max_duration, which is the most
+  Nanos authenticated_at = 0;         // when the person proved who they are
 };
 
 struct Opened {
@@ -84,7 +87,8 @@ class Sessions {
   /// Why what was kept could not be read; empty if it was.
   const std::string& failure() const { return failure_; }
 
-  /// limit_exceeded, session_ended (the person was revoked after `authenticated_at`).
+  /// request_malformed (the scope), limit_exceeded, session_ended (the person was revoked after
+  /// `authenticated_at`).
   Task<Opened> Open(Opening opening);
   /// The session of a token: session_unknown, session_locked, session_ended.
   Result<LivePtr> Check(std::string_view token) { return Check(DigestToken(token)); }

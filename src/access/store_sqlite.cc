@@ -17,7 +17,9 @@ constexpr std::array kSteps{
     " state INTEGER NOT NULL, worked_at INTEGER NOT NULL, ended_at INTEGER NOT NULL) STRICT;"
     "CREATE TABLE revocation (issuer TEXT NOT NULL, subject TEXT NOT NULL, sid TEXT NOT NULL,"
     " at INTEGER NOT NULL, author TEXT NOT NULL, why TEXT NOT NULL,"
-    " PRIMARY KEY (issuer, subject, sid)) STRICT;"};
+    " PRIMARY KEY (issuer, subject, sid)) STRICT;",
+    "CREATE TABLE session_use (session TEXT NOT NULL, number INTEGER NOT NULL,"
+    " used INTEGER NOT NULL, PRIMARY KEY (session, number)) STRICT;"};
 
 std::string Encode(const Live& live) {
   const op::Principal& who = live.who;

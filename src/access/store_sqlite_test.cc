@@ -65,7 +65,7 @@ class StoreTest : public testing::Test {
     return Await(sessions_->Open({.who = Ana(),
                                   .kind = "cli",
                                   .reason = "ticket 7",
-                                  .scope = "payments",
+                                  .scope = "tool=get_*",
                                   .client = "laptop",
                                   .authenticated_at = SystemClock().WallNow()}));
   }

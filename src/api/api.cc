@@ -158,6 +158,10 @@ boost::asio::awaitable<Reply> Api::Answer(net::HttpExchange& exchange) {
       co_return Redirect("/login?next=" + PercentEncode(request.target));
     if (!caller) co_return Problem(caller.error());
     visit.caller = std::move(*caller);
+    // Limits are about what goes through the gate: to decide, revoke or sign for others is no part
+    // of them.
+    if (visit.who().grant && Changes(request.method) && !route.limited)
+      co_return refuse(Error(Errc::grant_exceeded, "not from a session with limits"));
   }
   access::Work work;
   if (route.works && visit.caller) {

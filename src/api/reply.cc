@@ -89,6 +89,7 @@ int StatusOf(Errc code) {
     case Errc::identity_mismatch:
     case Errc::policy_default_deny:
     case Errc::rule_deny:
+    case Errc::grant_exceeded:
     case Errc::approval_required:
     case Errc::approval_denied:
     case Errc::unmask_denied:

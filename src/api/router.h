@@ -29,7 +29,8 @@ struct Route {
   std::string_view path;  // "/api/v1/sessions/:id"; static lifetime
   Needs needs = Needs::caller;
   Handler handler = nullptr;
-  bool works = false;  // what a person does here keeps the session from being idle
+  bool works = false;    // what a person does here keeps the session from being idle
+  bool limited = false;  // changes something, and may be asked for in a session with limits too
 };
 
 /// Finds the handler of a request. Filled once, then immutable.

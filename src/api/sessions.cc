@@ -1,8 +1,10 @@
 // Who one is, and one's sessions: /api/v1/me, /api/v1/sessions, and the page /sessions.
 #include <nlohmann/json.hpp>
 
+#include "access/uses.h"
 #include "api/body.h"
 #include "api/endpoints.h"
+#include "policy/grant.h"
 #include "policy/reach.h"
 
 namespace sallyport::api {
@@ -22,14 +24,30 @@ ordered_json Who(const op::Principal& who) {
   return out;
 }
 
-ordered_json Describe(const access::SessionInfo& info, const Caller& caller) {
+/// What a session is limited to, null where it is not.
+ordered_json Limits(const op::Principal& who, const Parts& parts) {
+  if (!who.grant) return nullptr;
+  ordered_json limits = ordered_json::array();
+  for (size_t i = 0; i < who.grant->size(); ++i) {
+    ordered_json limit{{"only", who.grant->text(i)}, {"words", who.grant->Words(i)}};
+    if (const uint32_t uses = who.grant->uses(i); uses != 0) {
+      limit["uses"] = uses;
+      if (const access::Uses* counted = parts.gate.uses())
+        limit["used"] = counted->Used(who.session, static_cast<uint32_t>(i));
+    }
+    limits.push_back(std::move(limit));
+  }
+  return limits;
+}
+
+ordered_json Describe(const access::SessionInfo& info, const Caller& caller, const Parts& parts) {
   const access::Live& live = *info.session;
   return {{"id", live.id},
           {"state", access::StateName(info.state)},
           {"kind", live.kind},
           {"person", Who(live.who)},
           {"reason", live.reason},
-          {"scope", live.scope},
+          {"limits", Limits(live.who, parts)},
           {"client", live.client},
           {"opened_at", FormatUtc(live.opened_at)},
           {"worked_at", FormatUtc(info.worked_at)},
@@ -59,6 +77,8 @@ boost::asio::awaitable<Reply> Me(Visit& visit) {
   ordered_json out{{"v", 1}};
   out.update(Who(caller.who));
   out["session"] = caller.live ? ordered_json(caller.live->id) : ordered_json(nullptr);
+  out["limits"] = Limits(caller.who, visit.parts);
+  if (caller.live && !caller.live->reason.empty()) out["reason"] = caller.live->reason;
   if (caller.who.expires_at > 0) out["expires_at"] = FormatUtc(caller.who.expires_at);
   if (visit.query.Has("why")) {
     out["provider"] = caller.who.provider;
@@ -97,7 +117,8 @@ boost::asio::awaitable<Reply> List(Visit& visit) {
   for (const access::SessionInfo& info : visit.parts.sessions.List(
            [&](const access::Live& live) { return all || IsOwn(live.who, who); })) {
     const bool over = info.state == access::State::revoked || info.state == access::State::expired;
-    if (!over || visit.query.Has("ended")) sessions.push_back(Describe(info, *visit.caller));
+    if (!over || visit.query.Has("ended"))
+      sessions.push_back(Describe(info, *visit.caller, visit.parts));
   }
   co_return Json(Dump({{"v", 1}, {"sessions", std::move(sessions)}}));
 }
@@ -110,6 +131,8 @@ boost::asio::awaitable<Reply> End(Visit& visit) {
   // Whether it exists is nobody else's business.
   if (!info || (!own && !visit.parts.has_role(who, "admin")))
     co_return Problem(Error(Errc::session_unknown, "there is no such session"));
+  if (who.grant && who.session != id)
+    co_return Problem(Error(Errc::grant_exceeded, "a session with limits ends itself only"));
   std::string why = "signed out";
   if (!visit.request().body.empty()) {
     const auto body = ReadJson(visit);
@@ -129,8 +152,16 @@ void AddSessions(Router& router) {
   router.Add({.method = "GET", .path = "/api/v1/me", .handler = Me});
   router.Add({.method = "GET", .path = "/api/v1/sessions", .handler = List});
   // The same for clients that know GET and POST only.
-  router.Add({.method = "POST", .path = "/api/v1/sessions/:id/end", .handler = End, .works = true});
-  router.Add({.method = "DELETE", .path = "/api/v1/sessions/:id", .handler = End, .works = true});
+  router.Add({.method = "POST",
+              .path = "/api/v1/sessions/:id/end",
+              .handler = End,
+              .works = true,
+              .limited = true});
+  router.Add({.method = "DELETE",
+              .path = "/api/v1/sessions/:id",
+              .handler = End,
+              .works = true,
+              .limited = true});
 }
 
 }  // namespace sallyport::api

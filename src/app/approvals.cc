@@ -95,6 +95,7 @@ Result<std::unique_ptr<Approvals>> Approvals::Open(const config::Root& root, led
   auto db = OpenState(dir / "state.db");
   if (!db) obs::Log(obs::Level::error, "state.unavailable", {{"detail", db.error().detail}});
   out->state_ = std::make_unique<state::Writer>(std::move(db));
+  out->uses_ = std::make_unique<access::Uses>(*out->state_);
   approval::Desk::Options options{
       .flows = FlowsOf(root),
       .persons = PersonsOf(root),

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 
+#include "access/uses.h"
 #include "approval/desk.h"
 #include "approval/passkeys.h"
 #include "approval/webhooks.h"
@@ -25,6 +26,7 @@ class Approvals {
   approval::Desk& desk() { return *desk_; }
   approval::Passkeys& passkeys() { return *passkeys_; }
   state::Writer& state() { return *state_; }
+  access::Uses& uses() { return *uses_; }
   /// Begins to tell webhooks, of what has been waiting since before a restart too: at least once.
   Result<> StartWebhooks(const config::Root& root);
   Result<> Reload(const config::Root& root, std::shared_ptr<const mask::Masker> masker);
@@ -35,6 +37,7 @@ class Approvals {
 
   std::atomic<std::shared_ptr<const mask::Masker>> masker_;
   std::unique_ptr<state::Writer> state_;
+  std::unique_ptr<access::Uses> uses_;
   std::unique_ptr<approval::Desk> desk_;
   std::unique_ptr<approval::Passkeys> passkeys_;
   std::vector<config::Approval> told_;  // what the webhooks were made of

@@ -45,10 +45,15 @@ void AddPeopleVerbs(CLI::App& root, Chosen& chosen) {
                         "sallyport login --server https://gate.example.com");
   c->add_option("--server", login.server, "URL of the gate (default: SALLYPORT_SERVER)");
   c->add_option("--ca", login.ca, "certificate authority of the gate (PEM)");
+  c->add_option("--only", login.only,
+                "limits the session; again: any of them lets through. Terms: connection=, tool=, "
+                "prompt=, resource=, table=, args.PATH=, effect=, rows=, uses=")
+      ->allow_extra_args(false);
+  c->add_option("--for", login.lasts, "ends the session after that time: 30m");
+  c->add_option("--reason", login.reason, "what the session is for; shown where it is asked, kept in the log");
   c->add_flag("--no-browser", login.no_browser, "only print the address");
   c->add_flag("--device", login.device,
               "no browser here: shows a code to be typed in a browser on another device");
-  c->add_option("--reason", login.reason, "with --device: why; shown where the code is typed");
   c->add_flag("--json", login.json, "JSON");
   c->callback([&chosen] { chosen = [] { return RunLogin(login); }; });
 

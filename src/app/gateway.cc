@@ -121,9 +121,10 @@ Result<> Gateway::Impl::BuildPath() {
                                     root.server.data_dir / "state/token.key", KeyFile));
   SALLYPORT_TRY(masker, MakeMasker(root, token_key));
   SALLYPORT_TRY(approvals, Approvals::Open(root, *ledger, masker));
-  gate = std::make_unique<gate::Gate>(
-      *ledger, rules,
-      gate::Gate::Options{.always_strict = root.evidence.strict, .desk = &approvals->desk()});
+  gate = std::make_unique<gate::Gate>(*ledger, rules,
+                                      gate::Gate::Options{.always_strict = root.evidence.strict,
+                                                          .desk = &approvals->desk(),
+                                                          .uses = &approvals->uses()});
   gate->SetUnmask(root.masking.unmask);
   MaskLogLines(masker);
   const size_t count = root.server.shards != 0 ? root.server.shards

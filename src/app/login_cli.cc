@@ -17,10 +17,12 @@
 #include "app/session_file.h"
 #include "app/verbs.h"
 #include "base/ids.h"
+#include "config/units.h"
 #include "net/fetch.h"
 #include "net/http_server.h"
 #include "net/shards.h"
 #include "obs/log.h"
+#include "policy/grant.h"
 
 extern char** environ;
 
@@ -115,6 +117,29 @@ std::string HostName() {
   return out;
 }
 
+/// The limits as a query, or what is wrong with them.
+Result<std::string> LimitsOf(const LoginOptions& options) {
+  std::string query, only;
+  for (const std::string& limit : options.only) {
+    if (limit.find('\n') != std::string::npos)
+      return Fail(Errc::request_malformed, "--only: a limit is one line");
+    only += (only.empty() ? "" : "\n") + limit;
+  }
+  if (!options.only.empty()) {
+    if (const auto read = policy::Grant::Parse(only); !read)
+      return Fail(Errc::request_malformed, "--only: " + read.error().detail);
+    query += "&only=" + api::PercentEncode(only);
+  }
+  if (!options.lasts.empty()) {
+    const auto lasts = config::ParseDuration(options.lasts);
+    if (!lasts || *lasts < std::chrono::seconds(1) || *lasts > std::chrono::hours(31 * 24))
+      return Fail(Errc::request_malformed, "--for: write a duration like 30m or 2h");
+    query += "&for=" + std::to_string(lasts->count() / 1000);
+  }
+  if (!options.reason.empty()) query += "&reason=" + api::PercentEncode(options.reason);
+  return query;
+}
+
 Result<ordered_json> Redeem(const std::string& server, const std::string& ca,
                             const std::string& code, const std::string& verifier) {
   FetchRequest request;
@@ -136,14 +161,16 @@ Result<ordered_json> Redeem(const std::string& server, const std::string& ca,
 
 /// With the browser of this machine.
 std::expected<ordered_json, int> LoginByBrowser(const LoginOptions& options,
-                                                const std::string& server) {
+                                                const std::string& server,
+                                                const std::string& limits) {
   const std::string verifier = NewHandle(48), state = NewHandle(16);
   const std::string challenge = api::Challenge(verifier);
   Callback callback(state);
   const auto port = callback.Listen();
   if (!port) return std::unexpected(Complain(port.error().detail, kFailed));
   const std::string url = server + "/login/cli?port=" + std::to_string(*port) +
-                          "&challenge=" + challenge + "&state=" + state + "&host=" + HostName();
+                          "&challenge=" + challenge + "&state=" + state + "&host=" + HostName() +
+                          limits;
   const bool opened = !options.no_browser && OpenBrowser(url);
   std::fprintf(stderr, "%s\n  %s\nThe page shows: %s\n",
                opened ? "Your browser has been sent to" : "Open this page in your browser:",
@@ -166,11 +193,17 @@ int RunLogin(const LoginOptions& options) {
     server = set;
   while (server.ends_with('/')) server.pop_back();
   if (server.empty()) return Complain("which gate? give --server URL", kUsage);
-  if (!options.device && !options.reason.empty())
-    return Complain("--reason goes with --device", kUsage);
-  const auto given =
-      options.device ? LoginByDevice(options, server, HostName()) : LoginByBrowser(options, server);
+  // The page where a code is typed shows no limits.
+  if (options.device && (!options.only.empty() || !options.lasts.empty()))
+    return Complain("--only and --for do not go with --device", kUsage);
+  const auto limits = LimitsOf(options);
+  if (!limits) return Complain(limits.error().detail, kUsage);
+  const auto given = options.device ? LoginByDevice(options, server, HostName())
+                                    : LoginByBrowser(options, server, *limits);
   if (!given) return given.error();
+  // A gate that does not know limits would give a session without.
+  if (!options.only.empty() && given->value("scope", "").empty())
+    return Complain("the gate did not limit the session, which is not kept", kFailed);
   KeptSession kept{.server = server,
                    .token = (*given)["token"],
                    .session = given->value("session", ""),

@@ -18,6 +18,7 @@ constexpr milliseconds kWatch{100};
 constexpr milliseconds kLook{2};
 constexpr std::chrono::seconds kCutWithin{10};
 constexpr size_t kWords = 1024;  // recorded of what a person said
+constexpr size_t kLimits = 16 * 1024;
 
 std::string UnlockUrl(const config::Root& root) {
   std::string url = root.server.public_url;
@@ -109,6 +110,9 @@ People::People(const config::Root& root, state::Writer& state, gate::Gate& gate,
     about.session = live.id;
     about.kind = live.kind;
     about.whom = &live.who;
+    std::vector<op::MaskCount> counts;
+    about.why = mask::Seal::Text(*masker_.load(), live.reason, kWords, counts).text;
+    about.grant = mask::Seal::Text(*masker_.load(), live.scope, kLimits, counts).text;
     Record(op::EventType::session_opened, about);
   });
 }

@@ -76,6 +76,16 @@ int RunWhoami(const WhoamiOptions& options) {
   Line("groups", List(*me, "groups") + (complete ? "" : " (the provider cut the list)"));
   Line("session", Text(*me, "session"));
   Line("until", Text(*me, "expires_at"));
+  Line("for", Text(*me, "reason"));
+  if (const auto limits = me->find("limits"); limits != me->end() && limits->is_array()) {
+    for (const ordered_json& limit : *limits) {
+      const std::string used =
+          limit.contains("used")
+              ? " (" + std::to_string(limit.value("used", uint64_t{0})) + " used)"
+              : "";
+      Line("only", Text(limit, "words") + used);
+    }
+  }
   if (!options.why) return kOk;
   Line("signed in", Text(*me, "authenticated_at"));
   Line("provider", Text(*me, "provider"));
@@ -126,10 +136,12 @@ int RunSessionsList(const SessionsOptions& options) {
   std::printf("%-19s %-8s %-5s %-24s %-31s %s\n", "session", "state", "kind", "person", "last work",
               "client");
   for (const ordered_json& s : (*answer)["sessions"]) {
-    std::printf("%-19s %-8s %-5s %-24s %-31s %s%s\n", Text(s, "id").c_str(),
+    const bool limited = s.contains("limits") && s["limits"].is_array();
+    std::printf("%-19s %-8s %-5s %-24s %-31s %s%s%s\n", Text(s, "id").c_str(),
                 Text(s, "state").c_str(), Text(s, "kind").c_str(),
                 Text(s["person"], "name").c_str(), Text(s, "worked_at").c_str(),
-                Text(s, "client").c_str(), s.value("this_one", false) ? "  (this one)" : "");
+                Text(s, "client").c_str(), limited ? "  (limited)" : "",
+                s.value("this_one", false) ? "  (this one)" : "");
   }
   return kOk;
 }

@@ -109,7 +109,9 @@ struct AtGate {
   std::string server, token_file, ca;
 };
 struct LoginOptions {
-  std::string server, ca, reason;
+  std::string server, ca;
+  std::vector<std::string> only;  // limits
+  std::string lasts, reason;
   bool no_browser = false, device = false, json = false;
 };
 int RunLogin(const LoginOptions& options);

@@ -45,6 +45,7 @@ std::string_view ReasonCode(Errc code) {
     case Errc::upstream_credential_failed: return "upstream-credential-failed";
     case Errc::upstream_login_failed: return "upstream-login-failed";
     case Errc::connection_unknown: return "connection-unknown";
+    case Errc::grant_exceeded: return "grant-exceeded";
     case Errc::argument_unclassifiable: return "argument-unclassifiable";
     case Errc::tool_unknown: return "tool-unknown";
     case Errc::tool_quarantined: return "tool-quarantined";

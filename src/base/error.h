@@ -43,6 +43,7 @@ enum class Errc {
   sql_unparsable,
   sql_not_maskable,      // classified columns are used in a way that cannot be masked soundly
   sql_state_refused,     // would change what later statements mean: role, encoding, search path
+  grant_exceeded,        // outside of what the session was opened for, or its uses are used up
   rows_exceeded,         // more rows than the rules let through
   argument_unclassifiable,
   tool_unknown,

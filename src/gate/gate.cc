@@ -175,6 +175,8 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
   refusal.decision_id = NewId("d_");
   if (decision.effect == op::Verdict::approve && !IsWhole(operation))
     decision.effect = op::Verdict::allow;
+  const bool limited = !decision.limits.empty() && decision.effect != op::Verdict::deny;
+  if (limited && decision.effect == op::Verdict::approve) CheckLimits(*session, decision);
   bool allowed = decision.effect == op::Verdict::allow;
   Licence licence;
   if (decision.effect == op::Verdict::approve && options_.desk != nullptr) {
@@ -188,6 +190,7 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
       decision.why = used.error().detail;
     }
   }
+  if (limited && allowed) allowed = co_await UseLimit(*session, operation, decision);
 
   // 2. Record the intent (or the refusal). No evidence, no access.
   Evidence e = Describe(allowed ? EventType::call_intent : EventType::call_denied, *session,

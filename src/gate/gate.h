@@ -12,6 +12,9 @@
 #include "op/operation.h"
 #include "op/session.h"
 
+namespace sallyport::access {
+class Uses;
+}
 namespace sallyport::approval {
 class Desk;
 }
@@ -106,6 +109,9 @@ class Gate {
     /// Where operations wait that a rule holds for approval; must outlive the Gate. Null: such an
     /// operation is refused with approval_required, and nobody can approve it.
     approval::Desk* desk = nullptr;
+    /// Where the uses of sessions with limits are counted; must outlive the Gate. Null: what is
+    /// counted is refused.
+    access::Uses* uses = nullptr;
   };
   Gate(ledger::Ledger& ledger, std::shared_ptr<const policy::RuleSet> rules, Options options,
        const Clock& clock = SystemClock());
@@ -147,6 +153,7 @@ class Gate {
 
   /// Where held operations wait; null where approvals are off.
   approval::Desk* desk() const { return options_.desk; }
+  const access::Uses* uses() const { return options_.uses; }
 
   /// The rules in force now, for filtering lists. A decision always uses one snapshot throughout.
   std::shared_ptr<const policy::RuleSet> rules() const;
@@ -175,6 +182,13 @@ class Gate {
   Task<Licence> Approve(const op::Session& session, const op::Operation& operation,
                         const std::string& policy_version, const Wanted* wanted,
                         op::Refusal& refusal);
+  /// Of a session with limits, before anybody is asked: nobody approves what could not run then.
+  void CheckLimits(const op::Session& session, op::Decision& decision) const;
+  /// Of a session with limits: the first limit that covers the operation and has a use left is
+  /// used, durably, and its rows are the most. False: there is none, and `decision` says so. A
+  /// statement that is only prepared uses nothing.
+  boost::asio::awaitable<bool> UseLimit(const op::Session& session, const op::Operation& operation,
+                                        op::Decision& decision);
   static op::Decision Decide(const policy::RuleSet& rules, const op::Principal& who,
                              const op::Operation& operation);
   void Abandon(const Permit& permit) noexcept;

@@ -114,6 +114,7 @@ void AppendAccess(std::string& out, const op::AccessEvidence& access, Level leve
   if (access.whom != nullptr) AppendWho(object.Key("who"), *access.whom, level);
   object.Text("by", access.by);
   object.Text("why", access.why.get());
+  object.Text("lim", access.grant.get());
   object.NumberUnlessZero("own", access.sessions);
   object.NumberUnlessZero("pg", access.postgres);
   object.NumberUnlessZero("mcp", access.mcp);

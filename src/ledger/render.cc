@@ -66,6 +66,7 @@ void Access(ObjectWriter& out, const Value& access) {
   if (access["who"]) Who(object, access["who"]);
   CopyText(object, "by", access["by"]);
   CopyText(object, "why", access["why"]);
+  CopyText(object, "limits", access["lim"]);
   CopyRaw(object, "sessions", access["own"]);
   CopyRaw(object, "postgres", access["pg"]);
   CopyRaw(object, "mcp", access["mcp"]);

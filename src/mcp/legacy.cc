@@ -131,7 +131,7 @@ boost::asio::awaitable<void> TakeThere(Visit& visit, ShardState& home, std::stri
 /// Whether the rules take two tokens of one principal for the same caller.
 bool SameRights(const op::Principal& a, const op::Principal& b) {
   return a.name == b.name && a.groups_complete == b.groups_complete && a.owner == b.owner &&
-         std::ranges::is_permutation(a.groups, b.groups);
+         a.grant == b.grant && std::ranges::is_permutation(a.groups, b.groups);
 }
 
 /// A version header of these eras, or none (2025-03-26 has no such header).

@@ -36,6 +36,10 @@ Row RowOf(Errc code) {
       return {200, kDenied, "No rule allows this."};
     case Errc::rule_deny:
       return {200, kDenied, "Blocked by policy."};
+    case Errc::grant_exceeded:
+      return {200, kDenied,
+              "The session was opened with limits, and this is outside of them. Its person can sign "
+              "in again with other limits."};
     case Errc::approval_required:
       return {200, kDenied, "This needs an approval."};
     case Errc::approval_denied:
@@ -164,6 +168,7 @@ bool IsVerdict(Errc code) {
     case Errc::identity_incomplete:
     case Errc::policy_default_deny:
     case Errc::rule_deny:
+    case Errc::grant_exceeded:
     case Errc::approval_required:
     case Errc::approval_denied:
     case Errc::approval_expired:

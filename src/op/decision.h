@@ -18,6 +18,13 @@ struct Rate {
   uint32_t period_seconds = 0;
 };
 
+/// A limit of the session that covers an operation (policy/grant.h).
+struct LimitUse {
+  uint32_t limit = 0;     // its number, from 0
+  uint32_t uses = 0;      // how many it has; 0: any number
+  uint64_t max_rows = 0;  // 0: any number
+};
+
 /// What has to be done to an allowed operation and its answer. They add up over all rules that fired.
 struct Obligations {
   std::vector<Rate> rates;
@@ -33,6 +40,7 @@ struct Decision {
   std::string approval;                     // name of the approval flow, for approve
   std::string why;                          // one line for people: never argument values
   Obligations obligations;
+  std::vector<LimitUse> limits;             // of a session with limits that lets this through
   bool hidden = false;  // no rule lets this caller know that the resource exists
 };
 

@@ -80,7 +80,8 @@ struct AccessEvidence {
   std::string kind;                  // "cli", "web"
   const Principal* whom = nullptr;   // valid while encoding
   std::string by;                    // name of who did it, "expiry", "backchannel-logout", …
-  MaskedText why;                    // what they said
+  MaskedText why;                    // what they said; of session_opened: what for
+  MaskedText grant;                  // of session_opened: its limits, one a line; empty: none
   uint64_t sessions = 0, postgres = 0, mcp = 0, approvals = 0;  // what ended with it
 };
 

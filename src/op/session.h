@@ -2,10 +2,15 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+
+namespace sallyport::policy {
+class Grant;
+}
 
 namespace sallyport::op {
 
@@ -25,6 +30,8 @@ struct Principal {
   Nanos expires_at = 0;             // end of the credential
   std::string session;              // "u_…": the session the credential is of; empty for the provider's own tokens
   std::string sid;                  // session at the provider (OpenID Connect), if it told
+  /// What the session is limited to; null: all that the rules give.
+  std::shared_ptr<const policy::Grant> grant;
 };
 
 /// Where the caller stands.

@@ -10,6 +10,8 @@ std::string_view HintFor(Errc code) {
   switch (code) {
     case Errc::policy_default_deny:
       return "Ask the owner of this connection for a rule that covers the statement.";
+    case Errc::grant_exceeded:
+      return "Sign in again, with other limits or without.";
     case Errc::rule_deny:
       return "The rule's owner decides about exceptions.";
     case Errc::approval_required:
@@ -72,6 +74,7 @@ std::string_view SqlState(Errc code) {
       return "57P03";  // cannot_connect_now
     case Errc::policy_default_deny:
     case Errc::rule_deny:
+    case Errc::grant_exceeded:
     case Errc::approval_required:
     case Errc::approval_denied:
     case Errc::approval_expired:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "policy/grant.h"
 #include "policy/survey.h"
 
 namespace sallyport::policy {
@@ -10,6 +11,7 @@ namespace sallyport::policy {
 std::vector<SqlScope> ReachOf(const RuleSet& rules, const op::Principal& who,
                               std::string_view connection,
                               const std::map<std::string, std::string>& labels) {
+  if (who.grant && !who.grant->Mentions(connection)) return {};
   const RuleSet::Impl& impl = rules.impl();
   const WhoTable::Set selectors = impl.table.Of(who);
   std::vector<SqlScope> reach;

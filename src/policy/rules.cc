@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "policy/check.h"
+#include "policy/grant.h"
 #include "policy/survey.h"
 
 namespace sallyport::policy {
@@ -255,7 +256,9 @@ op::Decision RuleSet::Decide(const op::Principal& who, const op::Operation& oper
     return Deny(Errc::policy_default_deny,
                 "no rule covers every statement: " + Describe(objection));
   }
-  return LetThrough(*impl_, sides);
+  op::Decision decision = LetThrough(*impl_, sides);
+  if (who.grant) who.grant->Narrow(operation, who.session, decision);
+  return decision;
 }
 
 bool RuleSet::GroupsMatter(std::string_view connection,
@@ -270,6 +273,7 @@ bool RuleSet::Visible(const op::Principal& who, std::string_view connection,
                       const std::map<std::string, std::string>& labels, op::Verb verb,
                       std::string_view resource) const {
   if (resource.size() > kMaxResourceBytes) return false;
+  if (who.grant && !who.grant->Visible(connection, verb, resource)) return false;
   if (!who.groups_complete && GroupsMatter(connection, &labels)) return false;
   auto selectors = impl_->table.Of(who);
   bool may = false;

@@ -68,9 +68,9 @@ class RuleSet {
   static Result<std::shared_ptr<const RuleSet>> Compile(RuleSetSpec spec);
   ~RuleSet();
 
-  /// The verdict. An incomplete group list that could matter is identity_incomplete; an operation
-  /// that is not completely understood is refused. Protocol messages and lists are allowed: a list
-  /// is filtered (Visible).
+  /// The verdict; of a caller with a grant, narrowed by it. An incomplete group list that could
+  /// matter is identity_incomplete; an operation that is not completely understood is refused.
+  /// Protocol messages and lists are allowed: a list is filtered (Visible).
   op::Decision Decide(const op::Principal& who, const op::Operation& operation) const;
 
   /// Whether some allow or approve rule could let `who` use this resource with some arguments: what

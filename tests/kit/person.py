@@ -154,15 +154,16 @@ class Person:
     def token(self) -> str:
         return self.kept["token"]
 
-    def login(self) -> dict:
-        """`sallyport login`: opens the address that it prints, signs in, agrees. What it prints at the end."""
-        process = Process("login", [sallyport(), "login", "--json"], self.directory, self.env)
+    def login(self, *argv) -> dict:
+        """`sallyport login`: opens the address that it prints, signs in, agrees. What it prints at the end; `asked` is the page."""
+        process = Process("login", [sallyport(), "login", "--json", *argv], self.directory, self.env)
         url = process.wait_line(r"http://\S+/login/cli\?\S+", stream="err").group(0)
         shown = process.wait_line(r"The page shows: (\S+)", stream="err").group(1)
         page = self.browser.get(url)
         if "/interaction/" in page.url:
             page = self.browser.submit(page, login=self.who)
         assert page.status == 200 and "/login/cli" in page.url and shown in page.text, page
+        self.asked = page
         page = self.browser.submit(page)
         assert page.status == 200 and page.header("refresh"), page
         back = page.header("refresh").split("url=", 1)[1]
