@@ -83,6 +83,11 @@ bool Marks::Finish(State state) {
   return false;
 }
 
+Error TimeIsOver(const op::Principal& who) {
+  if (who.session.empty()) return {Errc::token_expired, "the credential has expired"};
+  return {Errc::session_ended, "the time of the session is over"};
+}
+
 Result<> Work::May(const Live& live, State state) {
   switch (state) {
     case State::active:
@@ -95,7 +100,7 @@ Result<> Work::May(const Live& live, State state) {
     case State::expired:
       break;
   }
-  return Fail(Errc::session_ended, "the session has reached its longest duration");
+  return std::unexpected(TimeIsOver(live.who));
 }
 
 Result<> Work::Allowed(const LivePtr& live) {

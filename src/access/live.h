@@ -79,6 +79,10 @@ struct Live {
 };
 using LivePtr = std::shared_ptr<const Live>;
 
+/// Why a credential's own end cuts what was opened with it: session_ended of a session of a person,
+/// as everywhere else where such a session is over; token_expired of a provider's token.
+Error TimeIsOver(const op::Principal& who);
+
 /// One piece of work of a session: while it lives, the session is not idle. Of a null session
 /// nothing is kept. Move-only.
 class Work {

@@ -13,6 +13,11 @@ namespace {
 
 using Which = std::function<bool(const op::Principal&)>;
 using WhichSession = std::function<bool(const op::Session&)>;
+using Why = std::function<Error(const op::Principal&)>;
+
+Why Always(const Error& why) {
+  return [&why](const op::Principal&) { return why; };
+}
 
 /// A session's GET stream has no request that could be answered: the last message is a log message.
 std::string LastWords(const Error& why) {
@@ -34,34 +39,34 @@ size_t EndListeners(LegacySession& session, const Error& why) {
   return n;
 }
 
-size_t KillListens(ShardState& shard, const WhichSession& which, const Error& why) {
+size_t KillListens(ShardState& shard, const WhichSession& which, const Why& why) {
   size_t n = 0;
   std::erase_if(shard.listens, [&](const std::weak_ptr<Call>& weak) {
     const auto call = weak.lock();
     if (!call) return true;
     if (!which(*call->session)) return false;
-    KillCall(call, why);
+    KillCall(call, why(call->session->who));
     ++n;
     return true;
   });
   return n;
 }
 
-size_t KillCalls(ShardState& shard, const std::function<bool(const Call&)>& which,
-                 const Error& why) {
+size_t KillCalls(ShardState& shard, const std::function<bool(const Call&)>& which, const Why& why) {
   std::vector<std::shared_ptr<Call>> calls;  // the table changes while they end
   for (const auto& [key, weak] : shard.running) {
     if (auto call = weak.lock(); call && which(*call)) calls.push_back(std::move(call));
   }
-  for (const auto& call : calls) KillCall(call, why);
+  for (const auto& call : calls) KillCall(call, why(call->session->who));
   return calls.size();
 }
 
 Frontend::Killed KillOn(Front& front, ShardState& shard, const WhichSession& which,
                         const Error& why) {
   Frontend::Killed killed;
-  killed.streams = KillListens(shard, which, why);
-  killed.calls = KillCalls(shard, [&](const Call& call) { return which(*call.session); }, why);
+  killed.streams = KillListens(shard, which, Always(why));
+  killed.calls =
+      KillCalls(shard, [&](const Call& call) { return which(*call.session); }, Always(why));
   for (const LegacySessionPtr& session : shard.sessions.TakeOf(which)) {
     ++killed.sessions;
     killed.streams += EndListeners(*session, why);
@@ -135,7 +140,7 @@ void Frontend::Kill(Which which, Error why, std::function<void(Killed)> done) {
 void Frontend::EndStreamsFor(Which which, Error why) {
   for (auto& shard : impl_->front.shards) {
     net::Post(shard->executor, [s = shard.get(), which, why] {
-      KillListens(*s, [&](const op::Session& session) { return which(session.who); }, why);
+      KillListens(*s, [&](const op::Session& session) { return which(session.who); }, Always(why));
       for (const auto& [id, session] : s->sessions.all()) {
         if (which(session->session->who)) EndListeners(*session, why);
       }
@@ -164,7 +169,6 @@ void Frontend::EndExpired() {
   for (auto& shard : impl_->front.shards) {
     net::Post(shard->executor, [front = &impl_->front, s = shard.get()] {
       const Nanos now = front->options.clock.WallNow();
-      const Error why(Errc::token_expired, "the credential of this call has expired");
       KillCalls(
           *s,
           [now](const Call& call) {
@@ -172,11 +176,13 @@ void Frontend::EndExpired() {
             const Nanos end = call.credential->principal.expires_at;
             return end <= now && call.begun_at < end;  // what came later was let in by the skew
           },
-          why);
+          access::TimeIsOver);
       KillListens(
-          *s, [now](const op::Session& session) { return session.who.expires_at <= now; }, why);
+          *s, [now](const op::Session& session) { return session.who.expires_at <= now; },
+          access::TimeIsOver);
       for (const auto& [id, session] : s->sessions.all()) {
-        if (session->authenticated_until <= now) EndListeners(*session, why);
+        if (session->authenticated_until <= now)
+          EndListeners(*session, access::TimeIsOver(session->session->who));
       }
     });
   }

@@ -30,13 +30,12 @@ Session::Session(boost::asio::any_io_executor executor, Parts parts)
       client_free_(executor),
       work_(executor),
       idle_(net::Loop::Of(executor), [this] { OnIdle(); }),
-      life_(
-          net::Loop::Of(executor),
-          [this] {
-            Stop(token_ends_it_
-                     ? Error(Errc::token_expired, "the credential of this session has expired")
-                     : Error(Errc::session_ended, "the session has reached its longest duration"));
-          }),
+      life_(net::Loop::Of(executor),
+            [this] {
+              Stop(token_ends_it_ ? access::TimeIsOver(who_->who)
+                                  : Error(Errc::session_ended,
+                                          "the session has reached its longest duration"));
+            }),
       last_words_(net::Loop::Of(executor), [this] { client_->Close(); }),
       until_(parts.until),
       token_ends_it_(parts.token_ends_it) {
