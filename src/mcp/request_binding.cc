@@ -15,6 +15,14 @@ void AppendPart(std::string& out, std::string_view part) {
   out.append(part);
 }
 
+/// What was begun without limits is not for a session with limits, nor the other way round.
+void AppendCaller(std::string& out, const op::Principal& who) {
+  AppendPart(out, who.issuer);
+  AppendPart(out, who.subject);
+  AppendPart(out, who.agent);
+  if (who.grant) AppendPart(out, who.session);
+}
+
 }  // namespace
 
 std::string RequestBinding(const op::Principal& who, std::string_view connection,
@@ -23,9 +31,7 @@ std::string RequestBinding(const op::Principal& who, std::string_view connection
   uint8_t digest[SHA256_DIGEST_LENGTH];
   SHA256(AsBytes(arguments).data(), arguments.size(), digest);
   std::string out = "request\n";
-  AppendPart(out, who.issuer);
-  AppendPart(out, who.subject);
-  AppendPart(out, who.agent);
+  AppendCaller(out, who);
   AppendPart(out, connection);
   AppendPart(out, message.method);
   AppendPart(out, NameSource(message).string().value_or(""));
@@ -35,9 +41,7 @@ std::string RequestBinding(const op::Principal& who, std::string_view connection
 
 std::string TaskBinding(const op::Principal& who, std::string_view connection) {
   std::string out = "task\n";
-  AppendPart(out, who.issuer);
-  AppendPart(out, who.subject);
-  AppendPart(out, who.agent);
+  AppendCaller(out, who);
   AppendPart(out, connection);
   return out;
 }
