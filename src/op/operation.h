@@ -52,6 +52,7 @@ struct SqlStatement {
   Effect effect = Effect::admin;
   std::vector<RelationUse> relations;
   std::vector<std::string> columns;    // as written, "relation.column" where the text says which
+  /// "operator @@", "cast of t": of one that somebody made, where the catalog says so.
   std::vector<std::string> functions;
   bool missing_where = false;  // UPDATE or DELETE without a WHERE that can be false
   bool unbounded = false;      // a SELECT from a relation without WHERE and without LIMIT

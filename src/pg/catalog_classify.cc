@@ -400,17 +400,20 @@ void Classifier::MergeFunctions() {
 
 /// What functions that may read classified columns stand behind.
 sql::HiddenCalls Classifier::Hidden() const {
-  std::set<uint32_t> reading;
+  std::set<uint32_t> reading, own;
   for (const DatabaseFunction& function : database_.functions) {
     const std::string& language = function.function.language;
-    if (function.function.touches_classified && language != "c" && language != "internal")
-      reading.insert(function.oid);
+    if (language == "c" || language == "internal") continue;
+    own.insert(function.oid);
+    if (function.function.touches_classified) reading.insert(function.oid);
   }
   sql::HiddenCalls hidden;
   for (const auto& each : database_.operators) {
+    if (own.contains(each.function)) hidden.own_operators.insert(each.name);
     if (reading.contains(each.function)) hidden.operators.insert(each.name);
   }
   for (const auto& cast : database_.casts) {
+    if (own.contains(cast.function)) hidden.own_types.insert({cast.source_name, cast.target_name});
     if (!reading.contains(cast.function)) continue;
     hidden.types.insert({cast.source_name, cast.target_name});
     if (cast.implicit) hidden.implicit.insert({cast.source, cast.target});

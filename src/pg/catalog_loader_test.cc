@@ -103,8 +103,11 @@ TEST_F(CatalogLoaderTest, FunctionsBehindOperatorsAndCasts) {
   EXPECT_THAT(hidden.operators, UnorderedElementsAre("||"));
   EXPECT_THAT(hidden.types, UnorderedElementsAre("peeked", "text"));
   EXPECT_EQ(hidden.implicit.size(), 2u);
+  EXPECT_THAT(hidden.own_operators, UnorderedElementsAre("||", "###"));
+  EXPECT_THAT(hidden.own_types, UnorderedElementsAre("peeked", "plain", "text"));
   const auto nothing = Load({}, "hidden").value();
   EXPECT_TRUE(nothing->content().hidden.operators.empty());
+  EXPECT_EQ(nothing->content().hidden.own_operators.size(), 2u);
 }
 
 TEST_F(CatalogLoaderTest, WhatIsThere) {

@@ -128,6 +128,16 @@ TEST_F(GrantTest, TablesHoldForEveryStatementWhole) {
   auto hidden = Select("payments");
   hidden.functions = hidden.risky = {"query_to_xml"};
   EXPECT_FALSE(AllowedSql({hidden})) << "it may read what no relation names";
+  for (const char* name : {"public.lower", "\"my schema\".lower", "operator @@@", "cast of t"}) {
+    auto own = Select("payments");
+    own.functions = {name};
+    EXPECT_FALSE(AllowedSql({own})) << name << " may read what no relation names";
+  }
+  auto plain = Select("payments");
+  plain.functions = {"lower"};
+  EXPECT_TRUE(AllowedSql({plain}));
+  EXPECT_FALSE(AllowedSql({{.kind = "LISTEN", .effect = Effect::read}}));
+  EXPECT_FALSE(AllowedSql({{.kind = "FETCH", .effect = Effect::read}}));
   auto drop = Select("payments");
   drop.effect = Effect::ddl;
   EXPECT_FALSE(AllowedSql({drop}));

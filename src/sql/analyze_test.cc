@@ -147,6 +147,19 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"select set_config('role', 'x', false)", Errc::sql_state_refused},
         Refusal{"selec 1", Errc::sql_unparsable}, Refusal{"select '\xff'", Errc::sql_unparsable}));
 
+TEST(Analyze, CallsThatLookLikeColumnsAndOperatorsAreFunctions) {
+  const auto calls = [](std::string_view text, std::string_view function) {
+    const auto a = Look(text);
+    EXPECT_EQ(a->text.statements.size(), 1u) << text;
+    return std::ranges::count(a->text.statements.at(0).functions, function) == 1;
+  };
+  EXPECT_TRUE(calls("select fee(n.id) from notes n", "public.fee"));
+  EXPECT_TRUE(calls("select n.fee from notes n", "public.fee"));
+  EXPECT_TRUE(calls("select (n).fee from notes n", "public.fee"));
+  EXPECT_TRUE(calls("select public.notes.fee from public.notes", "public.fee"));
+  EXPECT_FALSE(calls("select n.body, (n).body from notes n", "public.fee"));
+}
+
 TEST(Analyze, NamesOfASessionStandForWhatIsBehindThem) {
   struct Session : SessionNames {
     AnalysisPtr behind;
@@ -288,6 +301,23 @@ TEST(Analyze, FunctionsThatNoStatementNames) {
   for (const char* text : {"select 1 + 1", "select id from ledger where id < 3", "select 1::text",
                            "select case when id < 1 then 2 end from ledger", "select upper('x')"})
     EXPECT_EQ(route(text), Route::as_is) << text;
+}
+
+TEST(Analyze, OperatorsAndCastsThatSomebodyMadeAreNamed) {
+  auto content = LabCatalog()->content();
+  content.hidden = {.own_operators = {"@@@", "="}, .own_types = {"mine"}};
+  const auto catalog = std::make_shared<const Catalog>(std::move(content));
+  Analyzer analyzer({});
+  const auto functions = [&](std::string_view text) {
+    const auto a = analyzer.Analyze(text, catalog, SessionNames{});
+    EXPECT_EQ(a->route, Route::as_is) << text;
+    return a->text.statements.at(0).functions;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(functions("select id @@@ 1, id @@@ 2 from ledger"), Names{"operator @@@"});
+  EXPECT_EQ(functions("select 1 in (2)"), Names{"operator ="});
+  EXPECT_EQ(functions("select row(1)::mine"), Names{"cast of mine"});
+  EXPECT_EQ(functions("select 1 + 1 between 0 and 3"), Names{});
 }
 
 TEST(Analyze, AnswersAreRememberedByTextAndCatalog) {

@@ -60,6 +60,8 @@ struct HiddenCalls {
   std::unordered_set<std::string> operators;  // by name, whatever they are between
   std::unordered_set<std::string> types;      // names of types: a cast from or to them calls one
   std::unordered_set<uint32_t> implicit;      // types of casts that nobody has to write
+  /// The same of all such functions, whatever they read.
+  std::unordered_set<std::string> own_operators{}, own_types{};
 };
 
 /// What a database holds, as far as judging a statement needs it: an immutable snapshot, shared by

@@ -125,6 +125,7 @@ class Reader {
   void Operator(std::string_view name);
   void Cast(json::Value type_name);
   void Cast(std::string_view type);
+  void OwnCall(std::string_view what, std::string_view name);
   void RefuseHidden(std::string_view what, std::string_view name);
   void SetConfig(json::Value arguments);
   std::string_view PinnedSetting(json::Value select) const;

@@ -13,8 +13,8 @@ void Reader::Called(std::string_view schema, std::string_view name) {
   const auto& catalog = context_.catalog;
   const auto* function = schema.empty() ? catalog.ResolveFunction(name, context_.search_path)
                                         : catalog.FindFunction(schema, name);
-  if (!catalog.classifies_anything()) return;
   Cast(name);  // a type's name before an argument is a cast
+  if (!catalog.classifies_anything()) return;
   // What it gives may be of a type that is cast where nobody writes it.
   if (function && !catalog.content().hidden.implicit.empty()) RefuseHidden("result of", name);
   if (ReachesPastArguments(name)) {
@@ -81,7 +81,7 @@ bool Reader::IsColumnSomewhere(std::string_view name, const Level& level) const 
 }
 
 void Reader::Operator(json::Value names) {
-  if (!names || !context_.catalog.classifies_anything()) return;
+  if (!names) return;
   std::string_view last;
   size_t count = 0;
   std::string_view schema;
@@ -91,6 +91,7 @@ void Reader::Operator(json::Value names) {
   }
   if (count == 0) return;
   Operator(last);
+  if (!context_.catalog.classifies_anything()) return;
   if (IsBuiltinOperator(last) && (count == 1 || schema == "pg_catalog")) return;
   const auto& functions = context_.catalog.content().functions;
   // Nobody says which function stands behind it.
@@ -105,12 +106,22 @@ void Reader::RefuseHidden(std::string_view what, std::string_view name) {
                                      " calls a function that may read classified columns");
 }
 
+void Reader::OwnCall(std::string_view what, std::string_view name) {
+  std::string call = std::string(what) + " " + std::string(name);
+  if (std::ranges::find(out_.own_calls, call) == out_.own_calls.end())
+    out_.own_calls.push_back(std::move(call));
+}
+
 void Reader::Operator(std::string_view name) {
+  const auto& own = context_.catalog.content().hidden.own_operators;
+  if (!own.empty() && own.contains(std::string(name))) OwnCall("operator", name);
   const auto& hidden = context_.catalog.content().hidden.operators;
   if (!hidden.empty() && hidden.contains(std::string(name))) RefuseHidden("operator", name);
 }
 
 void Reader::Cast(std::string_view type) {
+  const auto& own = context_.catalog.content().hidden.own_types;
+  if (!own.empty() && own.contains(std::string(type))) OwnCall("cast of", type);
   const auto& hidden = context_.catalog.content().hidden.types;
   if (!hidden.empty() && hidden.contains(std::string(type))) RefuseHidden("cast of type", type);
 }

@@ -119,9 +119,10 @@ struct Reading {
   bool writes = false;             // something is stored: in rows, in a new relation
   bool unknown_names = false;      // a relation, column or function that the catalog does not have
   bool literal_sensitive = false;  // another literal could change what is said here
-  std::string_view risky_call;     // a function that does more than compute
-  std::optional<Error> refusal;    // whatever the route would be
-  std::string missing;             // relation that is not known, where that is why it is refused
+  std::vector<std::string> own_calls;  // "operator @@", "cast of type": somebody's own functions
+  std::string_view risky_call;         // a function that does more than compute
+  std::optional<Error> refusal;        // whatever the route would be
+  std::string missing;  // relation that is not known, where that is why it is refused
 };
 
 }  // namespace sallyport::sql

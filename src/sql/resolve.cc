@@ -44,6 +44,32 @@ void ResolveFunctions(std::vector<std::string>& names, const Catalog& catalog,
   }
 }
 
+/// `o.f` and `(o).f` call f(orders) where orders has no column f: what may be such a call counts as
+/// one. A column that the text does not place may be of any of the relations.
+void AddCallsOfColumns(op::SqlStatement& statement, const Reading& reading, const Catalog& catalog,
+                       const std::vector<std::string>& path) {
+  if (catalog.content().functions.empty()) return;
+  for (const auto& text : statement.columns) {
+    const auto [table, name] = Split(text);
+    const auto* function = catalog.ResolveFunction(name, path);
+    if (function == nullptr) continue;
+    const auto has = [&name](const CatalogRelation* r) { return r != nullptr && r->Find(name); };
+    bool column;
+    if (table.empty()) {
+      column = !reading.uses.empty() &&
+               std::ranges::all_of(reading.uses, [&](const Use& use) { return has(use.relation); });
+    } else {
+      const auto [schema, relation] =
+          Split(text.substr(0, text.size() - Identifier(name).size() - 1));
+      column =
+          has(schema.empty() ? catalog.Resolve(relation, path) : catalog.Find(schema, relation));
+    }
+    std::string called = Identifier(function->schema) + "." + Identifier(function->name);
+    if (!column && std::ranges::find(statement.functions, called) == statement.functions.end())
+      statement.functions.push_back(std::move(called));
+  }
+}
+
 }  // namespace
 
 void ResolveNames(op::SqlStatement& statement, const Reading& reading, const Catalog& catalog,
@@ -62,6 +88,8 @@ void ResolveNames(op::SqlStatement& statement, const Reading& reading, const Cat
     }
   }
   statement.relations = std::move(relations);
+  AddCallsOfColumns(statement, reading, catalog, search_path);
+  for (const auto& call : reading.own_calls) statement.functions.push_back(call);
   ResolveFunctions(statement.functions, catalog, search_path);
   ResolveFunctions(statement.risky, catalog, search_path);
   bool all_known = std::ranges::all_of(
