@@ -134,6 +134,7 @@ std::string Encode(const op::Evidence& e, Level level) {
   object.NumberUnlessZero("n", e.operation);
   if (e.opened != nullptr) {
     object.Text("sid", e.opened->id);
+    object.Text("lg", e.opened->who.session);
     AppendWho(object.Key("who"), e.opened->who, level);
     object.Text("from", e.opened->from.address);
     object.Text("ua", e.opened->from.client);

@@ -48,6 +48,7 @@ void Session(ObjectWriter& out, uint64_t index, const Value& session) {
   ObjectWriter object(out.Key("session"));
   CopyText(object, "id", session["sid"]);
   object.Number("index", index);
+  CopyText(object, "login", session["lg"]);
   Who(object, session["who"]);
   ObjectWriter from(object.Key("from"));
   CopyText(from, "address", session["from"]);

@@ -110,6 +110,7 @@ class Timeline {
     for (Value g = who["groups"].first(); g; g = g.next())
       groups += (groups.empty() ? "" : ", ") + Text(g);
     if (!groups.empty()) out_ += "groups  " + groups + '\n';
+    if (session["login"]) out_ += "login   " + Text(session["login"]) + '\n';
     out_ += "from    " + Text(session["from"]["address"]);
     if (session["from"]["client"]) out_ += " (" + Text(session["from"]["client"]) + ")";
     out_ += "\n\n";
