@@ -118,7 +118,7 @@ ELSEWHERE = [
     "SELECT o @@@ 1 FROM orders o", "SELECT row(1)::own::text", "SELECT CAST(row(1)::own AS text)", "LOCK TABLE payments", "VACUUM payments", "NOTIFY x", "LISTEN x", "DISCARD ALL",
     # statements about names
     "PREPARE p AS SELECT note FROM payments", "DECLARE c CURSOR WITH HOLD FOR SELECT note FROM payments",
-    "BEGIN; DECLARE c CURSOR FOR SELECT note FROM payments; FETCH ALL FROM c", "CREATE TABLE t AS EXECUTE p",
+    "BEGIN; DECLARE c CURSOR FOR SELECT note FROM payments; FETCH ALL FROM c", "FETCH ALL FROM c", "MOVE c", "CREATE TABLE t AS EXECUTE p",
 ]
 
 
