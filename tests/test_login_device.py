@@ -118,7 +118,8 @@ def test_a_refusal_in_the_browser_ends_it(gateway, tess, tmp):
 
 def test_usage(gateway, tmp):
     person = Person(gateway, tmp / "tess", "tester")
-    assert person.run("login", "--reason", "x").returncode == 2
+    for limit in (["--only", "tool=a"], ["--for", "30m"]):
+        assert person.run("login", "--device", *limit).returncode == 2, limit
     person.env["SALLYPORT_SERVER"] = f"http://127.0.0.1:{free_port()}"
     assert person.run("login", "--device").returncode == 4
 
