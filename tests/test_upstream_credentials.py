@@ -6,6 +6,7 @@ Behind each kind stands the real MCP server; in front of it a hop that judges th
 import concurrent.futures
 import json
 import pathlib
+import subprocess
 import time
 import urllib.parse
 
@@ -16,7 +17,7 @@ from kit import sigv4
 from kit.cloud import Aws, Front, Sts, header, payload, verify_rs256
 from kit.mcp import LEGACY, MODERN
 from kit.parts import Upstream, get, http_connection
-from kit.paths import ROOT
+from kit.paths import NODE, NODE_DIR, ROOT, node_env
 from kit.process import eventually
 
 ARN = urllib.parse.quote(sigv4.ARN, safe="")
@@ -345,6 +346,21 @@ def by_gate(part) -> dict:
     return connection
 
 
+def jose_verifies(token, issuer, audience) -> dict:
+    """What npm's jose makes of the token, with nothing but the issuer's URL."""
+    script = """
+        import { createRemoteJWKSet, jwtVerify } from 'jose';
+        const [token, issuer, audience] = process.argv.slice(1);
+        const metadata = await (await fetch(`${issuer}/.well-known/openid-configuration`)).json();
+        const options = { issuer, audience, typ: 'JWT', algorithms: metadata.id_token_signing_alg_values_supported };
+        console.log(JSON.stringify((await jwtVerify(token, createRemoteJWKSet(new URL(metadata.jwks_uri)), options)).payload));
+    """
+    done = subprocess.run([NODE, "--input-type=module", "-e", script, token, issuer, audience], cwd=NODE_DIR, env=node_env(),
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 @pytest.mark.parametrize("version", [MODERN, LEGACY[0]])
 def test_gate_jwt_names_the_caller_and_the_agent(tmp, start_gateway, oidc, plain, version):
     part = JwtFront(plain.port, None)
@@ -366,6 +382,8 @@ def test_gate_jwt_names_the_caller_and_the_agent(tmp, start_gateway, oidc, plain
         tokens[name] = token
         assert oidc.token(name) not in str([r["headers"] for r in part.front.seen])
     assert len(set(tokens.values())) == 3
+    seen = jose_verifies(tokens["tester"], gateway.public_url, part.audience)
+    assert seen["sub"] == "corp:tester"
     secrets_nowhere(gateway, *(t.split(".")[2] for t in tokens.values()))
     part.front.stop()
 
