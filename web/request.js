@@ -45,7 +45,7 @@ function who() {
 
 function why() {
   return sheet('whyItWaits', facts([['why', text(request.why)], ['rules', h('span', {class: 'mono'}, text(request.rules.join(', ')))], ['effect', effectWords(request)], ...(request.unmask ? [['inClearWhy', text(request.unmask.reason || t('noReason'))]] : []),
-    ['rows', request.rows_estimated !== undefined && t('rowsEstimated', {n: String(request.rows_estimated)})], ['flow', text(request.flow)]]));
+    ['flow', text(request.flow)]]));
 }
 
 function votes() {
