@@ -4,6 +4,7 @@
 #include "api/change_feed.h"
 #include "api/cookies.h"
 #include "api/device_logins.h"
+#include "api/exchange.h"
 #include "api/endpoints.h"
 #include "api/logins.h"
 #include "api/web_session.h"
@@ -47,6 +48,7 @@ Api::Api(Options options)
       origins_(options.public_url, options.allowed_hosts, {}),
       logins_(std::make_unique<Logins>(std::move(options.logins), options.clock)),
       devices_(std::make_unique<DeviceLogins>(options.clock)),
+      exchanged_(std::make_unique<Exchanged>(options.clock)),
       parts_{.gate = options.gate,
              .sessions = options.sessions,
              .verifier = options.verifier,
@@ -57,6 +59,7 @@ Api::Api(Options options)
              .mask = std::move(options.mask),
              .logins = logins_.get(),
              .devices = devices_.get(),
+             .exchanged = exchanged_.get(),
              .desk = options.desk,
              .passkeys = options.passkeys,
              .issuer_keys = options.issuer_keys,

@@ -68,6 +68,7 @@ class Api {
   gate::Refusals refusals_;
   std::unique_ptr<Logins> logins_;
   std::unique_ptr<DeviceLogins> devices_;
+  std::unique_ptr<Exchanged> exchanged_;
   Parts parts_;
 };
 

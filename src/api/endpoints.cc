@@ -10,6 +10,7 @@ Router MakeRouter() {
   AddLogin(router);
   AddCliLogin(router);
   AddDevice(router);
+  AddExchange(router);
   AddUnlock(router);
   AddBackchannel(router);
   AddApprovals(router);

@@ -12,6 +12,7 @@ void AddRevocations(Router& router);     // revocations.cc: /api/v1/revocations
 void AddLogin(Router& router);           // login.cc: /login, /login/callback, /logout
 void AddCliLogin(Router& router);        // cli_login.cc: /login/cli, /api/v1/token
 void AddDevice(Router& router);          // device.cc: /device, /api/v1/device
+void AddExchange(Router& router);        // exchange.cc: /token
 void AddUnlock(Router& router);          // unlock.cc: /unlock
 void AddBackchannel(Router& router);     // backchannel.cc: /backchannel-logout
 void AddApprovals(Router& router);       // approvals.cc: /api/v1/approvals

@@ -83,6 +83,7 @@ int StatusOf(Errc code) {
     case Errc::token_not_yet_valid:
     case Errc::token_type_wrong:
     case Errc::token_claims_invalid:
+    case Errc::token_used:
     case Errc::session_ended:
       return 401;
     case Errc::identity_incomplete:

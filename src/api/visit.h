@@ -30,6 +30,7 @@ namespace sallyport::api {
 class ChangeFeed;
 
 class DeviceLogins;
+class Exchanged;
 class Logins;
 
 /// What all handlers share; references outlive them.
@@ -46,6 +47,7 @@ struct Parts {
   std::function<op::Payload(std::string_view)> mask;
   Logins* logins = nullptr;         // logins that have begun
   DeviceLogins* devices = nullptr;  // those of programs without a browser
+  Exchanged* exchanged = nullptr;   // tokens of workloads that have opened a session
   approval::Desk* desk = nullptr;   // null: nothing is approved here
   approval::Passkeys* passkeys = nullptr;
   /// Of tokens for upstreams; null: none are made.

@@ -14,6 +14,7 @@ std::string_view ReasonCode(Errc code) {
     case Errc::token_expired: return "token-expired";
     case Errc::token_not_yet_valid: return "token-not-yet-valid";
     case Errc::token_type_wrong: return "token-type-wrong";
+    case Errc::token_used: return "token-used";
     case Errc::token_claims_invalid: return "token-claims-invalid";
     case Errc::identity_incomplete: return "identity-incomplete";
     case Errc::identity_provider_down: return "identity-provider-down";

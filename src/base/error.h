@@ -24,6 +24,7 @@ enum class Errc {
   token_not_yet_valid,
   token_type_wrong,
   token_claims_invalid,
+  token_used,            // a workload's token that was exchanged already
   identity_incomplete,   // a group list known to be cut (overage): never read as "no groups"
   identity_provider_down,
   identity_mismatch,     // a name that is not the caller's own

@@ -2,6 +2,7 @@
 
 #include "config/sections.h"
 #include "config/units.h"
+#include "identity/workload.h"
 
 namespace sallyport::config {
 namespace {
@@ -167,6 +168,16 @@ void ReadAgent(Context& context, const Node& node, Root& root, Places& places) {
         agent.match.claims.empty()) {
       context.Error(match->mark, kCfgMissingKey, f.where() + " matches every token of the provider",
                     "add client_id, subject or claims");
+    }
+    const auto provider =
+        std::ranges::find(root.providers, agent.match.provider, &identity::ProviderConfig::name);
+    if (provider != root.providers.end()) {
+      if (const auto pinned = identity::CheckPinned(agent.match, provider->token_class); !pinned)
+        context.Error(match->mark, kCfgBadValue,
+                      f.where() + " matches " +
+                          std::string(identity::TokenClassName(provider->token_class)) +
+                          " tokens by what is not theirs for good",
+                      pinned.error().detail);
     }
     f.Done();
   }

@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "identity/workload.h"
+
 namespace sallyport::identity {
 namespace {
 
@@ -28,12 +30,6 @@ Result<> RefuseEventsAndProofs(json::Value claims) {
   return {};
 }
 
-/// Tokens of CI systems and clusters, which say what ran rather than who signed in.
-bool IsWorkload(json::Value claims) {
-  return HasAny(claims, {"job_workflow_ref", "repository_id", "runner_environment", "pipeline_id",
-                         "ci_config_ref_uri", "kubernetes.io", "https://sts.amazonaws.com/"});
-}
-
 Result<> CheckAccessType(const Jws& jws, const ProviderConfig& provider) {
   json::Value claims = jws.claims.root();
   bool rfc9068 = jws.typ == "at+jwt";
@@ -48,23 +44,9 @@ Result<> CheckAccessType(const Jws& jws, const ProviderConfig& provider) {
   auto kind = claims["typ"].string();
   if (kind && *kind != "Bearer" && *kind != "DPoP") return WrongType("its typ claim is not Bearer");
   if (claims["nonce"] && !rfc9068 && !kind) return WrongType("it is an ID token (nonce)");
-  if (IsWorkload(claims)) return WrongType("it is a workload's token, not an access token");
+  if (ShowsWorkload(claims)) return WrongType("it is a workload's token, not an access token");
   if (claims["cnf"]) {
     return WrongType("it is bound to a key of the client (cnf) and was presented without proof");
-  }
-  return {};
-}
-
-Result<> CheckCiType(const Jws& jws) {
-  json::Value claims = jws.claims.root();
-  if (!jws.typ.empty() && jws.typ != "jwt") return WrongType("typ is not that of a CI token");
-  SALLYPORT_CHECK(RefuseEventsAndProofs(claims));
-  if (HasAny(claims, {"at_hash", "c_hash", "nonce"}))
-    return WrongType("it is an ID token of a login");
-  // GitHub runs these two events with the base repository's rights on a stranger's code.
-  auto event = claims["event_name"].string();
-  if (event == "pull_request_target" || event == "workflow_run") {
-    return Invalid("CI jobs started by pull_request_target or workflow_run are not accepted");
   }
   return {};
 }
@@ -74,7 +56,11 @@ Result<> CheckType(const Jws& jws, const ProviderConfig& provider) {
     case TokenClass::access:
       return CheckAccessType(jws, provider);
     case TokenClass::ci_workload:
-      return CheckCiType(jws);
+    case TokenClass::k8s_sa:
+    case TokenClass::aws_webidentity:
+    case TokenClass::spiffe:
+      SALLYPORT_CHECK(RefuseEventsAndProofs(jws.claims.root()));
+      return CheckWorkload(jws, provider.token_class);
     default:
       return WrongType("no token of this provider's class is accepted here");
   }
@@ -217,7 +203,7 @@ Result<CheckedClaims> CheckIdToken(const Jws& jws, const ProviderConfig& provide
   CheckedClaims out;
   if (!jws.typ.empty() && jws.typ != "jwt") return WrongType("typ is not that of an ID token");
   SALLYPORT_CHECK(RefuseEventsAndProofs(claims));
-  if (IsWorkload(claims)) return WrongType("it is a workload's token, not an ID token");
+  if (ShowsWorkload(claims)) return WrongType("it is a workload's token, not an ID token");
   if (claims["iss"].string() != provider.issuer)
     return Fail(Errc::token_issuer_unknown, "iss is not the issuer that the key belongs to");
   SALLYPORT_CHECK(CheckForClient(claims, check.client_id));

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 #include <utility>
 
 #include "identity/jwk.h"
 #include "identity/url.h"
+#include "identity/workload.h"
 
 namespace sallyport::identity {
 namespace {
@@ -80,17 +82,20 @@ Result<> CheckProvider(const ProviderConfig& p) {
   return {};
 }
 
-Result<> CheckAgent(const AgentConfig& a, const std::set<std::string>& providers) {
+Result<> CheckAgent(const AgentConfig& a, const std::map<std::string, TokenClass>& providers) {
   auto bad = [&](const std::string& what) {
     return Fail(Errc::config_invalid, "agent \"" + a.name + "\": " + what);
   };
   if (a.name.empty()) return Fail(Errc::config_invalid, "an agent has no name");
-  if (!providers.contains(a.match.provider)) {
+  const auto provider = providers.find(a.match.provider);
+  if (provider == providers.end()) {
     return bad("match.provider \"" + a.match.provider + "\" is not a configured provider");
   }
   if (a.match.client_id.empty() && a.match.subject.empty() && a.match.claims.empty()) {
     return bad("match needs client_id, sub or claims beside provider");
   }
+  if (const auto pinned = CheckPinned(a.match, provider->second); !pinned)
+    return bad(pinned.error().detail);
   if (a.owner.empty()) return bad("owner is missing: write who answers for it (group:… or user:…)");
   return {};
 }
@@ -115,10 +120,11 @@ Result<TokenClass> ParseTokenClass(std::string_view name) {
 }
 
 Result<> CheckConfig(const Config& config) {
-  std::set<std::string> names, issuers, agents;
+  std::map<std::string, TokenClass> names;
+  std::set<std::string> issuers, agents;
   for (const auto& p : config.providers) {
     SALLYPORT_CHECK(CheckProvider(p));
-    if (!names.insert(p.name).second) return Bad(p, "the name is used twice");
+    if (!names.emplace(p.name, p.token_class).second) return Bad(p, "the name is used twice");
     if (!issuers.insert(p.issuer).second) {
       return Bad(p, "its issuer belongs to another provider already; an issuer has one class");
     }

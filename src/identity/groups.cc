@@ -31,14 +31,12 @@ std::string MovedOut(json::Value claims, std::string_view name) {
 
 json::Value FindClaim(json::Value claims, std::string_view name) {
   if (json::Value exact = claims[name]) return exact;
-  json::Value at = claims;
-  while (at) {
-    size_t dot = name.find('.');
-    at = at[name.substr(0, dot)];
-    if (dot == name.npos) return at;
-    name.remove_prefix(dot + 1);
+  for (size_t dot = name.rfind('.'); dot != name.npos && dot > 0; dot = name.rfind('.', dot - 1)) {
+    const json::Value member = claims[name.substr(0, dot)];
+    if (!member) continue;
+    if (json::Value found = FindClaim(member, name.substr(dot + 1))) return found;
   }
-  return at;
+  return {};
 }
 
 Groups ReadGroups(json::Value claims, std::string_view name, size_t cut_at) {

@@ -17,7 +17,8 @@ struct Groups {
 };
 
 /// The claim of that name; if there is none and the name has dots, the member at that path. A claim
-/// with a dotted name of its own ("https://example.com/groups") wins over a path.
+/// with a dotted name of its own ("https://example.com/groups", "kubernetes.io") wins over a path,
+/// the longest first.
 json::Value FindClaim(json::Value claims, std::string_view name);
 
 /// Reads the groups from the claim `name`. A single string is one group; a claim that is absent is

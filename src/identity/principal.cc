@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "identity/groups.h"
+#include "identity/workload.h"
 
 namespace sallyport::identity {
 namespace {
@@ -73,7 +74,8 @@ Result<VerifiedToken> MakeVerified(json::Value claims, const CheckedClaims& chec
     who.agent = agent.name;
     who.owner = agent.owner;
   }
-  if (provider.token_class == TokenClass::ci_workload && who.agent.empty()) {
+  if (IsWorkload(provider.token_class)) who.origin = OriginOf(claims, provider.token_class);
+  if (IsWorkload(provider.token_class) && who.agent.empty()) {
     return Fail(Errc::token_type_wrong,
                 "a workload's token is accepted only for a configured agent, and none matches");
   }

@@ -37,8 +37,9 @@ namespace sallyport::identity {
 class TokenVerifier {
  public:
   struct Options {
-    std::vector<TokenClass> accept{TokenClass::access,
-                                   TokenClass::ci_workload};  // at this endpoint
+    std::vector<TokenClass> accept{TokenClass::access, TokenClass::ci_workload, TokenClass::k8s_sa,
+                                   TokenClass::aws_webidentity,
+                                   TokenClass::spiffe};  // at this endpoint
     size_t cache_entries = 16384;
     ObserveIssuer observe;
     /// Sessions of the gateway's own, and what was revoked; null: neither. Must outlive the

@@ -191,8 +191,8 @@ TEST_F(VerifierTest, CiTokensSpeakOnlyForAConfiguredAgent) {
 }
 
 TEST_F(VerifierTest, ClassesThatTheEndpointDoesNotServe) {
-  for (auto c : {TokenClass::id_token, TokenClass::k8s_sa, TokenClass::logout_token,
-                 TokenClass::spiffe, TokenClass::dpop_proof}) {
+  for (auto c : {TokenClass::id_token, TokenClass::logout_token, TokenClass::secevent,
+                 TokenClass::dpop_proof}) {
     config_.providers[0].token_class = c;
     verifier_.reset();
     EXPECT_EQ(Code(Sign(test::Claims())), "token-type-wrong") << TokenClassName(c);

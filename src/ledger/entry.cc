@@ -53,6 +53,7 @@ void AppendWho(std::string& out, const op::Principal& who, Level level) {
   object.Text("agent", who.agent);
   object.Text("owner", who.owner);
   object.Text("class", who.token_class);
+  object.Text("org", who.origin);
   if (who.expires_at > 0) object.Number("exp", uint64_t(who.expires_at));
   object.Close();
 }

@@ -40,6 +40,7 @@ void Who(ObjectWriter& out, const Value& who, std::string_view key = "who") {
   CopyText(object, "agent", who["agent"]);
   CopyText(object, "owner", who["owner"]);
   CopyText(object, "token_class", who["class"]);
+  CopyText(object, "origin", who["org"]);
   if (const auto exp = who["exp"].integer()) object.Text("expires", FormatUtc(*exp));
   object.Close();
 }

@@ -27,6 +27,7 @@ Row RowOf(Errc code) {
     case Errc::token_not_yet_valid:
     case Errc::token_type_wrong:
     case Errc::token_claims_invalid:
+    case Errc::token_used:
       return {401, kUnauthorized, "The bearer token is not accepted."};
     case Errc::identity_provider_down:
       return {503, kInternalError, "The identity provider cannot be reached."};

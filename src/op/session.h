@@ -27,6 +27,7 @@ struct Principal {
   std::string agent;                // configured agent name; empty for a person
   std::string owner;                // of the agent, e.g. "group:payments-platform"
   std::string token_class;          // "access", "ci-workload", …
+  std::string origin;               // of a workload: what runs ("run_id=9001 ref=…"); for the record, never for a decision
   Nanos expires_at = 0;             // end of the credential
   std::string session;              // "u_…": the session the credential is of; empty for the provider's own tokens
   std::string sid;                  // session at the provider (OpenID Connect), if it told

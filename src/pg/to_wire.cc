@@ -67,6 +67,7 @@ std::string_view SqlState(Errc code) {
     case Errc::token_not_yet_valid:
     case Errc::token_type_wrong:
     case Errc::token_claims_invalid:
+    case Errc::token_used:
     case Errc::identity_incomplete:
     case Errc::identity_mismatch:
       return "28000";  // invalid_authorization_specification
