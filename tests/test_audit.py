@@ -295,11 +295,12 @@ def test_prove(story, tmp):
     assert story.run("audit", "prove", "x", "--data-dir", story.data_dir).returncode == 2
 
 
+@pytest.mark.timeout(600)  # the first check builds the program
 def test_go_sumdb_confirms_the_log(copy, story, tmp):
     """golang.org/x/mod/sumdb knows nothing of us: it checks signature, root and inclusion."""
     def check(*proofs):
         return subprocess.run([str(TESTS / "verify" / "run.sh"), "--check", str(copy), vkey(story), *proofs], capture_output=True,
-                              text=True, timeout=170)
+                              text=True, timeout=400)
     proofs = []
     for index in (0, 3, story.audit("call.intent")[0]["index"]):
         proof = tmp / f"{index}.tlog-proof"

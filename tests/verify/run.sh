@@ -11,8 +11,9 @@ if ! command -v go >/dev/null || [ ! -d "$gopath/src/golang.org/x/mod/sumdb/tlog
   exit 77
 fi
 work=$(mktemp -d)
+mkdir -p "$here/../../build/go-cache"
 trap 'rm -rf "$work"' EXIT
-export GO111MODULE=off GOPATH=$gopath GOCACHE=$work/cache GOFLAGS=
+export GO111MODULE=off GOPATH=$gopath GOCACHE=$(realpath "$here/../../build/go-cache") GOFLAGS=
 go build -o "$work/verify" "$here/verify.go"
 
 if [ "${1:-}" = --check ]; then
