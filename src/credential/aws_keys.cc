@@ -10,6 +10,7 @@ namespace sallyport::credential {
 namespace {
 
 constexpr Nanos kSecond = 1'000'000'000;
+constexpr std::time_t kLastSecond = 9'000'000'000;  // 2255: still fits in Nanos
 constexpr Nanos kReadAgain = 30 * kSecond;
 constexpr std::string_view kTokenFile = "AWS_WEB_IDENTITY_TOKEN_FILE", kRole = "AWS_ROLE_ARN";
 
@@ -82,7 +83,9 @@ std::optional<Nanos> ReadTime(std::string_view text) {
   const std::string z(text);
   const char* rest = ::strptime(z.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
   if (rest == nullptr || !std::string_view(rest).ends_with('Z')) return std::nullopt;
-  return Nanos(::timegm(&utc)) * kSecond;
+  const std::time_t seconds = ::timegm(&utc);
+  if (seconds < 0 || seconds > kLastSecond) return std::nullopt;
+  return Nanos(seconds) * kSecond;
 }
 
 /// The code of an error that STS answered with, for people.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <span>
 
 #include "mask/evidence_words.h"
 #include "mask/impl.h"
@@ -14,7 +15,12 @@
 namespace sallyport::pg {
 namespace {
 
+/// Evidence of a number that is not written in digits.
+constexpr uint32_t kInOtherWords =
+    mask::kFolded | mask::kDecoded | mask::kTrack | mask::kCardCode | mask::kPin;
+
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsLetter(char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
 
 size_t CharLength(unsigned char lead) {
   return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
@@ -157,8 +163,7 @@ bool RowMask::Cell(size_t column, std::string_view value, std::string& out, bool
     case Look::origin:
       tally.Add(column, rule.kind);
       // Of a type that we do not know, the binary form may be anything but characters.
-      null =
-          !(rule.textual || (rule.unknown && !rule.binary)) || !RenderSource(rule.mask, value, out);
+      null = !(rule.textual || (rule.unknown && !rule.binary)) || !RenderOrigin(rule, value, out);
       return true;
     case Look::text:
       if (masker_->impl().regexes.empty() && !mask::MayHoldCardData(value)) return false;
@@ -173,6 +178,21 @@ bool RowMask::Cell(size_t column, std::string_view value, std::string& out, bool
       break;
   }
   return Scan(rule, column, value, out, null, tally);
+}
+
+/// The mask of the origin hides digits. Where letters tell the number (words, an encoding), none is
+/// left.
+bool RowMask::RenderOrigin(const Rule& rule, std::string_view value, std::string& out) const {
+  const size_t from = out.size();
+  if (!RenderSource(rule.mask, value, out)) return false;
+  if (std::ranges::none_of(value, IsLetter) || !mask::MayHoldCardData(value)) return true;
+  std::vector<mask::Finding> findings;
+  masker_->FindText(value, {.hint = rule.hint}, findings);
+  if (std::ranges::any_of(
+          findings, [](const mask::Finding& f) { return (f.evidence & kInOtherWords) != 0; })) {
+    for (char& c : std::span(out).subspan(from)) c = IsLetter(c) || IsDigit(c) ? '*' : c;
+  }
+  return true;
 }
 
 bool RowMask::Scan(const Rule& rule, size_t column, std::string_view value, std::string& out,

@@ -166,6 +166,7 @@ class RowMask {
   class Finder;
   bool RevealCell(const Rule& rule, std::string_view value, mask::Clear& clear,
                   std::string& out) const;
+  bool RenderOrigin(const Rule& rule, std::string_view value, std::string& out) const;
   bool Scan(const Rule& rule, size_t column, std::string_view value, std::string& out, bool& null,
             RowTally& tally) const;
 

@@ -148,6 +148,17 @@ TEST_F(RowMaskTest, OriginIsMaskedWhateverItLooksLike) {
   EXPECT_EQ(got, (Cells{"************3456", std::nullopt, "9"}));
 }
 
+TEST_F(RowMaskTest, OriginLeavesNoNumberInLetters) {
+  const auto shown = [&](const char* value) {
+    return Through({{"x", 25, 5000, 2}}, {value})[0].value_or("");
+  };
+  EXPECT_EQ(shown("four one one one one one one one one one one one one one one one"),
+            "**** *** *** *** *** *** *** *** *** *** *** *** *** *** *** ***");
+  EXPECT_EQ(shown("NDExMTExMTExMTExMTExMQ=="), "**********************==");
+  EXPECT_EQ(shown("card 4111111111111111"), "card ************1111");
+  EXPECT_EQ(shown("Visa of Ann"), "Visa of Ann");
+}
+
 TEST_F(RowMaskTest, AShortValueShowsNothing) {
   EXPECT_EQ(Through({{"x", 25, 5000, 2}}, {"12345"}), Cells{"*****"});
   EXPECT_EQ(Through({{"x", 25, 5000, 2}}, {"\xef\xbc\x94\xef\xbc\x91"}), Cells{"**"});
