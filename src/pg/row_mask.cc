@@ -185,12 +185,16 @@ bool RowMask::Cell(size_t column, std::string_view value, std::string& out, bool
 bool RowMask::RenderOrigin(const Rule& rule, std::string_view value, std::string& out) const {
   const size_t from = out.size();
   if (!RenderSource(rule.mask, value, out)) return false;
-  if (std::ranges::none_of(value, IsLetter) || !mask::MayHoldCardData(value)) return true;
-  std::vector<mask::Finding> findings;
-  masker_->FindText(value, {.hint = rule.hint}, findings);
-  if (std::ranges::any_of(
-          findings, [](const mask::Finding& f) { return (f.evidence & kInOtherWords) != 0; })) {
-    for (char& c : std::span(out).subspan(from)) c = IsLetter(c) || IsDigit(c) ? '*' : c;
+  if (std::ranges::none_of(value, IsLetter)) return true;
+  const std::span<char> shown = std::span(out).subspan(from);
+  const auto tells = [&](std::string_view text, uint32_t evidence) {
+    std::vector<mask::Finding> findings;
+    masker_->FindText(text, {.hint = rule.hint}, findings);
+    return std::ranges::any_of(
+        findings, [&](const mask::Finding& f) { return (f.evidence & evidence) != 0; });
+  };
+  if (tells(value, kInOtherWords) || tells({shown.data(), shown.size()}, ~0u)) {
+    for (char& c : shown) c = IsLetter(c) || IsDigit(c) ? '*' : c;
   }
   return true;
 }
