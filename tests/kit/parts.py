@@ -176,7 +176,7 @@ class Gateway:
         self.directory = directory
         self.name = name
         self.port = port or (oidc.first_port() if oidc else free_port())
-        self.ops_port = free_port()
+        self.ops_port = free_port(self.port)
         self.public_url = f"http://127.0.0.1:{self.port}"
         self.data_dir = directory / "data"
         self.config_path = directory / "sallyport.yaml"

@@ -45,7 +45,7 @@ class PgGateway(Gateway):
 
     def __init__(self, directory: pathlib.Path, oidc: Oidc | None, connections: list[dict], policies: list[dict], password: str,
                  columns: list[dict] = (), tls=None, changes=None, **how):
-        self.pg_port = free_port()
+        self.pg_port = free_port(how.get("port"))
         self.tls = tls
 
         def all_changes(config):

@@ -10,12 +10,14 @@ import subprocess
 import time
 
 
-def free_port() -> int:
-    """A TCP port on loopback that was free a moment ago, outside the ephemeral range's hot end."""
-    with socket.socket() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def free_port(but: int | None = None) -> int:
+    """A TCP port on loopback that was free a moment ago, outside the ephemeral range's hot end; not `but`, which is free and taken soon."""
+    while True:
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("127.0.0.1", 0))
+            if s.getsockname()[1] != but:
+                return s.getsockname()[1]
 
 
 class Process:
