@@ -7,6 +7,7 @@
 #include "api/exchange.h"
 #include "api/endpoints.h"
 #include "api/logins.h"
+#include "api/saml_logins.h"
 #include "api/web_session.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -26,6 +27,15 @@ std::string Trimmed(std::string url) {
 }
 
 bool Changes(std::string_view method) { return method != "GET" && method != "HEAD"; }
+
+/// Only what says which gateway is meant, for what forms of other sites may be sent to.
+net::Headers HostOf(const net::Headers& headers) {
+  net::Headers out;
+  for (const auto& [name, value] : headers.fields()) {
+    if (net::SameName(name, "Host")) out.Add(name, value);
+  }
+  return out;
+}
 
 void AddSecurityHeaders(net::Headers& headers, bool secure) {
   headers.Add("Content-Security-Policy", std::string(kPolicy));
@@ -49,6 +59,7 @@ Api::Api(Options options)
       logins_(std::make_unique<Logins>(std::move(options.logins), options.clock)),
       devices_(std::make_unique<DeviceLogins>(options.clock)),
       exchanged_(std::make_unique<Exchanged>(options.clock)),
+      saml_(std::make_unique<SamlLogins>(*logins_, saml::Verifier(), options.clock)),
       parts_{.gate = options.gate,
              .sessions = options.sessions,
              .verifier = options.verifier,
@@ -60,6 +71,7 @@ Api::Api(Options options)
              .logins = logins_.get(),
              .devices = devices_.get(),
              .exchanged = exchanged_.get(),
+             .saml = saml_.get(),
              .desk = options.desk,
              .passkeys = options.passkeys,
              .issuer_keys = options.issuer_keys,
@@ -138,9 +150,10 @@ boost::asio::awaitable<Reply> Api::Answer(net::HttpExchange& exchange) {
     Record(op::EventType::request_refused, request, error);
     return Problem(error);
   };
-  if (const auto allowed = origins_.Check(request.headers); !allowed)
-    co_return refuse(allowed.error());
   Router::Match match = router_.Find(request.method, request.path());
+  const bool foreign = match.route != nullptr && match.route->foreign;
+  const auto allowed = origins_.Check(foreign ? HostOf(request.headers) : request.headers);
+  if (!allowed) co_return refuse(allowed.error());
   if (match.route == nullptr) {
     co_return Problem(match.known ? Error(Errc::method_not_allowed) : Error(Errc::not_found));
   }
@@ -151,7 +164,8 @@ boost::asio::awaitable<Reply> Api::Answer(net::HttpExchange& exchange) {
               .path = std::move(match.params),
               .caller = std::nullopt};
   const bool cookie = FindCookie(request.headers, kSessionCookie, parts_.secure).has_value();
-  if (Changes(request.method) && cookie && request.headers.Count("Authorization") == 0) {
+  if (!foreign && Changes(request.method) && cookie &&
+      request.headers.Count("Authorization") == 0) {
     if (const auto own = CheckOwnPage(request); !own) co_return refuse(own.error());
   }
   if (route.needs != Needs::nobody) {

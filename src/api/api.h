@@ -69,6 +69,7 @@ class Api {
   std::unique_ptr<Logins> logins_;
   std::unique_ptr<DeviceLogins> devices_;
   std::unique_ptr<Exchanged> exchanged_;
+  std::unique_ptr<SamlLogins> saml_;
   Parts parts_;
 };
 

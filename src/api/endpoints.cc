@@ -8,6 +8,7 @@ Router MakeRouter() {
   AddSessions(router);
   AddRevocations(router);
   AddLogin(router);
+  AddSaml(router);
   AddCliLogin(router);
   AddDevice(router);
   AddExchange(router);

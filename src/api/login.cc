@@ -5,6 +5,7 @@
 #include "api/cookies.h"
 #include "api/endpoints.h"
 #include "api/logins.h"
+#include "api/saml.h"
 #include "api/web_session.h"
 #include "base/bytes.h"
 #include "base/ids.h"
@@ -23,36 +24,33 @@ std::string LocalPath(const Form& query) {
   return page && !next.starts_with("/logout") ? next : std::string(kHome);
 }
 
-Reply Sorry(const Error& error) {
-  return Page("You are not signed in",
-              "<h1>You are not signed in</h1>\n<p>" + Escape(error.detail) + "</p>\n<p><code>" +
-                  std::string(ReasonCode(error.code)) +
-                  "</code></p>\n<p><a class=\"button\" href=\"/login\">Sign in</a></p>",
-              StatusOf(error.code));
-}
-
-Reply Refused(Visit& visit, const Error& error) {
-  op::Evidence evidence;
-  evidence.type = op::EventType::auth_failure;
-  evidence.address = visit.request().address;
-  evidence.method = "login";
-  evidence.reason = error.code;
-  evidence.ok = false;
-  const auto recorded = visit.parts.gate.Record(std::move(evidence));
-  return Sorry(recorded ? error : recorded.error());
+/// Several providers: the person knows which one knows them.
+Reply Choose(const Logins& logins, const std::string& next, bool fresh) {
+  std::string list;
+  for (const LoginProvider& provider : logins.providers()) {
+    list += "<p><a class=\"button\" href=\"/login?provider=" + PercentEncode(provider.name) +
+            (fresh ? "&amp;fresh" : "") + "&amp;next=" + PercentEncode(next) + "\">Sign in with " +
+            Escape(provider.name) + "</a></p>\n";
+  }
+  return Page("Sign in", "<h1>Sign in</h1>\n" + list);
 }
 
 /// To the provider, and back to `next`. With `fresh` the person has to prove anew who they are.
 boost::asio::awaitable<Reply> Begin(Visit& visit, std::string next, bool fresh) {
   Logins& logins = *visit.parts.logins;
+  if (logins.providers().size() > 1 && !visit.query.Has("provider"))
+    co_return Choose(logins, next, fresh);
   const LoginProvider* provider = logins.Provider(visit.query.Get("provider"));
   if (provider == nullptr)
-    co_return Sorry(Error(Errc::not_found, "No identity provider is configured for signing in."));
-  const auto endpoints = co_await logins.Discover(*provider);
-  if (!endpoints) co_return Sorry(endpoints.error());
+    co_return SorryPage(
+        Error(Errc::not_found, "No identity provider is configured for signing in."));
   // One secret per browser: several tabs may sign in at once.
   const auto given = FindCookie(visit.request().headers, kLoginCookie, visit.parts.secure);
   const std::string cookie = given && given->size() >= 32 ? *given : NewHandle(32);
+  if (provider->saml)
+    co_return co_await BeginSaml(visit, *provider, cookie, std::move(next), fresh);
+  const auto endpoints = co_await logins.Discover(*provider);
+  if (!endpoints) co_return SorryPage(endpoints.error());
   Logins::Pending pending;
   pending.provider = provider;
   pending.nonce = NewHandle(24);
@@ -126,15 +124,19 @@ boost::asio::awaitable<Reply> Callback(Visit& visit) {
   const Parts& parts = visit.parts;
   const auto cookie = FindCookie(visit.request().headers, kLoginCookie, parts.secure);
   const auto login = parts.logins->Take(visit.query.Get("state"), cookie.value_or(""));
-  if (!login) co_return Refused(visit, login.error());
+  if (!login) co_return RefuseLogin(visit, login.error());
+  if (login->provider->saml)
+    co_return RefuseLogin(visit, Error(Errc::token_issuer_unknown, "Another provider was asked."));
   // Where the provider says who it is, it has to be the one that was asked (RFC 9207).
   if (visit.query.Has("iss") && visit.query.Find("iss") != login->provider->issuer)
-    co_return Refused(visit, Error(Errc::token_issuer_unknown, "Another provider has answered."));
+    co_return RefuseLogin(visit,
+                          Error(Errc::token_issuer_unknown, "Another provider has answered."));
   const auto code = visit.query.Find("code");
   if (!code || code->empty())
-    co_return Refused(visit, Error(Errc::cancelled, "The identity provider refused the login."));
+    co_return RefuseLogin(visit,
+                          Error(Errc::cancelled, "The identity provider refused the login."));
   const auto verified = co_await Exchange(visit, *login, std::string(*code));
-  if (!verified) co_return Refused(visit, verified.error());
+  if (!verified) co_return RefuseLogin(visit, verified.error());
   const Nanos proved_at = login->fresh_from != 0 ? parts.clock.WallNow() : (*verified)->auth_time;
   co_return co_await OpenWebSession(visit, (*verified)->principal, login->next, proved_at);
 }
@@ -161,6 +163,25 @@ boost::asio::awaitable<Reply> AskSignOut(Visit& visit) {
 }
 
 }  // namespace
+
+Reply SorryPage(const Error& error) {
+  return Page("You are not signed in",
+              "<h1>You are not signed in</h1>\n<p>" + Escape(error.detail) + "</p>\n<p><code>" +
+                  std::string(ReasonCode(error.code)) +
+                  "</code></p>\n<p><a class=\"button\" href=\"/login\">Sign in</a></p>",
+              StatusOf(error.code));
+}
+
+Reply RefuseLogin(Visit& visit, const Error& error) {
+  op::Evidence evidence;
+  evidence.type = op::EventType::auth_failure;
+  evidence.address = visit.request().address;
+  evidence.method = "login";
+  evidence.reason = error.code;
+  evidence.ok = false;
+  const auto recorded = visit.parts.gate.Record(std::move(evidence));
+  return SorryPage(recorded ? error : recorded.error());
+}
 
 void AddLogin(Router& router) {
   router.Add({.method = "GET", .path = "/login", .needs = Needs::nobody, .handler = Login});

@@ -1,13 +1,17 @@
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "base/secret.h"
 
 namespace sallyport::api {
 
-/// An OpenID provider at which people can sign in: our registration there.
+/// A provider at which people can sign in: our registration there. OpenID Connect, or SAML 2.0 if
+/// `saml` is set; then only `name` counts beside it.
 struct LoginProvider {
   std::string name;  // in the configuration
   std::string issuer;
@@ -17,6 +21,12 @@ struct LoginProvider {
   std::string ca_file;  // PEM; replaces the system's authorities
   std::vector<std::string> allow_addresses;
   bool allow_loopback_http = false;
+
+  struct Saml {
+    std::function<Result<std::string>()> metadata;  // reads the XML as it is now; thread-safe
+    std::string user, groups;                       // names of attributes; empty: none
+  };
+  std::optional<Saml> saml;
 };
 
 }  // namespace sallyport::api

@@ -87,6 +87,13 @@ Result<Logins::Pending> Logins::Take(std::string_view state, std::string_view co
   return pending;
 }
 
+const LoginProvider* Logins::Asked(std::string_view state) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = pending_.find(Digest(state));
+  if (found == pending_.end() || found->second.until <= clock_.WallNow()) return nullptr;
+  return found->second.provider;
+}
+
 std::string Logins::Grant(std::string challenge, access::Opening opening) {
   const Nanos now = clock_.WallNow();
   std::string code = NewHandle(24);
@@ -133,6 +140,16 @@ Nanos Logins::ProvedAt(std::string_view session) const {
   const std::lock_guard lock(mutex_);
   const auto found = proofs_.find(session);
   return found == proofs_.end() ? 0 : found->second.at;
+}
+
+Task<> Logins::Run(std::function<void()> work) {
+  const auto executor = co_await net::ThisExecutor();
+  const auto outcome = std::make_shared<Outcome>(executor);
+  boost::asio::post(threads_->pool, [executor, outcome, work = std::move(work)]() mutable {
+    work();
+    net::Post(executor, [outcome = std::move(outcome)] { outcome->done.Set(); });
+  });
+  co_return co_await outcome->done.Wait(kFetchWithin);
 }
 
 Task<FetchResponse> Logins::Fetch(const LoginProvider& provider, FetchRequest request) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -41,12 +42,14 @@ class Logins {
 
   /// The provider of that name, or the first; null: there is none.
   const LoginProvider* Provider(std::string_view name) const;
+  const std::vector<LoginProvider>& providers() const { return providers_; }
 
   struct Pending {
     const LoginProvider* provider = nullptr;
     std::string nonce, verifier, next;
     std::string redirect_uri;
-    Nanos fresh_from = 0;  // 0: any login will do
+    std::string issuer, request_id;  // of a login by SAML: who was asked what
+    Nanos fresh_from = 0;            // 0: any login will do
     // Inside:
     std::string browser;  // digest of the cookie that the login is bound to
     Nanos until = 0;
@@ -56,6 +59,9 @@ class Logins {
   /// The login that `state` belongs to, once. state_invalid: unknown, over, or another browser's;
   /// the other browser's login goes on.
   Result<Pending> Take(std::string_view state, std::string_view cookie);
+
+  /// The provider of a login that is under way; null: there is none of that state.
+  const LoginProvider* Asked(std::string_view state) const;
 
   /// A code for whoever knows the verifier of `challenge`.
   std::string Grant(std::string challenge, access::Opening opening);
@@ -72,6 +78,9 @@ class Logins {
   void Proved(std::string session, Nanos at);
   Nanos ProvedAt(std::string_view session) const;  // 0: unknown
 
+  /// Does `work`, which may block for some seconds, on a thread of its own. It may outlive the
+  /// wait: it owns what it touches.
+  Task<> Run(std::function<void()> work);
   /// An exchange with a provider on a thread of its own; it blocks nobody.
   Task<FetchResponse> Fetch(const LoginProvider& provider, FetchRequest request);
   /// The endpoints, asked for at most every ten minutes.

@@ -32,6 +32,7 @@ class ChangeFeed;
 class DeviceLogins;
 class Exchanged;
 class Logins;
+class SamlLogins;
 
 /// What all handlers share; references outlive them.
 struct Parts {
@@ -48,6 +49,7 @@ struct Parts {
   Logins* logins = nullptr;         // logins that have begun
   DeviceLogins* devices = nullptr;  // those of programs without a browser
   Exchanged* exchanged = nullptr;   // tokens of workloads that have opened a session
+  SamlLogins* saml = nullptr;       // those by SAML
   approval::Desk* desk = nullptr;   // null: nothing is approved here
   approval::Passkeys* passkeys = nullptr;
   /// Of tokens for upstreams; null: none are made.

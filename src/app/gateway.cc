@@ -462,7 +462,7 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
 }
 
 Result<> Gateway::Reload() {
-  config::LoadResult loaded = config::LoadFile(impl_->root.file);
+  config::LoadResult loaded = config::LoadFile(impl_->root.file, StartOptions());
   Result<> applied =
       Fail(Errc::config_invalid, "see `sallyport validate " + impl_->root.file.string() + "`");
   if (loaded.root) applied = impl_->Apply(std::move(*loaded.root));

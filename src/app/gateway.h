@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "config/load.h"
 #include "config/schema.h"
 
 namespace sallyport::app {
@@ -39,6 +40,9 @@ class Gateway {
   explicit Gateway(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+/// How a configuration is loaded that is going to run: what it refers to is looked at.
+config::LoadOptions StartOptions();
 
 /// Writes `problems` of a configuration to standard error and gives the exit code, or the loaded
 /// root.

@@ -5,6 +5,7 @@
 #include "app/arguments.h"
 #include "app/exit_code.h"
 #include "app/verbs.h"
+#include "saml/worker.h"
 
 namespace sallyport::app {
 namespace {
@@ -31,6 +32,13 @@ void AddService(CLI::App& root, Chosen& chosen) {
   c->add_option("config", validate.config, "configuration file")->required();
   c->add_flag("--json", validate.json, "problems as JSON");
   c->callback([&chosen] { chosen = [] { return RunValidate(validate); }; });
+}
+
+/// Not for people: in no help.
+void AddWorker(CLI::App& root, Chosen& chosen) {
+  CLI::App* c = root.add_subcommand("saml-worker", "Checks one SAML document on standard input");
+  c->group("");
+  c->callback([&chosen] { chosen = [] { return saml::RunWorker(); }; });
 }
 
 void AddPolicy(CLI::App& root, Chosen& chosen) {
@@ -203,6 +211,7 @@ int main(int argc, char** argv) {
   AddMask(root, chosen);
   AddAudit(root, chosen);
   AddPins(root, chosen);
+  AddWorker(root, chosen);
   AddDb(root, chosen);
   AddDoctor(root, chosen);
   AddApprovalVerbs(root, chosen);

@@ -7,6 +7,7 @@
 #include "net/event.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "saml/source.h"
 #include "secrets/source.h"
 
 namespace sallyport::app {
@@ -67,6 +68,13 @@ std::vector<api::LoginProvider> LoginsOf(const config::Root& root, Result<>& fai
       if (secret) made.client_secret = std::move(*secret);
     }
     out.push_back(std::move(made));
+  }
+  for (const config::SamlProvider& provider : root.saml) {
+    out.push_back({.name = provider.name,
+                   .saml = api::LoginProvider::Saml{
+                       .metadata = [ref = provider.metadata] { return saml::ReadSource(ref); },
+                       .user = provider.user,
+                       .groups = provider.groups}});
   }
   return out;
 }

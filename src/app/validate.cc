@@ -6,18 +6,29 @@
 #include "app/gateway.h"
 #include "app/verbs.h"
 #include "config/load.h"
+#include "saml/verifier.h"
 
 namespace sallyport::app {
 
+config::LoadOptions StartOptions() {
+  config::LoadOptions options;
+  options.saml_metadata = [](std::string_view xml) -> Result<> {
+    SALLYPORT_CHECK(saml::Verifier().Read(xml, SystemClock().WallNow()));
+    return {};
+  };
+  return options;
+}
+
 int RunValidate(const ValidateOptions& options) {
-  const config::Outcome outcome = config::ValidateFile(options.config, options.json);
+  const config::Outcome outcome =
+      config::ValidateFile(options.config, options.json, StartOptions());
   std::fputs(outcome.out.c_str(), stdout);
   std::fputs(outcome.err.c_str(), stderr);
   return outcome.exit_code;
 }
 
 Result<config::Root> LoadOrExplain(const std::string& file, int& exit_code) {
-  config::LoadResult loaded = config::LoadFile(file);
+  config::LoadResult loaded = config::LoadFile(file, StartOptions());
   std::fputs(config::RenderText(loaded.problems).c_str(), stderr);
   if (loaded.root) return std::move(*loaded.root);
   exit_code = kBadConfig;

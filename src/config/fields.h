@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ struct Context {
   std::string file;
   std::filesystem::path dir;
   bool look_at_secrets = true;  // warn of references that lead nowhere now
+  std::function<Result<>(std::string_view)> saml_metadata;  // LoadOptions
   std::vector<Problem> problems;
   std::vector<std::string> notes;
 

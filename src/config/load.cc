@@ -148,6 +148,7 @@ LoadResult LoadText(std::string_view text, const std::filesystem::path& path,
   std::error_code error;
   context.dir = std::filesystem::absolute(path, error).parent_path();
   context.look_at_secrets = options.look_at_secrets;
+  context.saml_metadata = options.saml_metadata;
   Node tree = ReadYaml(text, context.file, context.problems, {.max_bytes = kMaxBytes});
   // What stands behind a syntax error was not read: it would only be reported as missing.
   bool whole = std::ranges::none_of(context.problems,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,8 @@ struct LoadOptions {
   /// Warn of secret references that lead nowhere now (a variable that is not set, a file that is
   /// not there). Values are never read by loading.
   bool look_at_secrets = true;
+  /// Judges the metadata of a SAML provider (XML), which is no secret; none: nobody looks at it.
+  std::function<Result<>(std::string_view xml)> saml_metadata;
 };
 
 /// `root` is there exactly when no problem is an error; warnings may stand beside it.

@@ -3,6 +3,7 @@
 #include "config/sections.h"
 #include "config/units.h"
 #include "identity/workload.h"
+#include "saml/source.h"
 
 namespace sallyport::config {
 namespace {
@@ -88,18 +89,39 @@ void ReadOidc(Context& context, const Node& node, identity::ProviderConfig& p, L
   fields.Done();
 }
 
-void ReadSaml(Context& context, const Node& node, const std::string& where) {
+/// What the metadata says is judged by whoever loads (LoadOptions::saml_metadata).
+void CheckMetadata(Fields& fields, const SamlProvider& provider) {
+  Context& context = fields.context();
+  const auto& look = context.saml_metadata;
+  if (!look || provider.metadata.empty()) return;
+  const auto text = saml::ReadSource(provider.metadata);
+  if (!text) return;  // a warning says so: it may come later
+  if (const auto good = look(*text); !good) {
+    context.Error(fields.ValueMark("metadata"), kCfgBadValue,
+                  fields.where() + ".metadata cannot be used: " + good.error().detail,
+                  "take the metadata that the identity provider shows for this gateway");
+  }
+}
+
+void ReadSaml(Context& context, const Node& node, const std::string& name, Root& root,
+              const std::string& where) {
   Fields fields(context, node, where);
+  SamlProvider provider{.name = name};
   if (fields.Require("metadata", "write metadata: { file: PATH }") != nullptr)
-    fields.Secret("metadata");
+    provider.metadata = fields.Secret("metadata").value_or(secrets::Ref{});
   if (const Node* attributes = fields.Get("attributes")) {
     Fields f(context, *attributes, where + ".attributes");
-    f.Text("user");
-    f.Text("groups");
+    provider.user = f.Text("user").value_or("");
+    provider.groups = f.Text("groups").value_or("");
     f.Done();
   }
   fields.Done();
-  context.NotActedOn(where);
+  if (root.server.public_url.empty()) {
+    context.Error(node.mark, kCfgMissingKey, where + " needs server.public_url",
+                  "the identity provider sends people back there");
+  }
+  CheckMetadata(fields, provider);
+  root.saml.push_back(std::move(provider));
 }
 
 void ReadProvider(Context& context, const Node& node, Root& root, Places& places) {
@@ -130,7 +152,7 @@ void ReadProvider(Context& context, const Node& node, Root& root, Places& places
     }
     root.providers.push_back(std::move(provider));
   } else {
-    ReadSaml(context, *saml, where + ".saml");
+    ReadSaml(context, *saml, provider.name, root, where + ".saml");
     places.saml.push_back(provider.name);
   }
   fields.Done();
@@ -252,7 +274,7 @@ void ReadIdentity(Context& context, const Node& node, Root& root, Places& places
     f.Done();
   }
   fields.Done();
-  if (root.providers.empty() && !HasErrors(context.problems)) {
+  if (root.providers.empty() && root.saml.empty() && !HasErrors(context.problems)) {
     context.Warn(node.mark, kCfgNoEffect,
                  "no identity provider is configured, so nobody can sign in",
                  "add identity.providers");

@@ -223,12 +223,21 @@ struct Login {
   std::vector<std::string> scopes;     // empty: openid profile email
 };
 
+/// identity.providers[].saml: people sign in by SAML 2.0.
+struct SamlProvider {
+  std::string name;
+  secrets::Ref metadata;  // of the identity provider; XML
+  std::string user;       // attribute with the readable name; empty: the NameID
+  std::string groups;     // attribute with the groups; empty: none
+};
+
 struct Root {
   std::filesystem::path file;  // where it was read from; relative paths start there
   Server server;
   std::vector<identity::ProviderConfig> providers;
   std::vector<identity::AgentConfig> agents;
   std::vector<Login> logins;
+  std::vector<SamlProvider> saml;
   std::map<std::string, std::vector<std::string>> roles;
   std::vector<Person> persons;
   std::vector<Connection> connections;

@@ -2,12 +2,10 @@
 
 #include <algorithm>
 
-#include "config/load.h"
-
 namespace sallyport::config {
 
-Outcome ValidateFile(const std::filesystem::path& path, bool json) {
-  auto loaded = LoadFile(path);
+Outcome ValidateFile(const std::filesystem::path& path, bool json, const LoadOptions& options) {
+  auto loaded = LoadFile(path, options);
   Outcome outcome{.exit_code = loaded.root ? 0 : kExitBadConfig};
   if (json) {
     outcome.out = RenderJson(loaded.problems, loaded.notes);
