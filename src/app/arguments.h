@@ -20,6 +20,9 @@ inline CLI::App* Command(CLI::App& parent, const char* name, const char* what,
 /// `login`, `logout`, `whoami`, `sessions …`
 void AddPeopleVerbs(CLI::App& root, Chosen& chosen);
 
+/// `mcp config` and `connect`
+void AddClientVerbs(CLI::App& root, Chosen& chosen);
+
 /// `approvals …`, `requests …` and `passkeys …`
 void AddApprovalVerbs(CLI::App& root, Chosen& chosen);
 

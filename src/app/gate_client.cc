@@ -2,11 +2,9 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "app/exit_code.h"
+#include "app/session_file.h"
 #include "ledger/render.h"
 #include "net/fetch.h"
 #include "secrets/source.h"
@@ -21,19 +19,6 @@ std::string Environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-/// `$XDG_STATE_HOME/sallyport/session.json`, which `sallyport login` writes.
-std::filesystem::path SessionFile() {
-  std::string base = Environment("XDG_STATE_HOME");
-  if (base.empty()) base = Environment("HOME") + "/.local/state";
-  return std::filesystem::path(base) / "sallyport" / "session.json";
-}
-
-ordered_json ReadSession() {
-  std::ifstream in(SessionFile(), std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  return ordered_json::parse(text, nullptr, false);
-}
-
 std::string TextOf(const ordered_json& object, const char* name) {
   if (!object.is_object()) return {};
   const auto at = object.find(name);
@@ -44,16 +29,16 @@ std::string TextOf(const ordered_json& object, const char* name) {
 
 Result<GateClient> GateClient::Make(const GateOptions& options) {
   GateClient client;
-  const ordered_json session = ReadSession();
+  const KeptSession session = ReadSession().value_or(KeptSession{});
   client.server_ = !options.server.empty() ? options.server : Environment("SALLYPORT_SERVER");
-  if (client.server_.empty()) client.server_ = TextOf(session, "server");
+  if (client.server_.empty()) client.server_ = session.server;
   while (client.server_.ends_with('/')) client.server_.pop_back();
   if (client.server_.empty()) {
     return Fail(Errc::token_missing,
                 "which gate? run `sallyport login --server URL`, or give --server");
   }
   client.ca_ = options.ca;
-  if (client.ca_.empty()) client.ca_ = TextOf(session, "ca");
+  if (client.ca_.empty()) client.ca_ = session.ca;
   if (!options.token_file.empty()) {
     SALLYPORT_TRY(client.token_,
                   secrets::Resolve({.kind = secrets::Ref::Kind::file, .name = options.token_file}));
@@ -63,9 +48,9 @@ Result<GateClient> GateClient::Make(const GateOptions& options) {
     client.token_ = Secret(std::move(token));
     return client;
   }
-  if (std::string token = TextOf(session, "token");
-      !token.empty() && TextOf(session, "server").starts_with(client.server_)) {
-    client.token_ = Secret(std::move(token));
+  // A token is for the gate that gave it, and for nobody whose address begins alike.
+  if (!session.token.empty() && session.server == client.server_) {
+    client.token_ = Secret(session.token);
     return client;
   }
   return Fail(Errc::token_missing, "nobody is logged in at " + client.server_ +

@@ -216,6 +216,7 @@ int main(int argc, char** argv) {
   AddDoctor(root, chosen);
   AddApprovalVerbs(root, chosen);
   AddPeopleVerbs(root, chosen);
+  AddClientVerbs(root, chosen);
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

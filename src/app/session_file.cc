@@ -1,6 +1,8 @@
 #include "app/session_file.h"
 
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "app/keys.h"
@@ -29,6 +31,23 @@ Result<> KeepSession(const KeptSession& kept) {
                                     {"expires_at", kept.expires_at},
                                     {"token", kept.token}};
   return WritePrivate(file, text.dump(2) + "\n");
+}
+
+std::optional<KeptSession> ReadSession() {
+  std::ifstream in(SessionFile(), std::ios::binary);
+  if (!in) return std::nullopt;
+  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  const auto object = nlohmann::json::parse(text, nullptr, false);
+  if (!object.is_object()) return std::nullopt;
+  const auto member = [&](const char* name) {
+    const auto at = object.find(name);
+    return at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
+  };
+  return KeptSession{.server = member("server"),
+                     .token = member("token"),
+                     .session = member("session"),
+                     .expires_at = member("expires_at"),
+                     .ca = member("ca")};
 }
 
 void ForgetSession() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -14,6 +15,8 @@ struct KeptSession {
   std::string server, token, session, expires_at, ca;
 };
 Result<> KeepSession(const KeptSession& kept);
+/// What is kept now; nullopt where there is none, or no such file of ours.
+std::optional<KeptSession> ReadSession();
 void ForgetSession();
 
 }  // namespace sallyport::app

@@ -135,6 +135,13 @@ struct SessionsOptions {
 int RunSessionsList(const SessionsOptions& options);
 int RunSessionsKill(const SessionsOptions& options);
 
+/// mcp config: what to paste into an MCP client.
+struct McpConfigOptions {
+  std::string client, connection, server, config, ca, form = "auto";
+  bool json = false;
+};
+int RunMcpConfig(const McpConfigOptions& options);
+
 struct DoctorOptions {
   std::string config, connection;
   bool json = false;
