@@ -65,7 +65,7 @@ std::map<std::string, std::string> TargetsOf(const config::Root& root) {
     } else if (connection.postgres) {
       const config::Postgres& p = *connection.postgres;
       add("postgres"), add(p.host), add(std::to_string(p.port)), add(p.database);
-      add(p.jit_role ? "role of " + p.admin_user : "user " + p.user);
+      add(p.jit_role ? "role of " + p.user : "user " + p.user);
     }
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;

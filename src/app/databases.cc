@@ -27,10 +27,6 @@ Result<std::string> KeyPath(const secrets::Ref& ref) {
   return Fail(Errc::config_invalid, "client_key has to be a file or a credential");
 }
 
-Result<Secret> PasswordOf(const std::optional<secrets::Ref>& ref) {
-  return ref ? secrets::Resolve(*ref) : Secret();
-}
-
 sql::SourceMask MaskOf(const mask::DetectorSpec& detector) {
   if (detector.kind == mask::DetectorKind::sad) return sql::SourceMask::null;
   if (detector.kind == mask::DetectorKind::regex) return sql::SourceMask::full;
@@ -63,7 +59,8 @@ Result<pg::FrontendConnection> MakeDatabase(const config::Root& root,
   made.name = connection.name;
   made.labels = connection.labels;
   SALLYPORT_TRY(made.address, MakeServerAddress(postgres));
-  SALLYPORT_TRY(made.credentials, MakeCredentials(postgres, made.address, root.evidence.origin));
+  SALLYPORT_TRY(made.credentials,
+                MakeCredentials(connection.name, postgres, made.address, root.evidence.origin));
   made.classified = ClassifiedColumns(root.masking, connection.name);
   made.pan_map = MakePanMap(root, connection.name);
   made.source_only = postgres.source_only;
@@ -91,21 +88,6 @@ Result<std::shared_ptr<const pg::ServerAddress>> MakeServerAddress(
     SALLYPORT_TRY(address->tls, net::MakeClientContext(tls));
   }
   return address;
-}
-
-Result<std::shared_ptr<pg::Credentials>> MakeCredentials(
-    const config::Postgres& postgres, std::shared_ptr<const pg::ServerAddress> address,
-    const std::string& gateway) {
-  if (!postgres.jit_role) {
-    SALLYPORT_TRY(Secret password, PasswordOf(postgres.password));
-    return pg::MakeStaticCredentials(postgres.user, std::move(password));
-  }
-  pg::JitRoleOptions options;
-  options.admin_user = postgres.admin_user;
-  SALLYPORT_TRY(options.admin_password, PasswordOf(postgres.admin_password));
-  options.ttl = std::chrono::duration_cast<std::chrono::seconds>(postgres.jit_ttl);
-  options.gateway = gateway;
-  return pg::MakeJitRoleCredentials(std::move(address), std::move(options));
 }
 
 std::vector<pg::ClassifiedColumn> ClassifiedColumns(const config::Masking& masking,

@@ -51,12 +51,13 @@ class Examination {
   Task<> Look() {
     SALLYPORT_CO_TRY(const auto address, MakeServerAddress(postgres_));
     SALLYPORT_CO_TRY(const auto credentials,
-                     MakeCredentials(postgres_, address, root_.evidence.origin));
+                     MakeCredentials(connection_.name, postgres_, address, root_.evidence.origin));
     Add(Level::ok, "credentials", "the secrets and certificates are there");
-    SALLYPORT_CO_TRY(server_, co_await pg::LogIn(*address, credentials->Admin()));
+    SALLYPORT_CO_TRY(pg::ServerLogin login, co_await credentials->Admin());
+    SALLYPORT_CO_TRY(server_, co_await pg::LogIn(*address, std::move(login)));
     Add(Level::ok, "login",
-        (postgres_.jit_role ? "the administrator " + postgres_.admin_user : postgres_.user) +
-            " is logged in to " + postgres_.database + " on " + postgres_.host);
+        (postgres_.jit_role ? "the administrator " : "") + postgres_.user + " is logged in to " +
+            postgres_.database + " on " + postgres_.host);
     SALLYPORT_CO_CHECK(co_await LookAtTls());
     LookAtVersion();
     SALLYPORT_CO_CHECK(co_await LookAtPrivileges());
@@ -109,12 +110,11 @@ class Examination {
               : "make a role with only the privileges that callers need, or use jit_role");
     }
     if (postgres_.jit_role && !super && Cell(rows, 0, 1) != "t") {
-      Add(Level::failure, "privileges", postgres_.admin_user + " may not create roles",
-          "ALTER ROLE " + postgres_.admin_user + " CREATEROLE;");
+      Add(Level::failure, "privileges", postgres_.user + " may not create roles",
+          "ALTER ROLE " + postgres_.user + " CREATEROLE;");
     } else if (postgres_.jit_role && !super && Cell(rows, 0, 4) != "t") {
-      Add(Level::warning, "privileges",
-          postgres_.admin_user + " may not end sessions of other roles",
-          "GRANT pg_signal_backend TO " + postgres_.admin_user + ";");
+      Add(Level::warning, "privileges", postgres_.user + " may not end sessions of other roles",
+          "GRANT pg_signal_backend TO " + postgres_.user + ";");
     } else if (!super) {
       Add(Level::ok, "privileges",
           postgres_.jit_role ? "it may create roles" : "it is no superuser");
@@ -144,7 +144,7 @@ class Examination {
     std::string names;
     for (size_t i = 0; i < rows.size(); ++i) names += (i == 0 ? "" : ", ") + Cell(rows, i, 0);
     Add(Level::warning, "grants", "it may not pass on SELECT on " + names,
-        "GRANT SELECT ON … TO " + postgres_.admin_user + " WITH GRANT OPTION;, if callers need it");
+        "GRANT SELECT ON … TO " + postgres_.user + " WITH GRANT OPTION;, if callers need it");
     co_return Result<>();
   }
 

@@ -4,50 +4,18 @@
 #include <chrono>
 #include <map>
 #include <memory>
-#include <mutex>
 
+#include "app/rotating_secret.h"
 #include "credential/aws.h"
 #include "credential/oauth.h"
 #include "mcp/upstream_http.h"
 #include "mcp/upstream_stdio.h"
 #include "net/fetch.h"
 #include "net/http_client.h"
-#include "obs/log.h"
 #include "secrets/source.h"
 
 namespace sallyport::app {
 namespace {
-
-/// A secret that is looked up again now and then. When a look-up fails the old value stays: an
-/// upstream that no longer takes it says so itself. Thread-safe.
-class RotatingSecret {
- public:
-  static Result<std::shared_ptr<RotatingSecret>> Make(const secrets::Ref& ref) {
-    SALLYPORT_TRY(Secret value, secrets::Resolve(ref));
-    return std::shared_ptr<RotatingSecret>(new RotatingSecret(ref, std::move(value)));
-  }
-  Secret Get() {
-    const std::lock_guard lock(mutex_);
-    const auto now = std::chrono::steady_clock::now();
-    if (now - read_at_ > kLookAgain) {
-      read_at_ = now;
-      if (Result<Secret> fresh = secrets::Resolve(ref_)) {
-        value_ = std::move(*fresh);
-      } else {
-        obs::Log(obs::Level::warn, "secrets.not_renewed", {{"detail", fresh.error().detail}});
-      }
-    }
-    return value_;
-  }
-
- private:
-  RotatingSecret(secrets::Ref ref, Secret value) : ref_(std::move(ref)), value_(std::move(value)) {}
-  static constexpr std::chrono::seconds kLookAgain{5};
-  const secrets::Ref ref_;
-  std::mutex mutex_;
-  Secret value_;
-  std::chrono::steady_clock::time_point read_at_ = std::chrono::steady_clock::now();
-};
 
 /// A probe or an `initialize`: a client waits for it with its first call.
 constexpr std::chrono::seconds kDescribeTimeout{5};

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "config/aws_keys.h"
 #include "config/sections.h"
 #include "config/units.h"
 
@@ -78,6 +79,14 @@ void ReadUpstream(Context& context, const Node& node, const std::string& where,
   fields.Done();
 }
 
+/// The token is shown in clear text inside TLS to whoever the server is.
+void CheckRdsTls(Fields& fields, Mark mark, const Postgres& postgres) {
+  if (postgres.sslmode == "verify-full" || postgres.sslmode == "verify-ca") return;
+  fields.context().Error(mark, kCfgInsecure,
+                         fields.where() + ": an RDS token is sent to a verified server only",
+                         "write sslmode: verify-full and ca: PATH in upstream");
+}
+
 /// A password may be missing where something else proves who we are: a client certificate, or the
 /// socket's peer.
 std::optional<secrets::Ref> ReadPassword(Fields& fields, std::string_view key,
@@ -92,19 +101,37 @@ void ReadCredentials(Context& context, const Node& node, const std::string& wher
   using namespace std::chrono_literals;
   Fields fields(context, node, where);
   const Node* role = fields.Get("jit_role");
+  const Node* rds = fields.Get("rds_iam");
   const Node* password = fields.Get("password");
   const bool fixed = fields.Get("user") != nullptr || password != nullptr;
-  if (fixed == (role != nullptr)) {
-    context.Error(node.mark, fixed ? kCfgConflict : kCfgMissingKey,
-                  where + " needs either user and password, or jit_role", "keep one");
+  const int kinds = int(fixed) + int(role != nullptr) + int(rds != nullptr);
+  if (kinds != 1) {
+    context.Error(node.mark, kinds > 1 ? kCfgConflict : kCfgMissingKey,
+                  where + " needs one of user and password, rds_iam, and jit_role", "keep one");
+  } else if (rds != nullptr) {
+    Fields f(context, *rds, where + ".rds_iam");
+    postgres.user = f.RequiredText("user", "write the database user that has rds_iam");
+    postgres.rds_iam = ReadRdsIam(f);
+    CheckRdsTls(f, rds->mark, postgres);
+    f.Done();
   } else if (fixed) {
     postgres.user = fields.RequiredText("user", "write the upstream's user name");
     postgres.password = ReadPassword(fields, "password", postgres);
   } else {
     Fields f(context, *role, where + ".jit_role");
     postgres.jit_role = true;
-    postgres.admin_user = f.RequiredText("admin_user", "write the role that may create roles");
-    postgres.admin_password = ReadPassword(f, "admin_password", postgres);
+    postgres.user = f.RequiredText("admin_user", "write the role that may create roles");
+    if (const Node* iam = f.Get("rds_iam")) {
+      Fields g(context, *iam, f.where() + ".rds_iam");
+      postgres.rds_iam = ReadRdsIam(g);
+      CheckRdsTls(g, iam->mark, postgres);
+      g.Done();
+      if (f.Get("admin_password") != nullptr)
+        context.Error(f.MarkOf("admin_password"), kCfgConflict,
+                      f.where() + " has a password and rds_iam", "keep one");
+    } else {
+      postgres.password = ReadPassword(f, "admin_password", postgres);
+    }
     if (auto ttl = f.Duration("ttl", 1min, 24h)) postgres.jit_ttl = *ttl;
     f.Choice("grants_from", {"policy"});
     f.Done();

@@ -50,8 +50,8 @@ TEST(Load, ContractIsReadWhole) {
   EXPECT_EQ(orders.sslmode, "verify-full");
   EXPECT_EQ(orders.ca, "/etc/sallyport/pg-ca.pem");
   EXPECT_TRUE(orders.jit_role);
-  EXPECT_EQ(orders.admin_user, "sallyport_admin");
-  EXPECT_EQ(orders.admin_password->name, "/run/credentials/pg");
+  EXPECT_EQ(orders.user, "sallyport_admin");
+  EXPECT_EQ(orders.password->name, "/run/credentials/pg");
   EXPECT_EQ(orders.jit_ttl, 15min);
   EXPECT_FALSE(orders.source_only);
   ASSERT_EQ(root.masking.columns.size(), 2u);

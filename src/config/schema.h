@@ -137,15 +137,13 @@ struct Postgres {
   std::filesystem::path ca, client_cert;
   std::optional<secrets::Ref> client_key;
   milliseconds connect_timeout{5'000};
-  // credentials: either static …
+  // credentials: the login of all sessions, or the administrator's who makes a role for each
+  bool jit_role = false;
+  milliseconds jit_ttl{900'000};
   std::string user;
   std::optional<secrets::Ref> password;
-  // … or a role for each session
-  bool jit_role = false;
-  std::string admin_user;
-  std::optional<secrets::Ref> admin_password;
-  milliseconds jit_ttl{900'000};
-  bool source_only = false;  // masking: source | lineage (default)
+  std::optional<credential::RdsIam> rds_iam;  // instead of a password
+  bool source_only = false;                   // masking: source | lineage (default)
   milliseconds catalog_refresh{60'000};
   bool operator==(const Postgres&) const = default;
 };

@@ -49,6 +49,13 @@ struct SigV4 {
   bool operator==(const SigV4&) const = default;
 };
 
+/// connections[].postgres.credentials.rds_iam, and .jit_role.rds_iam
+struct RdsIam {
+  std::string region;
+  AwsKeys keys;
+  bool operator==(const RdsIam&) const = default;
+};
+
 /// auth.oauth: client credentials (RFC 6749 section 4.4).
 struct OAuth {
   std::string token_url;  // or found through

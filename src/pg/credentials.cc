@@ -3,9 +3,9 @@
 namespace sallyport::pg {
 namespace {
 
-class StaticLease final : public Lease {
+class SharedLease final : public Lease {
  public:
-  explicit StaticLease(ServerLogin login) : login_(std::move(login)) {}
+  explicit SharedLease(ServerLogin login) : login_(std::move(login)) {}
   const ServerLogin& login() const override { return login_; }
   void Release() override {}
 
@@ -13,25 +13,34 @@ class StaticLease final : public Lease {
   ServerLogin login_;
 };
 
-class StaticCredentials final : public Credentials {
+class SharedCredentials final : public Credentials {
  public:
-  explicit StaticCredentials(ServerLogin login) : login_(std::move(login)) {}
+  explicit SharedCredentials(LoginSource login) : login_(std::move(login)) {}
 
   Task<std::unique_ptr<Lease>> Borrow(const op::Session&, std::vector<Grant>, Nanos) override {
-    co_return std::make_unique<StaticLease>(login_);
+    SALLYPORT_CO_TRY(ServerLogin login, co_await login_());
+    co_return std::make_unique<SharedLease>(std::move(login));
   }
-  ServerLogin Admin() const override { return login_; }
+  Task<ServerLogin> Admin() override { return login_(); }
   boost::asio::awaitable<void> Sweep() override { co_return; }
 
  private:
-  const ServerLogin login_;
+  const LoginSource login_;
 };
+
+Task<ServerLogin> Ready(ServerLogin login) { co_return login; }
 
 }  // namespace
 
-std::shared_ptr<Credentials> MakeStaticCredentials(std::string user, Secret password) {
-  return std::make_shared<StaticCredentials>(
-      ServerLogin{.user = std::move(user), .password = std::move(password), .startup = {}});
+LoginSource FixedLogin(std::string user, Secret password) {
+  return [login = ServerLogin{
+              .user = std::move(user), .password = std::move(password), .startup = {}}] {
+    return Ready(login);
+  };
+}
+
+std::shared_ptr<Credentials> MakeSharedCredentials(LoginSource login) {
+  return std::make_shared<SharedCredentials>(std::move(login));
 }
 
 }  // namespace sallyport::pg

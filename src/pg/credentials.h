@@ -2,6 +2,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,14 @@ struct Grant {
   std::vector<std::string> columns;     // empty: all
 };
 
+/// Where a login comes from that is looked up for each new connection: its password may have been
+/// rotated, or is made for this one connection. Runs on any shard. upstream_credential_failed: none
+/// is to be had.
+using LoginSource = std::function<Task<ServerLogin>()>;
+
+/// The same login always.
+LoginSource FixedLogin(std::string user, Secret password);
+
 /// A login for one session. Release() (or the reaper, after a crash) takes it back.
 class Lease {
  public:
@@ -37,8 +46,8 @@ class Credentials {
   /// `until`: the end of the session at most. upstream_login_failed, upstream_unreachable.
   virtual Task<std::unique_ptr<Lease>> Borrow(const op::Session& session, std::vector<Grant> grants,
                                               Nanos until) = 0;
-  /// An administrator's login for catalog reading, cancelling and terminating.
-  virtual ServerLogin Admin() const = 0;
+  /// An administrator's login for catalog reading, cancelling and terminating; for one connection.
+  virtual Task<ServerLogin> Admin() = 0;
   /// Drops roles that earlier processes left behind; at start, on the first shard. Returns after a
   /// first pass; goes on about once a minute on that shard, for what could not be dropped at once.
   virtual boost::asio::awaitable<void> Sweep() = 0;
@@ -47,11 +56,11 @@ class Credentials {
   virtual size_t leases() const { return 0; }
 };
 
-std::shared_ptr<Credentials> MakeStaticCredentials(std::string user, Secret password);
+/// One login for all sessions, and for the gate's own connections.
+std::shared_ptr<Credentials> MakeSharedCredentials(LoginSource login);
 
 struct JitRoleOptions {
-  std::string admin_user;
-  Secret admin_password;
+  LoginSource admin;
   std::chrono::seconds ttl{15 * 60};
   std::string gateway;  // part of the role's name: sweeps touch their own only
 };

@@ -53,8 +53,8 @@ class CredentialsTest : public testing::Test {
                                    std::shared_ptr<ServerAddress> address = nullptr,
                                    std::string password = {}) {
     JitRoleOptions options;
-    options.admin_user = std::move(admin), options.gateway = std::move(gateway);
-    options.admin_password = Secret(std::move(password));
+    options.gateway = std::move(gateway);
+    options.admin = FixedLogin(std::move(admin), Secret(std::move(password)));
     made_.push_back(MakeJitRoleCredentials(address ? address : pg_->Plain(), std::move(options)));
     return made_.back();
   }
@@ -86,7 +86,7 @@ class CredentialsTest : public testing::Test {
 };
 
 TEST_F(CredentialsTest, StaticIsTheSameForAll) {
-  const auto credentials = MakeStaticCredentials("scram_ann", Secret("wrong horse"));
+  const auto credentials = MakeSharedCredentials(FixedLogin("scram_ann", Secret("wrong horse")));
   auto lease = Borrow(*credentials, {});
   ASSERT_TRUE(lease);
   EXPECT_EQ(Said(Login(**lease)), "ok");

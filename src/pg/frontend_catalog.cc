@@ -126,7 +126,8 @@ CatalogKeeper::CatalogKeeper(std::shared_ptr<const ServerAddress> address,
 
 Task<std::shared_ptr<const sql::Catalog>> CatalogKeeper::Load() {
   const uint64_t begun = begun_.fetch_add(1) + 1;
-  SALLYPORT_CO_TRY(Server server, co_await LogIn(*address_, credentials_->Admin()));
+  SALLYPORT_CO_TRY(ServerLogin login, co_await credentials_->Admin());
+  SALLYPORT_CO_TRY(Server server, co_await LogIn(*address_, std::move(login)));
   std::vector<ClassifiedColumn> classified = classified_;
   classified.insert(classified.end(), found_.begin(), found_.end());
   const std::vector<ClassifiedColumn> by_content = pan_map_->classified();

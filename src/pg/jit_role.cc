@@ -80,10 +80,15 @@ JitRoles::JitRoles(std::shared_ptr<const ServerAddress> address, JitRoleOptions 
       options_(std::move(options)),
       names_(options_.gateway, address_->database) {}
 
-ServerLogin JitRoles::Admin() const {
-  return {.user = options_.admin_user,
-          .password = options_.admin_password,
-          .startup = {{"application_name", "sallyport"}}};
+Task<ServerLogin> JitRoles::Admin() {
+  SALLYPORT_CO_TRY(ServerLogin login, co_await options_.admin());
+  login.startup.emplace_back("application_name", "sallyport");
+  co_return login;
+}
+
+Task<ServerLogin> JitRoles::AdminOf(std::shared_ptr<JitRoles> self) {
+  if (!self) co_return Fail(Errc::draining, "the roles' owner has ended");
+  co_return co_await self->Admin();
 }
 
 size_t JitRoles::leases() const {
@@ -95,7 +100,10 @@ std::shared_ptr<AdminPool> JitRoles::PoolOf(const boost::asio::any_io_executor& 
   auto& context = boost::asio::query(executor, boost::asio::execution::context);
   const std::lock_guard lock(mutex_);
   auto& pool = pools_[&context];
-  if (!pool) pool = std::make_shared<AdminPool>(executor, address_, Admin());
+  if (!pool) {
+    pool = std::make_shared<AdminPool>(executor, address_,
+                                       [weak = weak_from_this()] { return AdminOf(weak.lock()); });
+  }
   return pool;
 }
 

@@ -22,7 +22,7 @@ class JitRoles final : public Credentials, public std::enable_shared_from_this<J
 
   Task<std::unique_ptr<Lease>> Borrow(const op::Session& session, std::vector<Grant> grants,
                                       Nanos until) override;
-  ServerLogin Admin() const override;
+  Task<ServerLogin> Admin() override;
   boost::asio::awaitable<void> Sweep() override;
   size_t leases() const override;
 
@@ -40,6 +40,7 @@ class JitRoles final : public Credentials, public std::enable_shared_from_this<J
     std::string fingerprint;                          // of the relations it was last given
   };
 
+  static Task<ServerLogin> AdminOf(std::shared_ptr<JitRoles> self);
   std::shared_ptr<AdminPool> PoolOf(const boost::asio::any_io_executor& executor);
   Task<> PrepareGroup(AdminPool::Borrowed& admin, const std::string& group,
                       const std::vector<Grant>& grants);

@@ -16,7 +16,7 @@ int64_t Number(const std::optional<std::string>& text) {
 }  // namespace
 
 AdminPool::AdminPool(boost::asio::any_io_executor executor,
-                     std::shared_ptr<const ServerAddress> address, ServerLogin login)
+                     std::shared_ptr<const ServerAddress> address, LoginSource login)
     : executor_(executor),
       address_(std::move(address)),
       login_(std::move(login)),
@@ -54,7 +54,8 @@ Task<AdminPool::Borrowed> AdminPool::Take() {
 
 Task<AdminPool::Connection> AdminPool::Open() {
   Connection connection;
-  SALLYPORT_CO_TRY(connection.server, co_await LogIn(*address_, login_));
+  SALLYPORT_CO_TRY(ServerLogin login, co_await login_());
+  SALLYPORT_CO_TRY(connection.server, co_await LogIn(*address_, std::move(login)));
   SALLYPORT_CO_TRY(
       const auto rows,
       co_await Query(

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/task.h"
 #include "net/event.h"
+#include "pg/credentials.h"
 #include "pg/server.h"
 
 namespace sallyport::pg {
@@ -22,7 +23,7 @@ class AdminPool : public std::enable_shared_from_this<AdminPool> {
   static constexpr std::chrono::seconds kLimit{10};  // of one question
 
   AdminPool(boost::asio::any_io_executor executor, std::shared_ptr<const ServerAddress> address,
-            ServerLogin login);
+            LoginSource login);
 
   /// What a connection knows of its server.
   struct Facts {
@@ -66,7 +67,7 @@ class AdminPool : public std::enable_shared_from_this<AdminPool> {
 
   boost::asio::any_io_executor executor_;
   std::shared_ptr<const ServerAddress> address_;
-  ServerLogin login_;
+  LoginSource login_;
   std::vector<Connection> idle_;
   size_t open_ = 0;
   bool closing_ = false;  // CloseIdle runs

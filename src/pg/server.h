@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -33,6 +34,8 @@ struct ServerLogin {
   std::string user;
   Secret password;     // empty: none is offered
   Parameters startup;  // beside user and database: options that the session may set
+  /// Called when the server does not take it, so that a better one is looked for next time.
+  std::function<void()> refused = {};
 };
 
 /// A backend of our own: logged in, at its first ReadyForQuery, nothing read beyond it. One client

@@ -282,6 +282,8 @@ Task<Server> LogIn(const ServerAddress& address, ServerLogin login) {
   const TimePoint until = std::chrono::steady_clock::now() + address.connect_timeout;
   Login session(address, login, until);
   auto server = co_await session.Run();
+  if (!server && server.error().code == Errc::upstream_login_failed && login.refused)
+    login.refused();
   if (!server && server.error().code == Errc::upstream_closed)
     co_return Fail(Errc::upstream_unreachable, server.error().detail);
   co_return server;
