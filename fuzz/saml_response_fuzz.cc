@@ -37,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (kExpected.keys[0].empty()) __builtin_trap();
   const auto verdict = VerifyResponse({reinterpret_cast<const char*>(data), size}, kExpected);
   if (!verdict) return 0;
-  const bool genuine = verdict->name_id == "alice@example.test" &&
+  const bool genuine = verdict->name_id.value == "alice@example.test" &&
                        verdict->id == "_86839d70e0f8e0a4e301a9cb255ae91951cc546c57" &&
                        verdict->attributes.contains("groups") &&
                        verdict->attributes.at("groups") == std::vector<std::string>{"dba", "dev"};

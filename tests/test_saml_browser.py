@@ -1,9 +1,13 @@
 """Signing in by SAML with real parts: SimpleSAMLphp as the identity provider, a headless Chromium as the browser; the provider and the gate are
 two sites, so the browser's rules for cookies of other sites hold."""
 
+import re
+import time
+
 import pytest
 
 from kit.browser import Browser
+from kit.person import Browser as Person
 from kit.parts import Gateway, http_connection
 from kit.process import free_port
 from kit.simplesaml import SimpleSaml
@@ -30,6 +34,8 @@ def gateway(scratch, gate_port, idp, upstream):
                                                                        "attributes": {"user": "mail", "groups": "memberOf"}}}]
 
     part = Gateway(scratch / "gateway", None, [http_connection("tools", upstream.url)], port=gate_port, changes=saml)
+    metadata = Person().ask("GET", part.public_url + "/login/saml/metadata").text
+    idp.trust(part.public_url, re.search(r"<ds:X509Certificate>([^<]+)<", metadata).group(1))
     yield part
     part.stop()
 
@@ -56,6 +62,41 @@ def test_login_in_a_real_browser(browser, gateway, idp):
     assert (who["issuer"], who["subject"], who["name"], who["groups"]) == (idp.entity_id, "alice", "alice@example.com", ["testers", "dba"]), who
     opened = gateway.recorded(event="session.opened")[-1]["access"]
     assert opened["who"]["subject"] == "alice" and opened["who"]["issuer"] == idp.entity_id
+
+
+def sign_in(page, gateway, path="/login?next=/sessions"):
+    page.goto(url=gateway.public_url + path)
+    page.wait(selector="input[name=username]")
+    page.fill(selector="input[name=username]", value="alice")
+    page.fill(selector="input[name=password]", value="pw")
+    page.click(selector="button[type=submit], #submit_button, input[type=submit]")
+    page.wait(selector="main:not([aria-busy])")
+    assert page.url() == gateway.public_url + "/sessions", page.url()
+
+
+ME = "fetch('/api/v1/me').then((r) => r.status)"
+
+
+def test_single_logout_in_a_real_browser(browser, gateway, idp):
+    """Both ways; every message is signed, and SimpleSAMLphp refuses ours if it is not."""
+    alice = browser.person("alice-3")
+    sign_in(alice, gateway)
+    alice.goto(url=gateway.public_url + "/logout")  # typed in, so it asks
+    alice.click(selector="form[action='/logout'] button")
+    alice.wait(selector="a[href*='SAMLRequest']")
+    alice.click(selector="a[href*='SAMLRequest']")
+    alice.wait(selector="main h1")
+    assert alice.url().startswith(gateway.public_url + "/login/saml/logout?SAMLResponse="), alice.url()
+    assert "at the identity provider too" in alice.evaluate(script="document.body.innerText")
+    sign_in(alice, gateway)  # with name and password: the provider's session is over
+    assert alice.evaluate(script=ME) == 200
+    alice.goto(url=idp.url + "/saml2/idp/SingleLogoutService.php?ReturnTo=" + idp.url + "/")
+    deadline = time.monotonic() + 15
+    while not gateway.recorded(event="session.killed") or gateway.recorded(event="session.killed")[-1]["access"]["by"] != "saml-logout":
+        assert time.monotonic() < deadline, (alice.url(), gateway.recorded(event="auth.failure"))
+        time.sleep(0.1)
+    alice.goto(url=gateway.public_url + "/healthcheck-of-nothing")
+    assert alice.evaluate(script=ME) == 401
 
 
 def test_fresh_proof_in_a_real_browser(browser, gateway, idp):

@@ -4,8 +4,8 @@
 #include "api/change_feed.h"
 #include "api/cookies.h"
 #include "api/device_logins.h"
-#include "api/exchange.h"
 #include "api/endpoints.h"
+#include "api/exchange.h"
 #include "api/logins.h"
 #include "api/saml_logins.h"
 #include "api/web_session.h"
@@ -59,7 +59,8 @@ Api::Api(Options options)
       logins_(std::make_unique<Logins>(std::move(options.logins), options.clock)),
       devices_(std::make_unique<DeviceLogins>(options.clock)),
       exchanged_(std::make_unique<Exchanged>(options.clock)),
-      saml_(std::make_unique<SamlLogins>(*logins_, saml::Verifier(), options.clock)),
+      saml_(std::make_unique<SamlLogins>(*logins_, saml::Verifier(), std::move(options.saml_signer),
+                                         options.clock)),
       parts_{.gate = options.gate,
              .sessions = options.sessions,
              .verifier = options.verifier,

@@ -15,6 +15,10 @@ namespace sallyport::approval {
 struct Request;
 }
 
+namespace sallyport::saml {
+class Signer;
+}
+
 namespace sallyport::api {
 
 /// What the API is built of. References must outlive it.
@@ -32,6 +36,7 @@ struct Options {
   approval::Desk* desk = nullptr;
   approval::Passkeys* passkeys = nullptr;
   const credential::IssuerKeys* issuer_keys = nullptr;
+  std::shared_ptr<const saml::Signer> saml_signer;  // null: no provider by SAML
 };
 
 /// Pages and API of the gateway: every path of the https listener that is not of the MCP front-end

@@ -9,6 +9,7 @@ Router MakeRouter() {
   AddRevocations(router);
   AddLogin(router);
   AddSaml(router);
+  AddSamlLogout(router);
   AddCliLogin(router);
   AddDevice(router);
   AddExchange(router);

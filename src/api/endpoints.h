@@ -11,6 +11,7 @@ void AddSessions(Router& router);        // sessions.cc: /api/v1/me, /api/v1/ses
 void AddRevocations(Router& router);     // revocations.cc: /api/v1/revocations
 void AddLogin(Router& router);           // login.cc: /login, /login/callback, /logout
 void AddSaml(Router& router);            // saml.cc: /login/saml/…
+void AddSamlLogout(Router& router);      // saml_logout.cc: /login/saml/logout
 void AddCliLogin(Router& router);        // cli_login.cc: /login/cli, /api/v1/token
 void AddDevice(Router& router);          // device.cc: /device, /api/v1/device
 void AddExchange(Router& router);        // exchange.cc: /token

@@ -143,12 +143,17 @@ boost::asio::awaitable<Reply> Callback(Visit& visit) {
 
 boost::asio::awaitable<Reply> SignOut(Visit& visit) {
   const auto token = FindCookie(visit.request().headers, kSessionCookie, visit.parts.secure);
-  if (const auto live = token ? visit.parts.sessions.Check(*token) : Fail(Errc::token_missing))
+  std::string there;
+  if (const auto live = token ? visit.parts.sessions.Check(*token) : Fail(Errc::token_missing)) {
     (void)co_await visit.parts.sessions.Revoke({.session = (*live)->id}, (*live)->who.name,
                                                "signed out");
-  Reply reply = Page("Signed out",
-                     "<h1>You are signed out</h1>\n<p><a class=\"button\" href=\"/login\">Sign "
-                     "in</a></p>");
+    there = co_await SamlLogoutUrl(visit, (*live)->who);
+  }
+  if (!there.empty())
+    there = "<p><a class=\"button\" href=\"" + Escape(there) +
+            "\">Sign out at the identity provider too</a></p>\n";
+  Reply reply = Page("Signed out", "<h1>You are signed out</h1>\n" + there +
+                                       "<p><a class=\"button\" href=\"/login\">Sign in</a></p>");
   SetCookie(reply.headers, kSessionCookie, "", visit.parts.secure, 0);
   co_return reply;
 }

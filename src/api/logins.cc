@@ -15,6 +15,7 @@ namespace sallyport::api {
 namespace {
 
 constexpr size_t kMost = 10'000;
+constexpr size_t kMostWaiting = 64;  // what anybody can ask for delays logins so much at most
 constexpr std::chrono::seconds kFetchWithin{10};
 constexpr Nanos kEndpointsFor = std::chrono::nanoseconds(std::chrono::minutes(10)).count();
 
@@ -42,6 +43,7 @@ struct Outcome {
 }  // namespace
 
 struct Logins::Threads {
+  std::atomic<size_t> waiting{0};  // pieces of work that have not ended
   boost::asio::thread_pool pool{2};
   std::stop_source stop;
 };
@@ -143,10 +145,15 @@ Nanos Logins::ProvedAt(std::string_view session) const {
 }
 
 Task<> Logins::Run(std::function<void()> work) {
+  if (threads_->waiting >= kMostWaiting)
+    co_return Fail(Errc::limit_exceeded, "too many logins at once; try again in a moment");
+  ++threads_->waiting;
   const auto executor = co_await net::ThisExecutor();
   const auto outcome = std::make_shared<Outcome>(executor);
-  boost::asio::post(threads_->pool, [executor, outcome, work = std::move(work)]() mutable {
+  boost::asio::post(threads_->pool, [executor, outcome, waiting = &threads_->waiting,
+                                    work = std::move(work)]() mutable {
     work();
+    --*waiting;
     net::Post(executor, [outcome = std::move(outcome)] { outcome->done.Set(); });
   });
   co_return co_await outcome->done.Wait(kFetchWithin);

@@ -79,7 +79,7 @@ class Logins {
   Nanos ProvedAt(std::string_view session) const;  // 0: unknown
 
   /// Does `work`, which may block for some seconds, on a thread of its own. It may outlive the
-  /// wait: it owns what it touches.
+  /// wait: it owns what it touches. limit_exceeded: too much is waiting.
   Task<> Run(std::function<void()> work);
   /// An exchange with a provider on a thread of its own; it blocks nobody.
   Task<FetchResponse> Fetch(const LoginProvider& provider, FetchRequest request);

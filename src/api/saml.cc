@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "access/digest.h"
 #include "api/body.h"
 #include "api/cookies.h"
 #include "api/endpoints.h"
@@ -22,11 +23,6 @@ constexpr size_t kLongestName = 256, kMostGroups = 5000;
 /// Entra ID names a place to ask instead of the groups when there are more than 150.
 constexpr std::string_view kEntraOverage = "http://schemas.microsoft.com/claims/groups.link";
 
-saml::ServiceProvider Us(const Parts& parts) {
-  return {.entity_id = parts.public_url + "/login/saml/metadata",
-          .acs = parts.public_url + "/login/saml/acs"};
-}
-
 const std::vector<std::string>* Values(const saml::Assertion& assertion, const std::string& name) {
   const auto found = assertion.attributes.find(name);
   return name.empty() || found == assertion.attributes.end() ? nullptr : &found->second;
@@ -41,11 +37,12 @@ bool IsDisplayName(std::string_view text) {
 op::Principal PrincipalOf(const LoginProvider& provider, const saml::Assertion& assertion) {
   op::Principal who;
   who.issuer = assertion.issuer;
-  who.subject = assertion.name_id;
-  who.name = assertion.name_id;
+  who.subject = assertion.name_id.value;
+  who.name = assertion.name_id.value;
   who.provider = provider.name;
   who.token_class = "saml";
-  who.sid = assertion.session_index;
+  if (!assertion.session_index.empty())
+    who.sid = SamlSid(assertion.name_id.value, assertion.session_index);
   who.expires_at = assertion.session_until;
   const auto* names = Values(assertion, provider.saml->user);
   if (names != nullptr && names->size() == 1 && IsDisplayName((*names)[0])) who.name = (*names)[0];
@@ -70,7 +67,7 @@ std::optional<std::string> Decode(std::string text) {
 boost::asio::awaitable<Reply> ShowMetadata(Visit& visit) {
   Reply reply;
   reply.headers.Add("Content-Type", "application/samlmetadata+xml");
-  reply.body = saml::MetadataOf(Us(visit.parts));
+  reply.body = saml::MetadataOf(SamlSelf(visit.parts));
   co_return reply;
 }
 
@@ -101,7 +98,7 @@ Task<saml::Assertion> Verify(Visit& visit, const Logins::Pending& login, std::st
   // Asked was the provider of then: if the metadata names another by now, its answer is no answer.
   if (metadata.entity_id != login.issuer)
     co_return Fail(Errc::token_issuer_unknown, "Another provider has answered.");
-  const saml::ServiceProvider us = Us(parts);
+  const saml::ServiceProvider us = SamlSelf(parts);
   saml::Expected expected{.issuer = metadata.entity_id,
                           .keys = metadata.keys,
                           .audience = us.entity_id,
@@ -130,11 +127,24 @@ boost::asio::awaitable<Reply> Finish(Visit& visit) {
   if (!assertion) co_return RefuseLogin(visit, assertion.error());
   const Nanos proved_at =
       login->fresh_from != 0 ? parts.clock.WallNow() : assertion->authenticated_at;
-  co_return co_await OpenWebSession(visit, PrincipalOf(*login->provider, *assertion), login->next,
-                                    proved_at);
+  op::Principal who = PrincipalOf(*login->provider, *assertion);
+  parts.saml->Remember(who, assertion->name_id, assertion->session_index);
+  co_return co_await OpenWebSession(visit, std::move(who), login->next, proved_at);
 }
 
 }  // namespace
+
+saml::ServiceProvider SamlSelf(const Parts& parts) {
+  return {.entity_id = parts.public_url + "/login/saml/metadata",
+          .acs = parts.public_url + "/login/saml/acs",
+          .logout = parts.public_url + "/login/saml/logout",
+          .signer = parts.saml->signer()};
+}
+
+std::string SamlSid(std::string_view name_id, std::string_view session_index) {
+  return Base64UrlEncode(
+      access::DigestToken(std::string(name_id) + "\n" + std::string(session_index)));
+}
 
 boost::asio::awaitable<Reply> BeginSaml(Visit& visit, const LoginProvider& provider,
                                         std::string cookie, std::string next, bool fresh) {
@@ -150,7 +160,7 @@ boost::asio::awaitable<Reply> BeginSaml(Visit& visit, const LoginProvider& provi
   const std::string id = pending.request_id;
   const std::string state = parts.logins->Begin(std::move(pending), cookie);
   Reply reply = Redirect(
-      saml::RequestUrl(Us(parts), metadata->sso_url, id, parts.clock.WallNow(), fresh, state));
+      saml::RequestUrl(SamlSelf(parts), *metadata, id, parts.clock.WallNow(), fresh, state));
   SetCookie(reply.headers, kLoginCookie, cookie, parts.secure, 600);
   co_return reply;
 }

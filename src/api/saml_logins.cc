@@ -13,6 +13,9 @@ namespace {
 constexpr size_t kMostHeld = 16 << 20;  // bytes of all answers that wait
 constexpr Nanos kHoldFor = Nanos(60) * 1'000'000'000;
 constexpr size_t kMostSeen = 100'000;
+constexpr Nanos kMinute = Nanos(60) * 1'000'000'000;
+constexpr Nanos kMessageLasts = 10 * kMinute;  // saml/logout.cc takes none that is older
+constexpr Nanos kNameLasts = 24 * 60 * kMinute;
 
 std::string Digest(std::string_view text) { return Base64UrlEncode(access::DigestToken(text)); }
 
@@ -70,12 +73,28 @@ struct SamlLogins::Shared {
   std::mutex metadata_mutex;
   std::map<std::string, Known> known;  // by provider; with metadata_mutex
   std::mutex mutex;
-  std::map<std::string, Held> held;   // by the digest of the state; with mutex
+  std::map<std::string, Held> held;  // by the digest of the state; with mutex
+  /// Puts `key` into `set` until `until`; false: it is there.
+  bool Once(std::map<std::string, Nanos>& set, std::string key, Nanos until) {
+    std::erase_if(set, [now = clock.WallNow()](const auto& entry) { return entry.second <= now; });
+    return set.size() < kMostSeen && set.try_emplace(std::move(key), until).second;
+  }
+
+  struct Named {
+    saml::NameId name;
+    std::string session_index;
+    Nanos until = 0;
+  };
   std::map<std::string, Nanos> seen;  // assertions until they are too old anyway; with mutex
+  std::map<std::string, Nanos> messages, logouts;  // of single logout: theirs, ours; with mutex
+  std::map<std::string, Named> names;              // by who signed in; with mutex
 };
 
-SamlLogins::SamlLogins(Logins& logins, saml::Verifier verifier, const Clock& clock)
-    : shared_(std::make_shared<Shared>(std::move(verifier), clock)), logins_(logins) {}
+SamlLogins::SamlLogins(Logins& logins, saml::Verifier verifier,
+                       std::shared_ptr<const saml::Signer> signer, const Clock& clock)
+    : shared_(std::make_shared<Shared>(std::move(verifier), clock)),
+      logins_(logins),
+      signer_(std::move(signer)) {}
 SamlLogins::~SamlLogins() = default;
 
 Task<saml::Metadata> SamlLogins::Read(const LoginProvider& provider) {
@@ -92,6 +111,51 @@ Task<saml::Assertion> SamlLogins::Check(std::string xml, saml::Expected expected
         *found = shared->Check(xml, expected);
       }));
   co_return std::move(*found);
+}
+
+Task<saml::Logout> SamlLogins::CheckLogout(std::string message, saml::LogoutExpected expected) {
+  const auto found = std::make_shared<Result<saml::Logout>>(Fail(Errc::cancelled));
+  SALLYPORT_CO_CHECK(co_await logins_.Run(
+      [shared = shared_, found, message = std::move(message), expected = std::move(expected)] {
+        *found = shared->verifier.CheckLogout(message, expected);
+      }));
+  co_return std::move(*found);
+}
+
+Result<> SamlLogins::TakeMessage(std::string_view issuer, std::string_view id) {
+  const std::lock_guard lock(shared_->mutex);
+  if (shared_->Once(shared_->messages, Digest(std::string(issuer) + "\n" + std::string(id)),
+                    shared_->clock.WallNow() + kMessageLasts))
+    return {};
+  return Fail(Errc::state_invalid, "This message has signed somebody out already.");
+}
+
+void SamlLogins::BeginLogout(std::string_view id) {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->Once(shared_->logouts, Digest(id), shared_->clock.WallNow() + kMessageLasts);
+}
+
+bool SamlLogins::TakeLogout(std::string_view id) {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->logouts.erase(Digest(id)) == 1;
+}
+
+void SamlLogins::Remember(const op::Principal& who, const saml::NameId& name,
+                          const std::string& session_index) {
+  const Nanos now = shared_->clock.WallNow();
+  const std::lock_guard lock(shared_->mutex);
+  auto& names = shared_->names;
+  std::erase_if(names, [&](const auto& entry) { return entry.second.until <= now; });
+  if (names.size() >= kMostSeen) return;
+  names[Digest(who.issuer + "\n" + who.subject + "\n" + who.sid)] = {
+      .name = name, .session_index = session_index, .until = now + kNameLasts};
+}
+
+std::optional<std::pair<saml::NameId, std::string>> SamlLogins::NameOf(const op::Principal& who) {
+  const std::lock_guard lock(shared_->mutex);
+  const auto found = shared_->names.find(Digest(who.issuer + "\n" + who.subject + "\n" + who.sid));
+  if (found == shared_->names.end()) return std::nullopt;
+  return std::pair(found->second.name, found->second.session_index);
 }
 
 void SamlLogins::Hold(std::string_view state, std::string response) {

@@ -3,12 +3,15 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "api/login_provider.h"
 #include "base/clock.h"
 #include "base/task.h"
+#include "op/session.h"
+#include "saml/signer.h"
 #include "saml/verifier.h"
 
 namespace sallyport::api {
@@ -20,7 +23,9 @@ class Logins;
 /// memory and bounded; thread-safe. Nothing blocks a shard: checks run on the threads of Logins.
 class SamlLogins {
  public:
-  SamlLogins(Logins& logins, saml::Verifier verifier, const Clock& clock);
+  /// `signer`: our key; null: nothing is signed.
+  SamlLogins(Logins& logins, saml::Verifier verifier, std::shared_ptr<const saml::Signer> signer,
+             const Clock& clock);
   ~SamlLogins();
   SamlLogins(const SamlLogins&) = delete;
 
@@ -38,10 +43,25 @@ class SamlLogins {
   /// Errors as saml::Verifier::Check, and state_invalid.
   Task<saml::Assertion> Check(std::string xml, saml::Expected expected);
 
+  const saml::Signer* signer() const { return signer_.get(); }
+  /// Errors as saml::Verifier::CheckLogout.
+  Task<saml::Logout> CheckLogout(std::string message, saml::LogoutExpected expected);
+  /// A provider's request to sign somebody out, once: state_invalid.
+  Result<> TakeMessage(std::string_view issuer, std::string_view id);
+  /// A request of ours to sign somebody out there, and whether an answer is one to such, once.
+  void BeginLogout(std::string_view id);
+  bool TakeLogout(std::string_view id);
+  /// How the provider has named who signed in: what a request to sign them out has to repeat.
+  void Remember(const op::Principal& who, const saml::NameId& name,
+                const std::string& session_index);
+  /// The name and the SessionIndex; nullopt: forgotten.
+  std::optional<std::pair<saml::NameId, std::string>> NameOf(const op::Principal& who);
+
  private:
   struct Shared;  // outlives those who have stopped waiting
   std::shared_ptr<Shared> shared_;
   Logins& logins_;
+  const std::shared_ptr<const saml::Signer> signer_;
 };
 
 }  // namespace sallyport::api

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/ids.h"
+#include "saml/signer.h"
 
 namespace sallyport::app {
 namespace {
@@ -66,6 +67,11 @@ Result<Secret> KeyFile(const fs::path& file) {
 
 Result<Secret> SigningKeyFile(const fs::path& file) {
   if (!fs::exists(file)) SALLYPORT_CHECK(WritePrivate(file, NewSigningKey()));
+  return Existing(file);
+}
+
+Result<Secret> SamlKeyFile(const fs::path& file) {
+  if (!fs::exists(file)) SALLYPORT_CHECK(WritePrivate(file, saml::Signer::NewPem()));
   return Existing(file);
 }
 

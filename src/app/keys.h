@@ -14,6 +14,9 @@ Result<Secret> KeyFile(const std::filesystem::path& file);
 /// An Ed25519 private key in PKCS#8 PEM, made on first use with mode 0600.
 Result<Secret> SigningKeyFile(const std::filesystem::path& file);
 
+/// An RSA key with its certificate in PEM (saml/signer.h), made on first use with mode 0600.
+Result<Secret> SamlKeyFile(const std::filesystem::path& file);
+
 /// Writes `text` to `file` with mode 0600, whole or not at all.
 Result<> WritePrivate(const std::filesystem::path& file, std::string_view text);
 

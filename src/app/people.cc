@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "access/store_sqlite.h"
+#include "app/keys.h"
 #include "mask/seal.h"
 #include "net/event.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "saml/signer.h"
 #include "saml/source.h"
 #include "secrets/source.h"
 
@@ -44,7 +46,10 @@ obs::Histogram& KillSeconds(std::string_view source) {
 std::string_view SourceOf(const access::Ended& ended) {
   if (!ended.whom.left_groups.empty()) return "group";
   if (!ended.whom.session.empty()) return ended.by == "expiry" ? "expiry" : "session";
-  return ended.by == "backchannel-logout" ? "backchannel-logout" : "person";
+  for (const std::string_view source : {"backchannel-logout", "saml-logout"}) {
+    if (ended.by == source) return source;
+  }
+  return "person";
 }
 
 std::vector<api::LoginProvider> LoginsOf(const config::Root& root, Result<>& failed) {
@@ -136,6 +141,11 @@ Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifi
   Result<> failed;
   auto logins = LoginsOf(root, failed);
   SALLYPORT_CHECK(std::move(failed));
+  std::shared_ptr<const saml::Signer> saml_signer;
+  if (!root.saml.empty()) {
+    SALLYPORT_TRY(const Secret pem, SamlKeyFile(root.server.data_dir / "state/saml.pem"));
+    SALLYPORT_TRY(saml_signer, saml::Signer::FromPem(pem));
+  }
   api_ = std::make_unique<api::Api>(api::Options{
       .gate = gate_,
       .sessions = *sessions_,
@@ -153,7 +163,8 @@ Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifi
           },
       .desk = desk_,
       .passkeys = &approvals.passkeys(),
-      .issuer_keys = issuer_keys});
+      .issuer_keys = issuer_keys,
+      .saml_signer = std::move(saml_signer)});
   desk_->OnChange([this](const approval::Request& request) { api_->Tell(request); });
   obs::Metrics().Observe("sallyport_sessions", "Sessions of people that have not ended",
                          [this] { return double(sessions_->List().size()); });

@@ -53,7 +53,7 @@ TEST(Response, TheGenuineOneIsAcceptedWithEitherSignature) {
   for (const char* name : {"resp.b64", "a_only.b64"}) {
     const auto verdict = VerifyResponse(Document(name), Asked());
     ASSERT_TRUE(verdict) << name << ": " << verdict.error().detail;
-    EXPECT_EQ(verdict->name_id, "alice@example.test");
+    EXPECT_EQ(verdict->name_id.value, "alice@example.test");
     EXPECT_EQ(verdict->attributes.at("groups"), (std::vector<std::string>{"dba", "dev"}));
     EXPECT_EQ(verdict->context, "urn:oasis:names:tc:SAML:2.0:ac:classes:Password");
   }

@@ -17,7 +17,7 @@ std::unexpected<Error> Bad(std::string detail) {
 }
 
 /// Plain characters, https or loopback: a browser is sent there.
-bool IsSsoUrl(std::string_view url) {
+bool IsPlaceToGo(std::string_view url) {
   const bool plain =
       url.size() <= kLongestUri && std::ranges::all_of(url, [](uint8_t c) {
         return c > 0x20 && c < 0x7f && c != '"' && c != '<' && c != '>' && c != '\\' && c != '#';
@@ -88,15 +88,22 @@ Result<Metadata> ReadMetadata(std::string_view xml, Nanos now) {
   if (protocols.find(" " + std::string(kProtocol) + " ") == protocols.npos)
     return Bad("the provider does not speak SAML 2.0");
   const std::string wants = Attribute(role, "WantAuthnRequestsSigned");
-  if (wants == "true" || wants == "1")
-    return Bad("the provider wants signed requests, which this version does not send");
+  out.wants_signed_requests = wants == "true" || wants == "1";
   SALLYPORT_CHECK(ReadKeys(role, out));
   for (const xmlNode* service : Elements(role, "SingleSignOnService", kMetadata)) {
     if (Attribute(service, "Binding") != kRedirect || !out.sso_url.empty()) continue;
     out.sso_url = Attribute(service, "Location");
-    if (!IsSsoUrl(out.sso_url)) return Bad("SingleSignOnService is not an https address");
+    if (!IsPlaceToGo(out.sso_url)) return Bad("SingleSignOnService is not an https address");
   }
   if (out.sso_url.empty()) return Bad("no SingleSignOnService with the redirect binding");
+  for (const xmlNode* service : Elements(role, "SingleLogoutService", kMetadata)) {
+    if (Attribute(service, "Binding") != kRedirect || !out.logout_url.empty()) continue;
+    out.logout_url = Attribute(service, "Location");
+    out.logout_answer_url = Attribute(service, "ResponseLocation");
+    if (!IsPlaceToGo(out.logout_url) ||
+        (!out.logout_answer_url.empty() && !IsPlaceToGo(out.logout_answer_url)))
+      return Bad("SingleLogoutService is not an https address");
+  }
   return out;
 }
 

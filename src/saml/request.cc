@@ -1,9 +1,7 @@
 #include "saml/request.h"
 
-#include <algorithm>
-#include <zlib.h>
-
 #include "base/bytes.h"
+#include "saml/redirect.h"
 
 namespace sallyport::saml {
 namespace {
@@ -31,38 +29,37 @@ std::string Escape(std::string_view text) {
   return out;
 }
 
-/// Raw DEFLATE (RFC 1951) of a small text.
-std::string Deflate(const std::string& text) {
-  z_stream stream{};
-  if (deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-    return {};
-  std::string out(deflateBound(&stream, text.size()), '\0');
-  std::string in = text;
-  stream.next_in = reinterpret_cast<Bytef*>(in.data());
-  stream.avail_in = uInt(in.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = uInt(out.size());
-  const int done = deflate(&stream, Z_FINISH);
-  out.resize(done == Z_STREAM_END ? stream.total_out : 0);
-  deflateEnd(&stream);
+std::string Opening(std::string_view name, const ServiceProvider& us, std::string_view id,
+                    Nanos now, std::string_view to, const std::string& attributes) {
+  return "<samlp:" + std::string(name) +
+         " xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" "
+         "xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\" ID=\"" +
+         std::string(id) + "\" Version=\"2.0\" IssueInstant=\"" + FormatUtc(now).substr(0, 19) +
+         "Z\" Destination=\"" + Escape(to) + "\"" + attributes + "><saml:Issuer>" +
+         Escape(us.entity_id) + "</saml:Issuer>";
+}
+
+std::string AttributeOf(std::string_view name, std::string_view value) {
+  if (value.empty()) return {};
+  return " " + std::string(name) + "=\"" + Escape(value) + "\"";
+}
+
+std::string LogoutServices(const ServiceProvider& us) {
+  std::string out;
+  if (us.logout.empty()) return out;
+  for (const char* binding : {"HTTP-Redirect", "HTTP-POST"})
+    out += "    <md:SingleLogoutService Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:" +
+           std::string(binding) + "\" Location=\"" + Escape(us.logout) + "\"/>\n";
   return out;
 }
 
-std::string Percent(std::string_view text) {
-  static constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_' || c == '.' || c == '~';
-    if (plain) {
-      out += c;
-    } else {
-      out += '%';
-      out += kHex[uint8_t(c) >> 4];
-      out += kHex[uint8_t(c) & 15];
-    }
-  }
-  return out;
+std::string KeyOf(const ServiceProvider& us) {
+  if (us.signer == nullptr) return {};
+  return "    <md:KeyDescriptor use=\"signing\">"
+         "<ds:KeyInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"><ds:X509Data>"
+         "<ds:X509Certificate>" +
+         us.signer->certificate() +
+         "</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>\n";
 }
 
 }  // namespace
@@ -72,8 +69,9 @@ std::string MetadataOf(const ServiceProvider& us) {
          "<md:EntityDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\" entityID=\"" +
          Escape(us.entity_id) +
          "\">\n"
-         "  <md:SPSSODescriptor AuthnRequestsSigned=\"false\" WantAssertionsSigned=\"true\" "
-         "protocolSupportEnumeration=\"urn:oasis:names:tc:SAML:2.0:protocol\">\n"
+         "  <md:SPSSODescriptor WantAssertionsSigned=\"true\" "
+         "protocolSupportEnumeration=\"urn:oasis:names:tc:SAML:2.0:protocol\">\n" +
+         KeyOf(us) + LogoutServices(us) +
          "    <md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
          "</md:NameIDFormat>\n"
          "    <md:AssertionConsumerService "
@@ -84,21 +82,37 @@ std::string MetadataOf(const ServiceProvider& us) {
          "</md:EntityDescriptor>\n";
 }
 
-std::string RequestUrl(const ServiceProvider& us, std::string_view sso_url, std::string_view id,
+std::string RequestUrl(const ServiceProvider& us, const Metadata& idp, std::string_view id,
                        Nanos now, bool fresh, std::string_view relay_state) {
   const std::string xml =
-      "<samlp:AuthnRequest xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" "
-      "xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\" ID=\"" +
-      std::string(id) + "\" Version=\"2.0\" IssueInstant=\"" + FormatUtc(now).substr(0, 19) +
-      "Z\" Destination=\"" + Escape(sso_url) + "\" AssertionConsumerServiceURL=\"" +
-      Escape(us.acs) + "\" ProtocolBinding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST\"" +
-      (fresh ? " ForceAuthn=\"true\"" : "") + "><saml:Issuer>" + Escape(us.entity_id) +
-      "</saml:Issuer><samlp:NameIDPolicy AllowCreate=\"true\"/></samlp:AuthnRequest>";
-  std::string url(sso_url);
-  url += url.find('?') == url.npos ? "?" : "&";
-  url += "SAMLRequest=" + Percent(Base64Encode(AsBytes(Deflate(xml))));
-  url += "&RelayState=" + Percent(relay_state);
-  return url;
+      Opening("AuthnRequest", us, id, now, idp.sso_url,
+              AttributeOf("AssertionConsumerServiceURL", us.acs) +
+                  " ProtocolBinding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST\"" +
+                  (fresh ? " ForceAuthn=\"true\"" : "")) +
+      "<samlp:NameIDPolicy AllowCreate=\"true\"/></samlp:AuthnRequest>";
+  return RedirectUrl(idp.sso_url, Kind::request, xml, relay_state,
+                     idp.wants_signed_requests ? us.signer : nullptr);
+}
+
+std::string LogoutUrl(const ServiceProvider& us, const Metadata& idp, std::string_view id,
+                      Nanos now, const NameId& who, std::string_view session_index) {
+  std::string xml = Opening("LogoutRequest", us, id, now, idp.logout_url, "") + "<saml:NameID" +
+                    AttributeOf("NameQualifier", who.qualifier) +
+                    AttributeOf("SPNameQualifier", who.sp_qualifier) +
+                    AttributeOf("Format", who.format) + ">" + Escape(who.value) + "</saml:NameID>";
+  if (!session_index.empty())
+    xml += "<samlp:SessionIndex>" + Escape(session_index) + "</samlp:SessionIndex>";
+  return RedirectUrl(idp.logout_url, Kind::request, xml + "</samlp:LogoutRequest>", {}, us.signer);
+}
+
+std::string LogoutAnswerUrl(const ServiceProvider& us, const Metadata& idp, std::string_view id,
+                            Nanos now, std::string_view request_id, std::string_view relay_state) {
+  const std::string& to = idp.logout_answer_url.empty() ? idp.logout_url : idp.logout_answer_url;
+  const std::string xml =
+      Opening("LogoutResponse", us, id, now, to, AttributeOf("InResponseTo", request_id)) +
+      "<samlp:Status><samlp:StatusCode Value=\"urn:oasis:names:tc:SAML:2.0:status:Success\"/>"
+      "</samlp:Status></samlp:LogoutResponse>";
+  return RedirectUrl(to, Kind::response, xml, relay_state, us.signer);
 }
 
 }  // namespace sallyport::saml

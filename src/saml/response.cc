@@ -19,36 +19,6 @@ std::unexpected<Error> Bad(std::string detail) {
   return Fail(Errc::token_malformed, std::move(detail));
 }
 
-/// Only elements of these names stand in `parent`, each in the namespace where it belongs.
-Result<> OnlyThese(const xmlNode* parent, std::string_view ns,
-                   std::initializer_list<std::string_view> names) {
-  for (const xmlNode* child : Elements(parent)) {
-    const bool known = std::ranges::any_of(names, [&](auto name) {
-      return Is(child, name,
-                name == "Signature"                       ? kDsig
-                : name == "Assertion" || name == "Issuer" ? kSaml
-                                                          : ns);
-    });
-    if (known) continue;
-    if (Is(child, "EncryptedAssertion", kSaml))
-      return Bad("the assertion is encrypted; have the provider send it signed, over TLS");
-    return Bad(Named(child) + " in " + Named(parent));
-  }
-  return {};
-}
-
-size_t CountSignatures(const xmlNode* node) {
-  size_t count = Is(node, "Signature", kDsig) ? 1 : 0;
-  for (const xmlNode* child : Elements(node)) count += CountSignatures(child);
-  return count;
-}
-
-size_t CountAssertions(const xmlNode* node) {
-  size_t count = Is(node, "Assertion", kSaml) ? 1 : 0;
-  for (const xmlNode* child : Elements(node)) count += CountAssertions(child);
-  return count;
-}
-
 class Check {
  public:
   explicit Check(const Expected& expected)
@@ -61,10 +31,10 @@ class Check {
     SALLYPORT_CHECK(OnlyThese(response, kProtocol, {"Issuer", "Signature", "Status", "Assertion"}));
     SALLYPORT_CHECK(CheckStatus(response));
     SALLYPORT_TRY(xmlNode * assertion, TheOne(response, "Assertion", kSaml));
-    if (CountAssertions(response) != 1) return Bad("more than one Assertion");
+    if (Count(response, "Assertion", kSaml) != 1) return Bad("more than one Assertion");
     const bool whole = !Elements(response, "Signature", kDsig).empty();
     const bool part = !Elements(assertion, "Signature", kDsig).empty();
-    if (CountSignatures(response) != size_t(whole) + size_t(part))
+    if (Count(response, "Signature", kDsig) != size_t(whole) + size_t(part))
       return Bad("a signature in an unexpected place");
     if (!whole && !part) return Fail(Errc::token_signature_invalid, "nothing is signed");
 
@@ -210,16 +180,19 @@ class Check {
   Result<> ReadSubject(const xmlNode* subject, Assertion& out) {
     SALLYPORT_CHECK(OnlyThese(subject, kSaml, {"NameID", "SubjectConfirmation"}));
     SALLYPORT_TRY(const xmlNode* name, TheOne(subject, "NameID", kSaml));
-    SALLYPORT_TRY(out.name_id, TextOf(name, kLongestName));
-    out.name_id_format = Attribute(name, "Format");
+    SALLYPORT_TRY(out.name_id.value, TextOf(name, kLongestName));
+    out.name_id.format = Attribute(name, "Format");
+    out.name_id.qualifier = Attribute(name, "NameQualifier");
+    out.name_id.sp_qualifier = Attribute(name, "SPNameQualifier");
     const auto edge = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
-    if (out.name_id.empty() || edge(out.name_id.front()) || edge(out.name_id.back()))
+    const std::string& value = out.name_id.value;
+    if (value.empty() || edge(value.front()) || edge(value.back()))
       return Fail(Errc::token_claims_invalid, "the NameID is empty, or has blanks around it");
-    if (out.name_id_format == kTransient)
+    if (out.name_id.format == kTransient)
       return Fail(Errc::token_claims_invalid,
                   "the NameID is transient: nobody could be known again by it; have the provider "
                   "send a persistent one");
-    const std::string for_whom = Attribute(name, "SPNameQualifier");
+    const std::string& for_whom = out.name_id.sp_qualifier;
     if (!for_whom.empty() && for_whom != expected_.audience)
       return Fail(Errc::token_audience_wrong, "the NameID is that of another service");
     return CheckConfirmation(subject, out);

@@ -23,12 +23,17 @@ struct Expected {
   std::chrono::seconds skew{60};
 };
 
+/// A NameID (saml-core-2.0-os, 2.2.3); the attributes are empty where they are not there.
+struct NameId {
+  std::string value, format, qualifier, sp_qualifier;
+};
+
 /// What a verified assertion says. Everything was read from bytes that a key of the provider has
 /// signed.
 struct Assertion {
   std::string id;
   std::string issuer;
-  std::string name_id, name_id_format;
+  NameId name_id;
   std::string session_index;                                   // empty: none
   std::string context;                                         // AuthnContextClassRef, or empty
   Nanos authenticated_at = 0;                                  // AuthnInstant
@@ -40,11 +45,35 @@ struct Assertion {
 /// What is used of a provider's metadata.
 struct Metadata {
   std::string entity_id;
-  std::string sso_url;            // SingleSignOnService with the redirect binding
+  std::string sso_url;  // SingleSignOnService with the redirect binding
+  /// SingleLogoutService with the redirect binding, and its ResponseLocation; empty: none.
+  std::string logout_url, logout_answer_url;
+  bool wants_signed_requests = false;
   std::vector<std::string> keys;  // SubjectPublicKeyInfo, DER: all that sign now or will next
 };
 
+/// What a message of single logout has to match to count.
+struct LogoutExpected {
+  std::string issuer;             // entityID of the provider
+  std::vector<std::string> keys;  // its keys, for a message that is signed itself
+  bool signed_beside = false;     // the signature stood beside the message and is good
+  std::string destination;        // where it came
+  Nanos now = 0;                  // wall
+  std::chrono::seconds skew{60};
+};
+
+/// A message of single logout.
+struct Logout {
+  bool request = false;  // else an answer to ours
+  std::string id;
+  std::string name_id;                // of a request: who
+  std::vector<std::string> sessions;  // their SessionIndexes; empty: all of them
+  std::string in_response_to;         // of an answer
+  bool success = false;               // of an answer: all other services have ended theirs too
+};
+
 inline constexpr size_t kMostResponse = 256 << 10;  // bytes of XML
+inline constexpr size_t kMostLogout = 64 << 10;
 inline constexpr size_t kMostMetadata = 1 << 20;
 
 }  // namespace sallyport::saml

@@ -129,6 +129,11 @@ class Found {
     good_ = good_ && number.has_value();
     return number.value_or(0);
   }
+  bool Flag(const char* name) {
+    const auto flag = root_[name].boolean();
+    good_ = good_ && flag.has_value();
+    return flag.value_or(false);
+  }
   bool good() const { return good_; }
 
  private:
@@ -180,8 +185,10 @@ Result<Assertion> Verifier::Check(std::string_view xml, const Expected& expected
   Found found(document.root());
   Assertion out{.id = found.Text("id"),
                 .issuer = found.Text("issuer"),
-                .name_id = found.Text("name_id"),
-                .name_id_format = found.Text("name_id_format"),
+                .name_id = {.value = found.Text("name_id"),
+                            .format = found.Text("name_id_format"),
+                            .qualifier = found.Text("name_id_qualifier"),
+                            .sp_qualifier = found.Text("name_id_sp_qualifier")},
                 .session_index = found.Text("session_index"),
                 .context = found.Text("context"),
                 .authenticated_at = found.Time("authenticated_at"),
@@ -194,7 +201,34 @@ Result<Assertion> Verifier::Check(std::string_view xml, const Expected& expected
     for (auto value = list.first(); value; value = value.next())
       values.emplace_back(value.string().value_or(""));
   }
-  if (!found.good() || out.id.empty() || out.name_id.empty() || out.issuer != expected.issuer)
+  if (!found.good() || out.id.empty() || out.name_id.value.empty() || out.issuer != expected.issuer)
+    return Unchecked("the answer is about something else");
+  return out;
+}
+
+Result<Logout> Verifier::CheckLogout(std::string_view message,
+                                     const LogoutExpected& expected) const {
+  nlohmann::json question{{"op", "logout"},
+                          {"document", Base64(message)},
+                          {"issuer", expected.issuer},
+                          {"keys", nlohmann::json::array()},
+                          {"destination", expected.destination},
+                          {"signed_beside", expected.signed_beside},
+                          {"now", expected.now},
+                          {"skew", expected.skew.count()}};
+  for (const std::string& key : expected.keys) question["keys"].push_back(Base64(key));
+  SALLYPORT_TRY(const std::string answer, Ask(question.dump()));
+  SALLYPORT_TRY(const json::Document document, ReadAnswer(answer));
+  Found found(document.root());
+  Logout out{.request = found.Flag("request"),
+             .id = found.Text("id"),
+             .name_id = found.Text("name_id"),
+             .sessions = {},
+             .in_response_to = found.Text("in_response_to"),
+             .success = found.Flag("success")};
+  for (auto index = document.root()["sessions"].first(); index; index = index.next())
+    out.sessions.emplace_back(index.string().value_or(""));
+  if (!found.good() || out.id.empty() || out.request == out.name_id.empty())
     return Unchecked("the answer is about something else");
   return out;
 }
@@ -205,7 +239,12 @@ Result<Metadata> Verifier::Read(std::string_view xml, Nanos now) const {
   SALLYPORT_TRY(const std::string answer, Ask(question.dump()));
   SALLYPORT_TRY(const json::Document document, ReadAnswer(answer));
   Found found(document.root());
-  Metadata out{.entity_id = found.Text("entity_id"), .sso_url = found.Text("sso_url"), .keys = {}};
+  Metadata out{.entity_id = found.Text("entity_id"),
+               .sso_url = found.Text("sso_url"),
+               .logout_url = found.Text("logout_url"),
+               .logout_answer_url = found.Text("logout_answer_url"),
+               .wants_signed_requests = found.Flag("wants_signed_requests"),
+               .keys = {}};
   for (auto key = document.root()["keys"].first(); key; key = key.next()) {
     const auto der = Base64Decode(key.string().value_or(""));
     if (der) out.keys.emplace_back(AsText(*der));

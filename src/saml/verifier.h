@@ -30,6 +30,8 @@ class Verifier {
 
   /// Errors as VerifyResponse.
   Result<Assertion> Check(std::string_view xml, const Expected& expected) const;
+  /// Errors as ReadLogout; `message` is deflated if `expected.signed_beside`.
+  Result<Logout> CheckLogout(std::string_view message, const LogoutExpected& expected) const;
   /// Errors as ReadMetadata (saml/metadata.h).
   Result<Metadata> Read(std::string_view xml, Nanos now) const;
 

@@ -23,7 +23,7 @@ Expected Asked() {
 
 std::string Yes(const std::string& issuer) {
   return R"({"ok":true,"id":"_1","issuer":")" + issuer +
-         R"(","name_id":"tess","name_id_format":"","session_index":"","context":"",)"
+         R"(","name_id":"tess","name_id_format":"","name_id_qualifier":"","name_id_sp_qualifier":"","session_index":"","context":"",)"
          R"("authenticated_at":1,"session_until":0,"until":2,"attributes":{"g":["x","y"]}})";
 }
 
@@ -31,7 +31,7 @@ TEST(Verifier, AnAnswerIsRead) {
   const auto found =
       With("cat >/dev/null; echo '" + Yes("https://idp.test") + "'").Check("x", Asked());
   ASSERT_TRUE(found) << found.error().detail;
-  EXPECT_EQ(found->name_id, "tess");
+  EXPECT_EQ(found->name_id.value, "tess");
   EXPECT_EQ(found->attributes.at("g"), (std::vector<std::string>{"x", "y"}));
 }
 

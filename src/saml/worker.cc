@@ -8,7 +8,9 @@
 
 #include "base/bytes.h"
 #include "json/document.h"
+#include "saml/logout.h"
 #include "saml/metadata.h"
+#include "saml/redirect.h"
 #include "saml/response.h"
 #include "saml/sandbox.h"
 #include "saml/signature.h"
@@ -34,6 +36,9 @@ std::string Yes(const Metadata& found) {
   return json{{"ok", true},
               {"entity_id", found.entity_id},
               {"sso_url", found.sso_url},
+              {"logout_url", found.logout_url},
+              {"logout_answer_url", found.logout_answer_url},
+              {"wants_signed_requests", found.wants_signed_requests},
               {"keys", std::move(keys)}}
       .dump();
 }
@@ -42,8 +47,10 @@ std::string Yes(const Assertion& found) {
   return json{{"ok", true},
               {"id", found.id},
               {"issuer", found.issuer},
-              {"name_id", found.name_id},
-              {"name_id_format", found.name_id_format},
+              {"name_id", found.name_id.value},
+              {"name_id_format", found.name_id.format},
+              {"name_id_qualifier", found.name_id.qualifier},
+              {"name_id_sp_qualifier", found.name_id.sp_qualifier},
               {"session_index", found.session_index},
               {"context", found.context},
               {"authenticated_at", found.authenticated_at},
@@ -53,6 +60,27 @@ std::string Yes(const Assertion& found) {
       .dump();
 }
 
+std::string Yes(const Logout& found) {
+  return json{{"ok", true},
+              {"request", found.request},
+              {"id", found.id},
+              {"name_id", found.name_id},
+              {"sessions", found.sessions},
+              {"in_response_to", found.in_response_to},
+              {"success", found.success}}
+      .dump();
+}
+
+Result<std::vector<std::string>> ReadKeys(sallyport::json::Value root) {
+  std::vector<std::string> out;
+  for (auto key = root["keys"].first(); key; key = key.next()) {
+    const auto der = Base64Decode(key.string().value_or(""));
+    if (!der) return Fail(Errc::request_malformed, "keys");
+    out.emplace_back(AsText(*der));
+  }
+  return out;
+}
+
 Result<Expected> ReadExpected(sallyport::json::Value root) {
   Expected out;
   const auto get = [&](const char* name) { return std::string(root[name].string().value_or("")); };
@@ -60,12 +88,24 @@ Result<Expected> ReadExpected(sallyport::json::Value root) {
   out.request_id = get("request_id");
   out.now = root["now"].integer().value_or(0);
   out.skew = std::chrono::seconds(root["skew"].integer().value_or(0));
-  for (auto key = root["keys"].first(); key; key = key.next()) {
-    const auto der = Base64Decode(key.string().value_or(""));
-    if (!der) return Fail(Errc::request_malformed, "keys");
-    out.keys.emplace_back(AsText(*der));
-  }
+  SALLYPORT_TRY(out.keys, ReadKeys(root));
   return out;
+}
+
+Result<std::string> JudgeLogout(sallyport::json::Value root, std::string_view document) {
+  LogoutExpected expected;
+  expected.issuer = std::string(root["issuer"].string().value_or(""));
+  expected.destination = std::string(root["destination"].string().value_or(""));
+  expected.signed_beside = root["signed_beside"].boolean().value_or(false);
+  expected.now = root["now"].integer().value_or(0);
+  expected.skew = std::chrono::seconds(root["skew"].integer().value_or(0));
+  SALLYPORT_TRY(expected.keys, ReadKeys(root));
+  std::string xml(document);
+  if (expected.signed_beside) {
+    SALLYPORT_TRY(xml, Inflate(document, kMostLogout));
+  }
+  SALLYPORT_TRY(const Logout found, ReadLogout(xml, expected));
+  return Yes(found);
 }
 
 Result<std::string> Judge(std::string_view question) {
@@ -80,6 +120,7 @@ Result<std::string> Judge(std::string_view question) {
                   ReadMetadata(AsText(*xml), root["now"].integer().value_or(0)));
     return Yes(found);
   }
+  if (root["op"].string() == "logout") return JudgeLogout(root, AsText(*xml));
   if (root["op"].string() != "response") return Fail(Errc::request_malformed, "op");
   SALLYPORT_TRY(const Expected expected, ReadExpected(root));
   SALLYPORT_TRY(const Assertion found, VerifyResponse(AsText(*xml), expected));

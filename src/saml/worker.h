@@ -11,8 +11,9 @@ namespace sallyport::saml {
 /// process that can say "yes" to one login, and nothing else.
 ///
 /// A question: {"op":"metadata","now":N,"document":BASE64}, or {"op":"response","document":BASE64,
-/// "issuer","keys":[BASE64],"audience","acs","request_id","now":N,"skew":SECONDS}. Times are
-/// nanoseconds.
+/// "issuer","keys":[BASE64],"audience","acs","request_id","now":N,"skew":SECONDS}, or
+/// {"op":"logout","document":BASE64,"issuer","keys","destination","signed_beside":BOOL,"now","skew"},
+/// whose document is deflated if the signature stood beside it. Times are nanoseconds.
 /// An answer: {"ok":true, …} or {"ok":false,"reason":CODE,"detail":TEXT}.
 
 /// The question's answer. In this process: for tests and fuzzing; in the gateway only RunWorker.

@@ -136,6 +136,28 @@ std::vector<xmlNode*> Elements(const xmlNode* parent, std::string_view name, std
   return out;
 }
 
+size_t Count(const xmlNode* node, std::string_view name, std::string_view ns) {
+  size_t count = Is(node, name, ns) ? 1 : 0;
+  for (const xmlNode* child : Elements(node)) count += Count(child, name, ns);
+  return count;
+}
+
+Result<> OnlyThese(const xmlNode* parent, std::string_view ns,
+                   std::initializer_list<std::string_view> names) {
+  const auto home = [&](std::string_view name) {
+    if (name == "Signature") return kDsig;
+    return name == "Assertion" || name == "Issuer" || name == "NameID" ? kSaml : ns;
+  };
+  for (const xmlNode* child : Elements(parent)) {
+    if (std::ranges::any_of(names, [&](auto name) { return Is(child, name, home(name)); }))
+      continue;
+    if (Is(child, "EncryptedAssertion", kSaml) || Is(child, "EncryptedID", kSaml))
+      return Bad(Named(child) + ": have the provider send it signed, over TLS, not encrypted");
+    return Bad(Named(child) + " in " + Named(parent));
+  }
+  return {};
+}
+
 Result<xmlNode*> TheOne(const xmlNode* parent, std::string_view name, std::string_view ns) {
   const auto found = Elements(parent, name, ns);
   if (found.size() == 1) return found[0];

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <initializer_list>
 #include <libxml/tree.h>
 #include <memory>
 #include <string>
@@ -39,6 +40,12 @@ std::string Named(const xmlNode* node);  // the local name, for people
 /// The elements directly below; null or empty where there are none.
 std::vector<xmlNode*> Elements(const xmlNode* parent);
 std::vector<xmlNode*> Elements(const xmlNode* parent, std::string_view name, std::string_view ns);
+/// How many such elements there are in `node`, at any depth, itself included.
+size_t Count(const xmlNode* node, std::string_view name, std::string_view ns);
+/// Only elements of these names stand directly in `parent`, each in the namespace where it belongs:
+/// `ns`, but for those that are always of another. token_malformed names the first that does not.
+Result<> OnlyThese(const xmlNode* parent, std::string_view ns,
+                   std::initializer_list<std::string_view> names);
 /// The one such element; token_malformed if there is none, or more than one.
 Result<xmlNode*> TheOne(const xmlNode* parent, std::string_view name, std::string_view ns);
 /// The value of an attribute without a namespace; empty: not there.

@@ -5,7 +5,9 @@ import base64
 import json
 import pathlib
 import re
+import secrets
 import subprocess
+import time
 import urllib.parse
 import zlib
 
@@ -37,6 +39,7 @@ class SamlIdp:
                               "</ds:X509Data></ds:KeyInfo></md:KeyDescriptor>" for k in keys)
         return ('<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" '
                 f'entityID="{self.entity_id}">\n<md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">{descriptors}'
+                '<md:SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example.com/slo"/>'
                 '<md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example.com/sso"/>'
                 "</md:IDPSSODescriptor></md:EntityDescriptor>\n")
 
@@ -59,6 +62,27 @@ class SamlIdp:
     def stop(self):
         self.forge.stdin.close()
         self.forge.wait(10)
+
+
+def signed_query(idp: SamlIdp, kind: str, xml: str, relay_state: str | None = None, key: str = "idp",
+                 algorithm: str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256") -> str:
+    """A message as the redirect binding has it, signed by the provider."""
+    deflate = zlib.compressobj(wbits=-15)
+    fields = {kind: base64.b64encode(deflate.compress(xml.encode()) + deflate.flush()).decode()}
+    if relay_state is not None:
+        fields["RelayState"] = relay_state
+    query = urllib.parse.urlencode(fields | {"SigAlg": algorithm})
+    made = subprocess.run(["openssl", "dgst", "-sha256", "-sign", idp.directory / f"{key}.key"], input=query.encode(), check=True, capture_output=True).stdout
+    return query + "&" + urllib.parse.urlencode({"Signature": base64.b64encode(made).decode()})
+
+
+def logout_message(idp: SamlIdp, gate_url: str, name: str = "LogoutRequest", body: str | None = None, who: str = "tess-1", sessions=("_s1",), sent: float = 0,
+                   issuer: str | None = None, destination: str | None = None, message_id: str | None = None, more: str = "") -> str:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + sent))
+    body = body if body is not None else (f"<saml:NameID>{who}</saml:NameID>" + "".join(f"<samlp:SessionIndex>{s}</samlp:SessionIndex>" for s in sessions))
+    return (f'<samlp:{name} xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" '
+            f'ID="{message_id or "_" + secrets.token_hex(12)}" Version="2.0" IssueInstant="{stamp}" Destination="{destination or gate_url + "/login/saml/logout"}"{more}>'
+            f"<saml:Issuer>{issuer or idp.entity_id}</saml:Issuer>{body}</samlp:{name}>")
 
 
 class Asked:

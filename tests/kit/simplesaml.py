@@ -37,6 +37,7 @@ $config = ['baseurlpath' => '{self.url}/', 'certdir' => '{directory}/cert/', 'lo
         (directory / "config/metadata/saml20-idp-hosted.php").write_text(f"""<?php
 $metadata['{self.entity_id}'] = ['host' => '__DEFAULT__', 'privatekey' => 'idp.key', 'certificate' => 'idp.crt', 'auth' => 'users', 'saml20.sign.response' => true,
   'saml20.sign.assertion' => true, 'signature.algorithm' => 'http://www.w3.org/2001/04/xmldsig-more#rsa-sha256',
+  'redirect.sign' => true, 'redirect.validate' => true,
   'authproc' => [3 => ['class' => 'saml:AttributeNameID', 'attribute' => 'uid', 'identifyingAttribute' => 'uid', 'Format' => 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent']]];
 """)
         (directory / "config/metadata/saml20-sp-remote.php").write_text(f"""<?php
@@ -47,6 +48,13 @@ $metadata['{sp}/login/saml/metadata'] = ['AssertionConsumerService' => '{sp}/log
                                       env={**os.environ, "SIMPLESAMLPHP_CONFIG_DIR": str(directory / "config"), "PHP_CLI_SERVER_WORKERS": "2"},
                                       stdout=self.log, stderr=self.log, start_new_session=True)
         self.metadata = self._metadata()
+
+    def trust(self, sp: str, certificate: str):
+        """Knows the gate's key from now on: its messages have to be signed, and it is told when people sign out here."""
+        (self.directory / "config/metadata/saml20-sp-remote.php").write_text(f"""<?php
+$metadata['{sp}/login/saml/metadata'] = ['AssertionConsumerService' => '{sp}/login/saml/acs', 'NameIDFormat' => 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent',
+  'SingleLogoutService' => '{sp}/login/saml/logout', 'certData' => '{certificate}', 'redirect.validate' => true, 'validate.logout' => true];
+""")
 
     def _metadata(self) -> str:
         deadline = time.monotonic() + 20
