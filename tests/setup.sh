@@ -49,3 +49,18 @@ if [ "$(cat build/pg-regress/.installed 2>/dev/null)" != "$want" ]; then
   chmod -R a+rX build/pg-regress
   echo "$want" > build/pg-regress/.installed
 fi
+
+# Keycloak, a real provider of OpenID Connect and SAML: 180 MB, built once for a database in memory. Without it its tests are skipped, which says so.
+keycloak=26.7.3
+if [ "$(cat build/keycloak/.installed 2>/dev/null)" != "$keycloak" ] && command -v mvn >/dev/null; then
+  rm -rf build/keycloak build/keycloak-parts
+  mkdir -p build/keycloak-parts
+  if mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -Dartifact=org.keycloak:keycloak-quarkus-dist:$keycloak:zip \
+      -DoutputDirectory="$PWD/build/keycloak-parts" >&2; then
+    unzip -q build/keycloak-parts/keycloak-quarkus-dist-$keycloak.zip -d build/keycloak-parts
+    mv build/keycloak-parts/keycloak-$keycloak build/keycloak
+    build/keycloak/bin/kc.sh build --db=dev-mem >/dev/null
+    echo "$keycloak" > build/keycloak/.installed
+  fi
+  rm -rf build/keycloak-parts
+fi

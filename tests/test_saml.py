@@ -140,6 +140,11 @@ def test_answers_that_are_none(gateway, idp, name, values, code):
     assert me(browser, gateway).status == 401
 
 
+def test_an_assertion_signs_in_once_even_if_the_provider_repeats_it(gateway, idp):
+    assert sign_in(Browser(), gateway, idp, assertion_id="_twice").status == 200
+    refused(gateway, sign_in(Browser(), gateway, idp, assertion_id="_twice"), "state-invalid")
+
+
 def test_a_login_that_began_at_the_provider_is_refused(gateway, idp):
     browser = Browser()
     unasked = idp.ask("response", request_id=None, confirmation_request=None)
