@@ -50,6 +50,7 @@ void Sessions::Adopt(Row row) {
   }
   // The process may have died between a revocation and its marks.
   if (revocations_.Covers(live->who, live->authenticated_at)) live->marks->Finish(State::revoked);
+  names_.Saw(live->who.issuer, live->who.subject, live->who.name, clock_.WallNow());
   Entry& entry = by_id_[live->id];
   entry = {.digest = row.digest,
            .live = live,
@@ -202,7 +203,7 @@ std::vector<Store::Mark> Sessions::Finish(const Target& target, Nanos wall, Live
   return marks;
 }
 
-Task<size_t> Sessions::Revoke(Target target, std::string by, std::string why) {
+Task<size_t> Sessions::Revoke(Target target, std::string by, std::string why, std::string source) {
   const Nanos wall = clock_.WallNow();
   const Nanos asked_at = SteadyNow();
   RevocationRow row;
@@ -226,6 +227,9 @@ Task<size_t> Sessions::Revoke(Target target, std::string by, std::string why) {
              .session = own,
              .by = std::move(by),
              .why = std::move(why),
+             .source = !source.empty() ? std::move(source)
+                       : person        ? "person"
+                                       : "session",
              .reason = Errc::session_ended,
              .sessions = ended,
              .asked_at = asked_at});
@@ -239,12 +243,14 @@ bool Sessions::Revoked(const op::Principal& who, Nanos issued_at, Nanos skew) co
 }
 
 void Sessions::Saw(const op::Principal& who, Nanos issued_at) {
+  names_.Saw(who.issuer, who.subject, who.name, clock_.WallNow());
   std::vector<std::string> left = groups_.Saw(who, issued_at);
   if (left.empty()) return;
   const Ended ended{.whom = {.issuer = who.issuer, .subject = who.subject, .left_groups = left},
                     .session = nullptr,
                     .by = "identity provider",
                     .why = "the person has left a group",
+                    .source = "group",
                     .reason = Errc::session_ended,
                     .asked_at = SteadyNow()};
   std::vector<Store::Mark> marks = Finish(ended.whom, clock_.WallNow(), nullptr);
@@ -310,6 +316,7 @@ std::vector<Ended> Sessions::Settle(std::vector<Store::Mark>& durable,
                       .session = entry.live,
                       .by = state == State::expired ? "expiry" : "revocation",
                       .why = WhyNot(*entry.live, state).detail,
+                      .source = state == State::expired ? "expiry" : "session",
                       .asked_at = SteadyNow()});
     } else if (state == State::locked) {
       locks.emplace_back(entry.live, true);
@@ -350,6 +357,7 @@ void Sessions::Tick() {
     }
   }
   revocations_.Forget(wall - kRemembered);
+  names_.Forget(wall - kRemembered);
   store_->Forget(std::move(gone), wall - kRemembered);
 }
 

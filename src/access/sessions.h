@@ -14,6 +14,7 @@
 
 #include "access/digest.h"
 #include "access/live.h"
+#include "access/names.h"
 #include "access/revocations.h"
 #include "access/store.h"
 #include "access/target.h"
@@ -52,6 +53,9 @@ struct Ended {
   LivePtr session;  // of a session's own end; null where a person is meant
   std::string by;   // who did it, for people: a name, "expiry", "backchannel-logout"
   std::string why;
+  /// What asked for it, of a closed set for metrics: "session", "person", "expiry", "group", or
+  /// what Revoke was told.
+  std::string source;
   Errc reason = Errc::session_ended;
   size_t sessions = 0;  // of the gateway's own that ended with it
   Nanos asked_at = 0;   // steady: when it was asked for, for the time it took
@@ -97,8 +101,16 @@ class Sessions {
   /// session_unknown, session_foreign, session_ended.
   Task<> Unlock(std::string id, op::Principal fresh, Nanos authenticated_at);
   /// Ends sessions, and all other credentials of a person or of a session at the provider that were
-  /// issued until now. Takes effect before the first suspension; how many sessions ended.
-  Task<size_t> Revoke(Target target, std::string by, std::string why);
+  /// issued until now. Takes effect before the first suspension; how many sessions ended. `source`:
+  /// Ended::source, if it is another than the usual one.
+  Task<size_t> Revoke(Target target, std::string by, std::string why, std::string source = {});
+
+  /// The subjects of `issuer` whose credentials of the last day showed this name, whatever its
+  /// case. Not one but all, as a name is nobody's own: whoever acts on it wants exactly one.
+  /// limit_exceeded: there are more people than are kept, so that nobody can tell.
+  Result<std::vector<std::string>> Named(std::string_view issuer, std::string_view name) const {
+    return names_.Find(issuer, name);
+  }
 
   /// Whether a credential of `who`, issued at `issued_at`, is worth nothing any more. `skew`: how
   /// far its issuer's clock may be ahead of ours; what it has issued "just now" may be older than a
@@ -164,6 +176,7 @@ class Sessions {
   std::map<std::string, Entry, std::less<>> by_id_;
   Revocations revocations_;
   GroupsSeen groups_;
+  Names names_;
   Nanos swept_at_ = 0;
   std::string failure_;
 };

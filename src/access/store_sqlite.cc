@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "access/kept_grants.h"
+#include "access/replays.h"
 #include "base/bytes.h"
 
 namespace sallyport::access {
@@ -187,7 +189,11 @@ class SqliteStore final : public Store {
 
 }  // namespace
 
-Result<> PrepareState(state::Database& db) { return db.Migrate("access", kSteps); }
+Result<> PrepareState(state::Database& db) {
+  SALLYPORT_CHECK(db.Migrate("access", kSteps));
+  SALLYPORT_CHECK(KeptGrants::Migrate(db));
+  return Replays::Migrate(db);
+}
 
 std::shared_ptr<Store> MakeSqliteStore(state::Writer& writer) {
   return std::make_shared<SqliteStore>(writer);

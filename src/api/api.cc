@@ -9,6 +9,7 @@
 #include "api/logins.h"
 #include "api/saml_logins.h"
 #include "api/web_session.h"
+#include "net/event.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 
@@ -61,6 +62,12 @@ Api::Api(Options options)
       exchanged_(std::make_unique<Exchanged>(options.clock)),
       saml_(std::make_unique<SamlLogins>(*logins_, saml::Verifier(), std::move(options.saml_signer),
                                          options.clock)),
+      signals_({.sessions = options.sessions,
+                .gate = options.gate,
+                .clock = options.clock,
+                .replays = options.replays,
+                .transmitters = options.transmitters,
+                .sources = std::move(options.signals)}),
       parts_{.gate = options.gate,
              .sessions = options.sessions,
              .verifier = options.verifier,
@@ -73,11 +80,28 @@ Api::Api(Options options)
              .devices = devices_.get(),
              .exchanged = exchanged_.get(),
              .saml = saml_.get(),
+             .signals = &signals_,
+             .refusals = &refusals_,
+             .offboarding = std::move(options.offboarding),
              .desk = options.desk,
              .passkeys = options.passkeys,
              .issuer_keys = options.issuer_keys,
              .changes = std::make_shared<ChangeFeed>()} {
   parts_.secure = parts_.public_url.starts_with("https://");
+  for (SsfPoll::Options& poll : options.event_polls)
+    event_polls_.push_back(std::make_unique<SsfPoll>(std::move(poll), signals_, fetcher_));
+  std::vector<PersonPoll::Source> asked;
+  for (const PersonPollSource& poll : options.person_polls) {
+    if (const LoginProvider* provider = logins_->Provider(poll.provider))
+      asked.push_back({provider, poll.every, poll.unreachable_for});
+  }
+  person_poll_ = std::make_unique<PersonPoll>(PersonPoll::Options{.sessions = options.sessions,
+                                                                  .logins = *logins_,
+                                                                  .fetcher = fetcher_,
+                                                                  .grants = options.grants,
+                                                                  .clock = options.clock,
+                                                                  .sources = std::move(asked)});
+  parts_.person_poll = person_poll_.get();
 }
 
 Api::~Api() = default;
@@ -85,7 +109,24 @@ Api::~Api() = default;
 void Api::Tell(const approval::Request& request) { parts_.changes->Tell(request); }
 void Api::EndStreams() { parts_.changes->Close(); }
 
-void Api::Stop() { logins_->Stop(); }
+void Api::Start(boost::asio::any_io_executor executor) {
+  for (const auto& poll : event_polls_) net::Spawn(executor, poll->Run());
+  net::Spawn(executor, person_poll_->Run());
+  obs::Metrics().ObserveBy("sallyport_ssf_poll_age_seconds",
+                           "Since a stream of security events was last read", "provider", [this] {
+                             std::map<std::string, double> samples;
+                             for (const auto& poll : event_polls_)
+                               samples[poll->provider()] = poll->age();
+                             return samples;
+                           });
+}
+
+void Api::Stop() {
+  for (const auto& poll : event_polls_) poll->Stop();
+  person_poll_->Stop();
+  fetcher_.Stop();
+  logins_->Stop();
+}
 
 bool Api::Takes(std::string_view path) {
   return !path.starts_with("/mcp/") && !path.starts_with("/.well-known/oauth-protected-resource");

@@ -7,8 +7,12 @@
 #include <vector>
 
 #include "api/login_provider.h"
+#include "api/person_poll.h"
 #include "api/router.h"
+#include "api/signals.h"
+#include "api/ssf_poll.h"
 #include "gate/refusals.h"
+#include "identity/offboarding.h"
 #include "net/origin_check.h"
 
 namespace sallyport::approval {
@@ -37,6 +41,15 @@ struct Options {
   approval::Passkeys* passkeys = nullptr;
   const credential::IssuerKeys* issuer_keys = nullptr;
   std::shared_ptr<const saml::Signer> saml_signer;  // null: no provider by SAML
+  /// What providers tell of people that leave: who may, and what was taken already.
+  std::vector<SignalSource> signals;
+  identity::Transmitters* transmitters = nullptr;
+  access::Replays* replays = nullptr;
+  std::vector<SsfPoll::Options> event_polls;
+  std::vector<PersonPollSource> person_polls;
+  access::KeptGrants* grants = nullptr;  // null: nobody is asked about
+  /// How long access may go on after somebody has left, by provider.
+  std::vector<identity::Offboarding> offboarding;
 };
 
 /// Pages and API of the gateway: every path of the https listener that is not of the MCP front-end
@@ -51,6 +64,8 @@ class Api {
 
   /// Ends what still talks to a provider; before the shards stop.
   void Stop();
+  /// Begins to ask providers of people that leave; once the shards run.
+  void Start(boost::asio::any_io_executor executor);
 
   /// Whether a path is ours to answer.
   static bool Takes(std::string_view path);
@@ -75,6 +90,10 @@ class Api {
   std::unique_ptr<DeviceLogins> devices_;
   std::unique_ptr<Exchanged> exchanged_;
   std::unique_ptr<SamlLogins> saml_;
+  Fetcher fetcher_{4};
+  Signals signals_;
+  std::vector<std::unique_ptr<SsfPoll>> event_polls_;
+  std::unique_ptr<PersonPoll> person_poll_;
   Parts parts_;
 };
 

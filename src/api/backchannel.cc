@@ -26,7 +26,7 @@ boost::asio::awaitable<Reply> SignedOut(Visit& visit) {
   }
   const auto ended = co_await visit.parts.sessions.Revoke(
       {.issuer = token->issuer, .subject = token->subject, .sid = token->sid}, "backchannel-logout",
-      "signed out at the identity provider");
+      "signed out at the identity provider", "backchannel-logout");
   if (!ended) co_return Problem(ended.error());
   co_return Reply{.status = 200, .headers = {}, .body = {}};
 }

@@ -15,6 +15,9 @@ Router MakeRouter() {
   AddExchange(router);
   AddUnlock(router);
   AddBackchannel(router);
+  AddGlobalRevocation(router);
+  AddSsf(router);
+  AddTokenRevocation(router);
   AddApprovals(router);
   AddEvents(router);
   AddPasskeys(router);

@@ -5,6 +5,7 @@
 #include "api/cookies.h"
 #include "api/endpoints.h"
 #include "api/logins.h"
+#include "api/person_poll.h"
 #include "api/saml.h"
 #include "api/web_session.h"
 #include "base/bytes.h"
@@ -15,6 +16,7 @@ namespace sallyport::api {
 namespace {
 
 constexpr std::chrono::seconds kVerifyWithin{5};
+constexpr size_t kLongestToken = 16 << 10;
 constexpr std::string_view kHome = "/approvals";
 
 std::string LocalPath(const Form& query) {
@@ -86,7 +88,8 @@ boost::asio::awaitable<Reply> Login(Visit& visit) {
 }
 
 /// The ID token for the code that came back.
-Task<identity::VerifiedPtr> Exchange(Visit& visit, const Logins::Pending& login, std::string code) {
+Task<identity::VerifiedPtr> Exchange(Visit& visit, const Logins::Pending& login, std::string code,
+                                     Secret* refresh_token) {
   Logins& logins = *visit.parts.logins;
   SALLYPORT_CO_TRY(const ProviderEndpoints endpoints, co_await logins.Discover(*login.provider));
   FetchRequest request;
@@ -112,6 +115,8 @@ Task<identity::VerifiedPtr> Exchange(Visit& visit, const Logins::Pending& login,
   const auto token = document ? document->root()["id_token"].string() : std::nullopt;
   if (response->status != 200 || !token)
     co_return Fail(Errc::state_invalid, "The identity provider did not accept the login.");
+  const auto refresh = document->root()["refresh_token"].string();
+  if (refresh && refresh->size() <= kLongestToken) *refresh_token = Secret(std::string(*refresh));
   co_return co_await visit.parts.verifier.AuthenticateLogin(
       std::string(*token),
       {.client_id = provider.client_id,
@@ -135,8 +140,14 @@ boost::asio::awaitable<Reply> Callback(Visit& visit) {
   if (!code || code->empty())
     co_return RefuseLogin(visit,
                           Error(Errc::cancelled, "The identity provider refused the login."));
-  const auto verified = co_await Exchange(visit, *login, std::string(*code));
+  Secret refresh_token;
+  const auto verified = co_await Exchange(visit, *login, std::string(*code), &refresh_token);
   if (!verified) co_return RefuseLogin(visit, verified.error());
+  if (parts.person_poll->Wants(*login->provider)) {
+    const auto kept = co_await parts.person_poll->Keep(
+        *login->provider, (*verified)->principal.subject, std::move(refresh_token));
+    if (!kept) co_return RefuseLogin(visit, kept.error());
+  }
   const Nanos proved_at = login->fresh_from != 0 ? parts.clock.WallNow() : (*verified)->auth_time;
   co_return co_await OpenWebSession(visit, (*verified)->principal, login->next, proved_at);
 }

@@ -108,7 +108,7 @@ Task<> EndWhatItNames(Visit& visit, const Signed& message) {
   for (const std::string& sid : sessions) {
     SALLYPORT_CO_CHECK(co_await visit.parts.sessions.Revoke(
         {.issuer = message.provider.entity_id, .subject = logout.name_id, .sid = sid},
-        "saml-logout", "signed out at the identity provider"));
+        "saml-logout", "signed out at the identity provider", "saml-logout"));
   }
   co_return Result<>();
 }

@@ -68,6 +68,25 @@ std::string_view EffectName(op::Verdict effect) {
   return "deny";
 }
 
+/// How long this person's access may go on after they have left their provider.
+ordered_json OffboardingOf(const Parts& parts, const op::Principal& who) {
+  for (const identity::Offboarding& worst : parts.offboarding) {
+    if (worst.provider != who.provider) continue;
+    const bool session = !who.session.empty();
+    const identity::Offboarding::Bound& bound = session ? worst.sessions : worst.tokens;
+    ordered_json out{{"within_seconds", bound.within.count()},
+                     {"by", bound.by},
+                     {"words", identity::Describe(worst)}};
+    if (!worst.told_by.empty()) {
+      out["after_message_seconds"] = identity::kCutWithin.count();
+      out["messages"] = worst.told_by;
+    }
+    if (session) out["unreachable_seconds"] = worst.sessions_unreachable.within.count();
+    return out;
+  }
+  return nullptr;
+}
+
 bool IsOwn(const op::Principal& a, const op::Principal& b) {
   return a.issuer == b.issuer && a.subject == b.subject;
 }
@@ -89,6 +108,8 @@ boost::asio::awaitable<Reply> Me(Visit& visit) {
       out["kind"] = caller.live->kind;
       out["authenticated_at"] = FormatUtc(caller.live->authenticated_at);
     }
+    if (auto worst = OffboardingOf(visit.parts, caller.who); !worst.is_null())
+      out["offboarding"] = std::move(worst);
     ordered_json roles = ordered_json::array();
     for (const char* role : {"admin", "approver", "auditor"}) {
       if (visit.parts.has_role(caller.who, role)) roles.push_back(role);

@@ -13,6 +13,7 @@
 #include "api/reply.h"
 #include "base/clock.h"
 #include "gate/gate.h"
+#include "identity/offboarding.h"
 #include "identity/verifier.h"
 #include "net/http_server.h"
 #include "policy/rules.h"
@@ -21,6 +22,9 @@ namespace sallyport::approval {
 class Desk;
 class Passkeys;
 }  // namespace sallyport::approval
+namespace sallyport::gate {
+class Refusals;
+}
 namespace sallyport::credential {
 class IssuerKeys;
 }
@@ -32,7 +36,9 @@ class ChangeFeed;
 class DeviceLogins;
 class Exchanged;
 class Logins;
+class PersonPoll;
 class SamlLogins;
+class Signals;
 
 /// What all handlers share; references outlive them.
 struct Parts {
@@ -46,11 +52,16 @@ struct Parts {
   std::function<bool(const op::Principal&, std::string_view role)> has_role;
   /// Makes a person's words fit for being kept and shown.
   std::function<op::Payload(std::string_view)> mask;
-  Logins* logins = nullptr;         // logins that have begun
-  DeviceLogins* devices = nullptr;  // those of programs without a browser
-  Exchanged* exchanged = nullptr;   // tokens of workloads that have opened a session
-  SamlLogins* saml = nullptr;       // those by SAML
-  approval::Desk* desk = nullptr;   // null: nothing is approved here
+  Logins* logins = nullptr;           // logins that have begun
+  DeviceLogins* devices = nullptr;    // those of programs without a browser
+  Exchanged* exchanged = nullptr;     // tokens of workloads that have opened a session
+  SamlLogins* saml = nullptr;         // those by SAML
+  Signals* signals = nullptr;         // what providers tell of people that leave
+  PersonPoll* person_poll = nullptr;  // asks whether people are still there
+  gate::Refusals* refusals = nullptr;
+  /// How long access may go on after somebody has left, by provider.
+  std::vector<identity::Offboarding> offboarding;
+  approval::Desk* desk = nullptr;  // null: nothing is approved here
   approval::Passkeys* passkeys = nullptr;
   /// Of tokens for upstreams; null: none are made.
   const credential::IssuerKeys* issuer_keys = nullptr;

@@ -440,7 +440,7 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
                 "listeners, public_url, data_dir, shards and origin change at a restart only");
   }
   if (root.connections != fresh.connections || root.providers != fresh.providers ||
-      root.agents != fresh.agents) {
+      root.agents != fresh.agents || root.signals != fresh.signals) {
     return Fail(Errc::config_invalid, "connections and identity change at a restart only");
   }
   if (!SameColumns(root, fresh))

@@ -4,6 +4,7 @@
 
 #include "access/store_sqlite.h"
 #include "app/keys.h"
+#include "app/offboarding.h"
 #include "mask/seal.h"
 #include "net/event.h"
 #include "obs/log.h"
@@ -41,15 +42,6 @@ obs::Histogram& KillSeconds(std::string_view source) {
       "sallyport_kill_seconds", "From the wish to end somebody's access to the last thing cut",
       {"source"}, {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10});
   return family.With({source});
-}
-
-std::string_view SourceOf(const access::Ended& ended) {
-  if (!ended.whom.left_groups.empty()) return "group";
-  if (!ended.whom.session.empty()) return ended.by == "expiry" ? "expiry" : "session";
-  for (const std::string_view source : {"backchannel-logout", "saml-logout"}) {
-    if (ended.by == source) return source;
-  }
-  return "person";
 }
 
 std::vector<api::LoginProvider> LoginsOf(const config::Root& root, Result<>& failed) {
@@ -108,12 +100,13 @@ struct People::Cut {
 
 People::People(const config::Root& root, state::Writer& state, gate::Gate& gate,
                net::Shards& shards, std::shared_ptr<const mask::Masker> masker)
-    : gate_(gate), shards_(shards), unlock_url_(UnlockUrl(root)) {
+    : gate_(gate), state_(state), shards_(shards), unlock_url_(UnlockUrl(root)) {
   roles_.store(std::make_shared<const Roles>(RolesOf(root)));
   masker_.store(std::move(masker));
   sessions_ = access::Sessions::Make(
       {.idle = root.session_idle, .max_duration = root.session_max, .unlock_url = unlock_url_},
       access::MakeSqliteStore(state), SystemClock());
+  replays_ = std::make_unique<access::Replays>(state, SystemClock());
   if (!sessions_->failure().empty())
     obs::Log(obs::Level::error, "access.sessions_lost", {{"detail", sessions_->failure()}});
   sessions_->OnEnd([this](const access::Ended& ended) { OnEnd(ended); });
@@ -146,6 +139,15 @@ Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifi
     SALLYPORT_TRY(const Secret pem, SamlKeyFile(root.server.data_dir / "state/saml.pem"));
     SALLYPORT_TRY(saml_signer, saml::Signer::FromPem(pem));
   }
+  SALLYPORT_TRY(auto signals, SignalSourcesOf(root));
+  SALLYPORT_TRY(transmitters_, MakeTransmitters(root));
+  auto person_polls = PersonPollsOf(root);
+  if (!person_polls.empty()) {
+    SALLYPORT_TRY(const Secret key, KeyFile(root.server.data_dir / "state/state.key"));
+    SALLYPORT_TRY(state::Sealer sealer, state::Sealer::Make(key));
+    grants_ = std::make_unique<access::KeptGrants>(state_, std::move(sealer));
+  }
+  DeclareOffboarding(root);
   api_ = std::make_unique<api::Api>(api::Options{
       .gate = gate_,
       .sessions = *sessions_,
@@ -164,14 +166,25 @@ Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifi
       .desk = desk_,
       .passkeys = &approvals.passkeys(),
       .issuer_keys = issuer_keys,
-      .saml_signer = std::move(saml_signer)});
+      .saml_signer = std::move(saml_signer),
+      .signals = std::move(signals),
+      .transmitters = transmitters_.get(),
+      .replays = replays_.get(),
+      .event_polls = EventPollsOf(root),
+      .person_polls = std::move(person_polls),
+      .grants = grants_.get(),
+      .offboarding = WorstCasesOf(root)});
   desk_->OnChange([this](const approval::Request& request) { api_->Tell(request); });
   obs::Metrics().Observe("sallyport_sessions", "Sessions of people that have not ended",
                          [this] { return double(sessions_->List().size()); });
   return {};
 }
 
-void People::Start() { net::Spawn(shards_.executor(0), Watch(*this)); }
+void People::Start() {
+  if (transmitters_) transmitters_->Start();
+  api_->Start(shards_.executor(0));
+  net::Spawn(shards_.executor(0), Watch(*this));
+}
 
 boost::asio::awaitable<void> People::Watch(People& people) {
   while (!people.stopped_) {
@@ -190,6 +203,7 @@ void People::Reload(const config::Root& root, std::shared_ptr<const mask::Masker
 
 void People::Stop() {
   stopped_ = true;
+  if (transmitters_) transmitters_->Stop();
   if (api_) api_->Stop();
 }
 
@@ -246,7 +260,7 @@ boost::asio::awaitable<void> People::Finish(People& people, std::shared_ptr<Cut>
     if (!co_await net::Sleep(kLook)) co_return;
   }
   const Nanos now = SystemClock().SteadyNow().time_since_epoch() / std::chrono::nanoseconds(1);
-  KillSeconds(SourceOf(ended)).Observe(double(now - ended.asked_at) / 1e9);
+  KillSeconds(ended.source).Observe(double(now - ended.asked_at) / 1e9);
   op::Principal whom;
   whom.issuer = ended.whom.issuer;
   whom.subject = ended.whom.subject;

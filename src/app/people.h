@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "access/kept_grants.h"
 #include "access/sessions.h"
 #include "api/api.h"
 #include "app/approvals.h"
@@ -55,6 +56,7 @@ class People {
   void Record(op::EventType type, const op::AccessEvidence& about);
 
   gate::Gate& gate_;
+  state::Writer& state_;
   net::Shards& shards_;
   const std::string unlock_url_;
   std::atomic<std::shared_ptr<const Roles>> roles_;
@@ -64,6 +66,9 @@ class People {
   pg::Frontend* databases_ = nullptr;
   approval::Desk* desk_ = nullptr;
   std::unique_ptr<access::Sessions> sessions_;
+  std::unique_ptr<access::Replays> replays_;
+  std::unique_ptr<access::KeptGrants> grants_;            // null: nobody is asked about
+  std::unique_ptr<identity::Transmitters> transmitters_;  // null: nobody sends security events
   std::unique_ptr<api::Api> api_;
 };
 

@@ -92,6 +92,8 @@ int RunWhoami(const WhoamiOptions& options) {
   Line("client", Text(*me, "client_id"));
   Line("credential", Text(*me, "token_class"));
   Line("roles", List(*me, "roles"));
+  if (const auto worst = me->find("offboarding"); worst != me->end() && worst->is_object())
+    Line("when you leave", worst->value("words", ""));
   Line("policy", Text(*me, "policy_version"));
   const auto rules = me->find("rules");
   if (rules == me->end() || !rules->is_array()) return kOk;

@@ -150,8 +150,11 @@ void ReadProvider(Context& context, const Node& node, Root& root, Places& places
                     where + ".oidc.issuer belongs to provider \"" + twice->name + "\" already",
                     "an issuer has one provider and one class");
     }
+    const bool people = !root.logins.empty() && root.logins.back().provider == provider.name;
+    ReadSignals(fields, &provider, people, root);
     root.providers.push_back(std::move(provider));
   } else {
+    ReadSignals(fields, nullptr, false, root);
     ReadSaml(context, *saml, provider.name, root, where + ".saml");
     places.saml.push_back(provider.name);
   }

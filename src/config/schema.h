@@ -12,6 +12,7 @@
 
 #include "credential/config.h"
 #include "identity/config.h"
+#include "identity/signal_config.h"
 #include "mask/masker.h"
 #include "net/http.h"
 #include "op/decision.h"
@@ -236,6 +237,7 @@ struct Root {
   std::vector<identity::AgentConfig> agents;
   std::vector<Login> logins;
   std::vector<SamlProvider> saml;
+  std::vector<identity::SignalConfig> signals;  // one for each OIDC provider, in their order
   std::map<std::string, std::vector<std::string>> roles;
   std::vector<Person> persons;
   std::vector<Connection> connections;

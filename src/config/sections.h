@@ -29,6 +29,9 @@ struct Places {
 
 void ReadServer(Context& context, const Node& node, Root& root);
 void ReadIdentity(Context& context, const Node& node, Root& root, Places& places);
+/// What else a provider that is read has: sends, email_subjects, ssf, poll. `oidc`: its options,
+/// null of a SAML provider.
+void ReadSignals(Fields& fields, const identity::ProviderConfig* oidc, bool people, Root& root);
 void ReadConnections(Context& context, const std::vector<Node>& nodes, Root& root);
 /// connections[].mcp.http.auth of the server at `url`.
 UpstreamAuth ReadUpstreamAuth(Context& context, const Node& node, const std::string& where,

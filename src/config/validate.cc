@@ -2,11 +2,17 @@
 
 #include <algorithm>
 
+#include "config/offboarding.h"
+
 namespace sallyport::config {
 
 Outcome ValidateFile(const std::filesystem::path& path, bool json, const LoadOptions& options) {
   auto loaded = LoadFile(path, options);
   Outcome outcome{.exit_code = loaded.root ? 0 : kExitBadConfig};
+  if (loaded.root) {
+    for (const auto& worst : WorstCases(*loaded.root))
+      loaded.notes.push_back(identity::Describe(worst));
+  }
   if (json) {
     outcome.out = RenderJson(loaded.problems, loaded.notes);
     return outcome;

@@ -7,26 +7,34 @@
 #include <memory>
 #include <utility>
 
+#include "identity/await_keys.h"
+#include "identity/transmitters.h"
 #include "identity/verifier.h"
 
 namespace sallyport::identity {
 
 namespace asio = boost::asio;
 
-boost::asio::awaitable<void> TokenVerifier::WaitForKeys(
-    std::string token, std::chrono::steady_clock::time_point deadline) {
+boost::asio::awaitable<void> UntilCalled(std::function<void(std::function<void()>)> start,
+                                         std::chrono::steady_clock::time_point deadline) {
   // The refresh ends on another thread; what it may touch is only the executor, and the timer
   // through a weak pointer on that executor, so a coroutine that is gone by then (deadline,
   // cancelled) is not missed.
   auto executor = co_await asio::this_coro::executor;
   auto timer = std::make_shared<asio::steady_timer>(executor, deadline);
-  RefreshThen(token, [executor, weak = std::weak_ptr(timer)] {
+  start([executor, weak = std::weak_ptr(timer)] {
     asio::post(executor, [weak] {
       if (auto waiting = weak.lock()) waiting->expires_at(asio::steady_timer::time_point::min());
     });
   });
   boost::system::error_code ended;
   co_await timer->async_wait(asio::redirect_error(asio::use_awaitable, ended));
+}
+
+boost::asio::awaitable<void> TokenVerifier::WaitForKeys(
+    std::string token, std::chrono::steady_clock::time_point deadline) {
+  co_await UntilCalled([&](std::function<void()> done) { RefreshThen(token, std::move(done)); },
+                       deadline);
 }
 
 Task<VerifiedPtr> TokenVerifier::Authenticate(std::string token,
@@ -55,6 +63,26 @@ Task<LogoutToken> TokenVerifier::AuthenticateLogout(
   if (verdict || !wants_refresh) co_return verdict;
   co_await WaitForKeys(token, deadline);
   co_return JudgeLogout(token, nullptr);
+}
+
+Task<RevocationToken> TokenVerifier::AuthenticateRevocation(
+    std::string token, std::vector<std::string> audiences,
+    std::chrono::steady_clock::time_point deadline) {
+  bool wants_refresh = false;
+  auto verdict = JudgeRevocation(token, audiences, &wants_refresh);
+  if (verdict || !wants_refresh) co_return verdict;
+  co_await WaitForKeys(token, deadline);
+  co_return JudgeRevocation(token, audiences, nullptr);
+}
+
+Task<SecEvent> Transmitters::Authenticate(std::string provider, std::string token,
+                                          std::chrono::steady_clock::time_point deadline) {
+  bool wants_refresh = false;
+  auto verdict = Judge(provider, token, &wants_refresh);
+  if (verdict || !wants_refresh) co_return verdict;
+  co_await UntilCalled(
+      [&](std::function<void()> done) { RefreshThen(provider, token, std::move(done)); }, deadline);
+  co_return Judge(provider, token, nullptr);
 }
 
 }  // namespace sallyport::identity

@@ -66,7 +66,8 @@ Result<> CheckType(const Jws& jws, const ProviderConfig& provider) {
   }
 }
 
-/// Text without control characters and of at most `max` bytes; absent is "".
+}  // namespace
+
 Result<std::string> ShortText(json::Value claims, const char* name, size_t max) {
   json::Value v = claims[name];
   if (!v) return std::string();
@@ -77,7 +78,6 @@ Result<std::string> ShortText(json::Value claims, const char* name, size_t max) 
   return std::string(*text);
 }
 
-/// NumericDate (RFC 7519 section 2) in nanoseconds, fractions of a second dropped.
 Result<std::optional<Nanos>> Date(json::Value claims, const char* name) {
   json::Value v = claims[name];
   if (!v) return std::nullopt;
@@ -93,6 +93,8 @@ Result<std::optional<Nanos>> Date(json::Value claims, const char* name) {
   }
   return *whole * kSecond;
 }
+
+namespace {
 
 Result<> CheckTimes(json::Value claims, const ProviderConfig& provider, Nanos now,
                     CheckedClaims& out) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,13 @@
 #include "identity/jws.h"
 
 namespace sallyport::identity {
+
+/// A claim that is text without control characters and of at most `max` bytes; absent is "".
+/// token_claims_invalid.
+Result<std::string> ShortText(json::Value claims, const char* name, size_t max);
+/// A claim that is a NumericDate (RFC 7519 section 2), in nanoseconds, fractions of a second
+/// dropped. token_claims_invalid.
+Result<std::optional<Nanos>> Date(json::Value claims, const char* name);
 
 /// The claims that every class needs, checked.
 struct CheckedClaims {

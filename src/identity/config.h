@@ -71,6 +71,9 @@ struct ProviderConfig {
   std::chrono::seconds stale_if_error{std::chrono::hours(4)};
   /// Overrides discovery; needed if the keys live on another origin than the issuer.
   std::string jwks_uri;
+  /// What follows /.well-known/: a transmitter of security events says where its keys are in
+  /// another document than an OpenID provider, and elsewhere (RFC 8615: before the issuer's path).
+  bool shared_signals = false;
   /// Fixed keys for an issuer that cannot be reached (a private Kubernetes); nothing is fetched.
   std::string jwks_file;
   /// PEM bundle of the issuer's own certificate authority; empty = the system's.

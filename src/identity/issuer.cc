@@ -198,7 +198,8 @@ Result<FetchResponse> Issuer::Get(const std::string& url) {
 }
 
 Result<std::string> Issuer::Discover() {
-  SALLYPORT_TRY(FetchResponse response, Get(DiscoveryUrl(config_.issuer)));
+  SALLYPORT_TRY(FetchResponse response, Get(config_.shared_signals ? SignalsUrl(config_.issuer)
+                                                                   : DiscoveryUrl(config_.issuer)));
   auto document =
       json::Document::Parse(response.body, {.max_bytes = kMaxJwksBytes, .max_depth = 16});
   if (!document) return Fail(Errc::upstream_protocol, "the discovery document is not strict JSON");

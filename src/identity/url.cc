@@ -62,4 +62,14 @@ std::string DiscoveryUrl(std::string_view issuer) {
   return std::string(issuer) + "/.well-known/openid-configuration";
 }
 
+std::string SignalsUrl(std::string_view issuer) {
+  if (issuer.ends_with('/')) issuer.remove_suffix(1);
+  const size_t host = issuer.find("://");
+  const size_t path = issuer.find('/', host == issuer.npos ? 0 : host + 3);
+  std::string url(issuer.substr(0, path));
+  url += "/.well-known/ssf-configuration";
+  if (path != issuer.npos) url += issuer.substr(path);
+  return url;
+}
+
 }  // namespace sallyport::identity

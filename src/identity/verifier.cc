@@ -187,6 +187,21 @@ Result<LogoutToken> TokenVerifier::JudgeLogout(std::string_view token, bool* wan
   return *logout;
 }
 
+Result<RevocationToken> TokenVerifier::JudgeRevocation(std::string_view token,
+                                                       const std::vector<std::string>& audiences,
+                                                       bool* wants_refresh) {
+  const Nanos now = impl_->clock.WallNow();
+  SALLYPORT_TRY(auto read, impl_->ReadSigned(token));
+  const auto request =
+      CheckRevocationToken(read.jws, read.provider->issuer->config(), audiences, now);
+  if (read.found.key == nullptr) {
+    if (wants_refresh != nullptr) *wants_refresh = read.found.may_refresh && request.has_value();
+    return Fail(read.found.why, "the signature of the token cannot be checked");
+  }
+  SALLYPORT_CHECK(VerifySignature(read.jws, *read.found.key));
+  return request;
+}
+
 Result<VerifiedPtr> TokenVerifier::Judge(std::string_view token, bool* wants_refresh) {
   if (wants_refresh != nullptr) *wants_refresh = false;
   if (access::IsSessionToken(token)) return JudgeSession(token);

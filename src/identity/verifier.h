@@ -15,6 +15,7 @@
 #include "identity/config.h"
 #include "identity/fetch_seam.h"
 #include "identity/issuer_status.h"
+#include "identity/signals.h"
 #include "identity/verified_token.h"
 
 namespace sallyport::identity {
@@ -94,6 +95,12 @@ class TokenVerifier {
   Task<LogoutToken> AuthenticateLogout(std::string token,
                                        std::chrono::steady_clock::time_point deadline);
 
+  /// The same for what authenticates a request for Global Token Revocation, which has to be for one
+  /// of `audiences`; whether it was seen before is left to the caller.
+  Task<RevocationToken> AuthenticateRevocation(std::string token,
+                                               std::vector<std::string> audiences,
+                                               std::chrono::steady_clock::time_point deadline);
+
   /// Emergency: forget all keys and verified tokens, and fetch anew.
   void FlushKeys();
 
@@ -110,6 +117,9 @@ class TokenVerifier {
   Result<VerifiedPtr> JudgeLogin(std::string_view token, const IdTokenCheck& check,
                                  bool* wants_refresh);
   Result<LogoutToken> JudgeLogout(std::string_view token, bool* wants_refresh);
+  Result<RevocationToken> JudgeRevocation(std::string_view token,
+                                          const std::vector<std::string>& audiences,
+                                          bool* wants_refresh);
   boost::asio::awaitable<void> WaitForKeys(std::string token,
                                            std::chrono::steady_clock::time_point deadline);
 

@@ -18,6 +18,7 @@ std::string_view EventName(EventType type) {
     case EventType::session_locked: return "session.locked";
     case EventType::session_unlocked: return "session.unlocked";
     case EventType::session_killed: return "session.killed";
+    case EventType::signal_received: return "signal.received";
     case EventType::request_refused: return "request.refused";
     case EventType::call_intent: return "call.intent";
     case EventType::call_denied: return "call.denied";

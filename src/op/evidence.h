@@ -30,6 +30,7 @@ enum class EventType : uint8_t {
   session_locked,    // idle for too long
   session_unlocked,
   session_killed,    // ended, with all that rested on it; `access` says whose, by whom, why, how much
+  signal_received,   // an identity provider told of something that ends nobody's access; `detail` says what
   request_refused, // refused before it became an operation: malformed, smuggled, oversized, foreign
   call_intent,     // allowed: recorded before one byte goes upstream
   call_denied,     // deny, approval required, rate limit
@@ -125,7 +126,7 @@ struct Evidence {
   std::optional<Payload> result;
   std::vector<MaskCount> masked;
 
-  const AccessEvidence* access = nullptr;  // of session_opened to session_killed
+  const AccessEvidence* access = nullptr;  // of session_opened to signal_received
 
   std::string detail;                   // constant text or names; never outside bytes
   uint64_t count = 0;

@@ -84,6 +84,10 @@ class Oidc:
     def mode(self, mode: str) -> None:
         post_json(f"{self.issuer}/admin/mode", {"mode": mode})
 
+    def leave(self, who: str, back: bool = False) -> None:
+        """The account is disabled: its refresh tokens are worth nothing."""
+        post_json(f"{self.issuer}/admin/leave", {"who": who, "back": back})
+
     def forge(self, **how) -> dict:
         return post_json(f"{self.issuer}/admin/forge", {"audience": self.audience, **how})
 

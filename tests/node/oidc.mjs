@@ -6,7 +6,8 @@
 // (oidc_login.mjs) at the client sallyport-console, whose redirects are <audience>/login/callback and those of --redirect.
 //   GET  /admin/stats                 how often discovery and keys were fetched
 //   POST /admin/rotate {keep}         new keys; keep=true leaves the old ones in the key set
-//   POST /admin/mode {mode}           up | down (503) | hang | jwks:<hostile kind>
+//   POST /admin/mode {mode}           up | down (503, but for /token) | dark (503) | hang | jwks:<hostile kind>
+//   POST /admin/leave {who, back}     an account is disabled, or enabled again
 //   POST /admin/forge {audience}      every token of the attack list, made with the live keys
 //   POST /admin/mint {header,payload,key}   one token, signed with a live key ("es", "rs", "ps", "ed")
 import http from 'node:http';
@@ -48,7 +49,8 @@ let keys = await makeKeys(`${flags.name}-0`);
 let retired = [];
 let generation = 0;
 
-const people = loginConfiguration(CALLERS, [`${flags.audience}/login/callback`, ...flags.redirect]);
+const gone = new Set(); // people who have left
+const people = loginConfiguration(CALLERS, [`${flags.audience}/login/callback`, ...flags.redirect], gone);
 let provider;
 
 function makeProvider() {
@@ -140,6 +142,11 @@ async function admin(req, res) {
     mode = input.mode;
     return json(res, { mode });
   }
+  if (req.url === '/admin/leave') {
+    if (input.back) gone.delete(input.who);
+    else gone.add(input.who);
+    return json(res, { gone: [...gone] });
+  }
   if (req.url === '/admin/mint') return json(res, { token: await mint(keys, input) });
   if (req.url === '/admin/forge') return json(res, await forge(keys, issuer, input));
   return json(res, {}, 404);
@@ -154,6 +161,7 @@ const server = http.createServer(async (req, res) => {
     else if (path === '/jwks') stats.jwks += 1;
     else if (path === '/token') stats.token += 1;
     else stats.other.push(path);
+    if (mode === 'dark') return json(res, { error: 'down' }, 503);
     if (mode === 'down' && path !== '/token') return json(res, { error: 'down' }, 503);
     if (mode === 'hang' && path !== '/token') return undefined;
     if (path === '/jwks' && mode.startsWith('jwks:')) return json(res, await hostileJwks(mode.slice(5)));

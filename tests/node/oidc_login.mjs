@@ -3,7 +3,7 @@
 import { parse } from 'node:querystring';
 
 /** What goes into the Provider's configuration for people of `callers` who log in at `redirects`. */
-export function loginConfiguration(callers, redirects) {
+export function loginConfiguration(callers, redirects, gone = new Set()) {
   return {
     client: {
       client_id: 'sallyport-console',
@@ -16,7 +16,9 @@ export function loginConfiguration(callers, redirects) {
     configuration: {
       claims: { openid: ['sub'], profile: ['name'], email: ['email'], groups: ['groups'] },
       conformIdTokenClaims: false,
-      findAccount: (ctx, id) => (id in callers ? {
+      issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
+      rotateRefreshToken: true,
+      findAccount: (ctx, id) => (id in callers && !gone.has(id) ? {
         accountId: id,
         claims: () => ({ sub: id, name: callers[id].name ?? id, email: callers[id].email, ...(callers[id].groups ? { groups: callers[id].groups } : {}) }),
       } : undefined),
