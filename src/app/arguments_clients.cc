@@ -27,6 +27,19 @@ void AddClientVerbs(CLI::App& root, Chosen& chosen) {
       ->capture_default_str();
   c->add_flag("--json", config.json, "the text and what is known about it as JSON");
   c->callback([&chosen] { chosen = [] { return RunMcpConfig(config); }; });
+
+  static ConnectOptions connect;
+  c = Command(
+      root, "connect",
+      "A connection as an MCP server on standard input and output, for clients that start one",
+      "sallyport connect payments --server https://gate.example.com");
+  c->add_option("connection", connect.connection, "connection")->required();
+  c->add_option("--server", connect.gate.server,
+                "URL of the gate (default: SALLYPORT_SERVER, else where you signed in)");
+  c->add_option("--token-file", connect.gate.token_file,
+                "use the token in this file instead of the session of `sallyport login`");
+  c->add_option("--ca", connect.gate.ca, "certificate authority of the gate (PEM)");
+  c->callback([&chosen] { chosen = [] { return RunConnect(connect); }; });
 }
 
 }  // namespace sallyport::app

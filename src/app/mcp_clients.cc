@@ -199,6 +199,14 @@ const McpClient* FindMcpClient(std::string_view id) {
   return at == std::end(kClients) ? nullptr : &*at;
 }
 
+bool IsConnectionName(std::string_view name) {
+  if (name.empty() || name.size() > 63) return false;
+  return name.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") ==
+             std::string_view::npos &&
+         name.front() != '.' && name.front() != '-';
+}
+
 std::string ShellWord(std::string_view text) {
   const bool plain = !text.empty() && std::ranges::all_of(text, [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||

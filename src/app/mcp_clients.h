@@ -38,6 +38,9 @@ std::span<const McpClient> McpClients();
 /// Null if there is none of that name.
 const McpClient* FindMcpClient(std::string_view id);
 
+/// As the configuration demands of names: so it can stand in a URL and as a key of every format.
+bool IsConnectionName(std::string_view name);
+
 /// A word of a POSIX shell's command line, quoted where it has to be.
 std::string ShellWord(std::string_view text);
 

@@ -33,15 +33,6 @@ std::string UnknownClient(const std::string& id) {
   return "there is no client \"" + id + "\": " + config::Suggest(id, names);
 }
 
-/// As the configuration demands of names: so it can stand in a URL and as a key of every format.
-bool IsConnectionName(std::string_view name) {
-  if (name.empty() || name.size() > 63) return false;
-  return name.find_first_not_of(
-             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") ==
-             std::string_view::npos &&
-         name.front() != '.' && name.front() != '-';
-}
-
 /// The gate's address: of the options, a configuration, the environment, or where `login` went.
 /// `exit_code` is set where it was said already why there is none.
 Result<std::string> ServerOf(const McpConfigOptions& options, int& exit_code) {

@@ -142,6 +142,13 @@ struct McpConfigOptions {
 };
 int RunMcpConfig(const McpConfigOptions& options);
 
+/// connect: a connection of the gate as an MCP server on standard input and output.
+struct ConnectOptions {
+  AtGate gate;
+  std::string connection;
+};
+int RunConnect(const ConnectOptions& options);
+
 struct DoctorOptions {
   std::string config, connection;
   bool json = false;
