@@ -1,6 +1,7 @@
 """Running it: health, metrics, reload, drain, limits, logs."""
 
 import json
+import pathlib
 import re
 import signal
 import subprocess
@@ -308,6 +309,16 @@ def test_log_lines(gateway, oidc):
 def test_secrets_are_not_in_the_environment_of_anybody_else(gateway):
     shown = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True).stdout
     assert UPSTREAM_SECRET not in "\n".join(line for line in shown.splitlines() if "upstream.mjs" not in line)
+
+
+def test_secrets_are_not_in_its_own_environment_or_a_core(gateway):
+    """Where root, or a page of a crashed machine, would look; and it goes on to use them, also when it reads its configuration again."""
+    environment = pathlib.Path(f"/proc/{gateway.process.popen.pid}/environ").read_bytes()
+    assert b"TEST_UPSTREAM_TOKEN=*" in environment and UPSTREAM_SECRET.encode() not in environment
+    assert re.search(r"Max core file size +0 +0 ", pathlib.Path(f"/proc/{gateway.process.popen.pid}/limits").read_text())
+    gateway.process.popen.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert gateway.client("up").call("echo", {"message": "still there"}).text() == "Echo: still there"
 
 
 def test_missing_secret_is_a_configuration_error(start_gateway, tmp, oidc, upstream):

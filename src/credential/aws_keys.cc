@@ -38,7 +38,9 @@ Result<Material> FromEnvironment() {
   made.id = Variable("AWS_ACCESS_KEY_ID");
   if (made.id.empty()) return Failed("environment variable AWS_ACCESS_KEY_ID is not set");
   SALLYPORT_TRY(made.secret, Read({secrets::Ref::Kind::env, "AWS_SECRET_ACCESS_KEY"}));
-  made.session_token = Secret(Variable("AWS_SESSION_TOKEN"));
+  if (IsSet("AWS_SESSION_TOKEN")) {
+    SALLYPORT_TRY(made.session_token, Read({secrets::Ref::Kind::env, "AWS_SESSION_TOKEN"}));
+  }
   return made;
 }
 

@@ -6,7 +6,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -61,14 +63,36 @@ Result<Secret> ReadFile(const std::string& path, std::vector<std::string>* warni
   return Secret(std::string(text));
 }
 
+/// What was read of the environment, whose own bytes are overwritten then: whoever reads
+/// /proc/<pid>/environ finds stars.
+class Taken {
+ public:
+  Secret Take(const std::string& name, char* value) {
+    const std::lock_guard lock(mutex_);
+    const std::string_view text(value);
+    const bool stars = text.find_first_not_of('*') == text.npos;
+    const auto found = kept_.find(name);
+    if (stars && found != kept_.end() && found->second.Reveal().size() == text.size())
+      return found->second;
+    Secret& kept = kept_[name] = Secret(std::string(text));
+    std::memset(value, '*', text.size());
+    return kept;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, Secret> kept_;
+};
+
 Result<Secret> ReadVariable(const std::string& name) {
-  const char* value = std::getenv(name.c_str());
+  static Taken taken;
+  char* value = std::getenv(name.c_str());
   if (value == nullptr) {
     return Fail(Errc::not_found, "environment variable " + name + " is not set");
   }
   if (*value == '\0')
     return Fail(Errc::config_invalid, "environment variable " + name + " is empty");
-  return Secret(value);
+  return taken.Take(name, value);
 }
 
 Result<Secret> ReadCredential(const std::string& name, std::vector<std::string>* warnings) {

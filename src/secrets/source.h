@@ -30,7 +30,7 @@ Result<Ref> ParseRef(std::string_view key, std::string_view text);
 
 /// Reads the secret now.
 ///
-/// - env: the variable must be set and not empty.
+/// - env: set and not empty; once read, its bytes in /proc/<pid>/environ are overwritten.
 /// - file: at most 64 KiB, not empty, no NUL byte; one trailing newline is removed. A file that
 ///   group or others can read adds a line to `warnings`.
 /// - credential: the file of that name in $CREDENTIALS_DIRECTORY (systemd LoadCredential=); the

@@ -71,6 +71,10 @@ TEST_F(SourceTest, Environment) {
   ::setenv("SALLYPORT_TEST_SECRET", "v", 1);
   ::setenv("SALLYPORT_TEST_EMPTY", "", 1);
   EXPECT_EQ(Resolve({Ref::Kind::env, "SALLYPORT_TEST_SECRET"})->Reveal(), "v");
+  EXPECT_STREQ(std::getenv("SALLYPORT_TEST_SECRET"), "*");
+  EXPECT_EQ(Resolve({Ref::Kind::env, "SALLYPORT_TEST_SECRET"})->Reveal(), "v") << "kept";
+  ::setenv("SALLYPORT_TEST_SECRET", "w", 1);
+  EXPECT_EQ(Resolve({Ref::Kind::env, "SALLYPORT_TEST_SECRET"})->Reveal(), "w") << "changed";
   EXPECT_EQ(Resolve({Ref::Kind::env, "SALLYPORT_TEST_EMPTY"}).error().code, Errc::config_invalid);
   EXPECT_EQ(Resolve({Ref::Kind::env, "SALLYPORT_TEST_NONE"}).error().code, Errc::not_found);
 }
