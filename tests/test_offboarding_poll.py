@@ -85,6 +85,7 @@ def test_events_are_fetched_and_acknowledged_once_they_have_taken_effect(polling
     # A key that nobody has may be a new one that is not there yet: it stays with the transmitter.
     time.sleep(1.5)
     assert forged in stream.events and works(polling, polling.oidc.token("tester"))
+    assert eventually(lambda: stream.errors.get(forged) == "invalid_key", 15), "it would keep others from being fetched"
     other = os.urandom(8).hex()
     stream.events[other] = event(polling, transmitter, CAEP + "session-revoked", {"format": "did", "url": "did:x"}, jti=other)
     assert eventually(lambda: stream.errors.get(other) == "invalid_request", 10)
@@ -172,6 +173,21 @@ def test_no_answer_is_no_still_there(asking, tmp):
         assert any("did not say for too long" in w for w in why), why
     finally:
         asking.oidc.mode("up")
+
+
+def test_a_provider_without_refresh_tokens_is_asked_with_the_access_token(asking, tmp):
+    asking.oidc.leave("refresh_token")  # the name of what is not given any more
+    try:
+        person = Person(asking, tmp / "ola", "tester2")
+        person.login()
+        before = asking.metric("sallyport_person_polls_total", answer="there")
+        assert eventually(lambda: asking.metric("sallyport_person_polls_total", answer="there") > before, 12)
+        assert person.run("whoami").returncode == 0
+        asking.oidc.leave("tester2")
+        assert eventually(lambda: person.run("whoami").returncode == 4, 12, 0.3)
+    finally:
+        asking.oidc.leave("tester2", back=True)
+        asking.oidc.leave("refresh_token", back=True)
 
 
 def test_refresh_tokens_stand_nowhere_in_clear(asking, tmp):

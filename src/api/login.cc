@@ -1,5 +1,6 @@
 // Signing in with a browser: OpenID Connect with the code flow, PKCE (S256), nonce, and a state
 // that is bound to the browser (OpenID Connect Core 3.1; RFC 7636, 9207, 9700).
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "api/cookies.h"
@@ -87,9 +88,23 @@ boost::asio::awaitable<Reply> Login(Visit& visit) {
   co_return co_await Begin(visit, LocalPath(visit.query), locked || visit.query.Has("fresh"));
 }
 
+/// What the provider can be asked with later whether the person is still there.
+PersonPoll::Given TokensOf(json::Value answer, Nanos now) {
+  PersonPoll::Given given;
+  const auto take = [&](const char* name) {
+    const auto token = answer[name].string();
+    return token && token->size() <= kLongestToken ? Secret(std::string(*token)) : Secret();
+  };
+  given.refresh = take("refresh_token");
+  given.access = take("access_token");
+  const int64_t lasts = std::clamp<int64_t>(answer["expires_in"].integer().value_or(0), 0, 86'400);
+  given.access_until = now + lasts * 1'000'000'000;
+  return given;
+}
+
 /// The ID token for the code that came back.
 Task<identity::VerifiedPtr> Exchange(Visit& visit, const Logins::Pending& login, std::string code,
-                                     Secret* refresh_token) {
+                                     PersonPoll::Given* given) {
   Logins& logins = *visit.parts.logins;
   SALLYPORT_CO_TRY(const ProviderEndpoints endpoints, co_await logins.Discover(*login.provider));
   FetchRequest request;
@@ -115,8 +130,7 @@ Task<identity::VerifiedPtr> Exchange(Visit& visit, const Logins::Pending& login,
   const auto token = document ? document->root()["id_token"].string() : std::nullopt;
   if (response->status != 200 || !token)
     co_return Fail(Errc::state_invalid, "The identity provider did not accept the login.");
-  const auto refresh = document->root()["refresh_token"].string();
-  if (refresh && refresh->size() <= kLongestToken) *refresh_token = Secret(std::string(*refresh));
+  *given = TokensOf(document->root(), visit.parts.clock.WallNow());
   co_return co_await visit.parts.verifier.AuthenticateLogin(
       std::string(*token),
       {.client_id = provider.client_id,
@@ -140,12 +154,12 @@ boost::asio::awaitable<Reply> Callback(Visit& visit) {
   if (!code || code->empty())
     co_return RefuseLogin(visit,
                           Error(Errc::cancelled, "The identity provider refused the login."));
-  Secret refresh_token;
-  const auto verified = co_await Exchange(visit, *login, std::string(*code), &refresh_token);
+  PersonPoll::Given given;
+  const auto verified = co_await Exchange(visit, *login, std::string(*code), &given);
   if (!verified) co_return RefuseLogin(visit, verified.error());
   if (parts.person_poll->Wants(*login->provider)) {
     const auto kept = co_await parts.person_poll->Keep(
-        *login->provider, (*verified)->principal.subject, std::move(refresh_token));
+        *login->provider, (*verified)->principal.subject, std::move(given));
     if (!kept) co_return RefuseLogin(visit, kept.error());
   }
   const Nanos proved_at = login->fresh_from != 0 ? parts.clock.WallNow() : (*verified)->auth_time;

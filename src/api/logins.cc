@@ -200,6 +200,7 @@ Task<ProviderEndpoints> Logins::Discover(const LoginProvider& provider) {
   };
   endpoints.authorization = get("authorization_endpoint");
   endpoints.token = get("token_endpoint");
+  endpoints.userinfo = get("userinfo_endpoint");
   endpoints.end_session = get("end_session_endpoint");
   if (endpoints.authorization.empty() || endpoints.token.empty()) co_return down;
   const std::lock_guard lock(mutex_);

@@ -23,7 +23,7 @@ std::string Challenge(std::string_view verifier);
 
 /// Where a provider is asked (OpenID Connect Discovery).
 struct ProviderEndpoints {
-  std::string authorization, token, end_session;
+  std::string authorization, token, userinfo, end_session;
 };
 
 /// Logins that have begun and have not come back, and codes for the command line that were not

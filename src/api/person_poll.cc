@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <utility>
 
 #include "api/form.h"
@@ -18,10 +19,22 @@ using std::chrono::seconds;
 
 constexpr milliseconds kLook{500};
 constexpr size_t kMostAsking = 16;
+constexpr seconds kEarly{30};  // a clock that differs makes no one gone
+// What is kept says which of the two it is.
+constexpr std::string_view kRefresh = "refresh:", kAccess = "access:";
 constexpr size_t kLongestToken = 16 << 10;
 constexpr Nanos kSweepEvery = Nanos(60) * 1'000'000'000;
 
 Nanos In(seconds s) { return std::chrono::nanoseconds(s).count(); }
+
+FetchRequest RequestTo(const LoginProvider& provider, const std::string& url) {
+  FetchRequest request;
+  request.url = url;
+  request.ca_file = provider.ca_file;
+  request.allow_addresses = provider.allow_addresses;
+  request.allow_loopback_http = provider.allow_loopback_http;
+  return request;
+}
 
 bool Over(access::State state) {
   return state == access::State::revoked || state == access::State::expired;
@@ -43,10 +56,17 @@ bool PersonPoll::Wants(const LoginProvider& provider) const {
          });
 }
 
-Task<> PersonPoll::Keep(const LoginProvider& provider, std::string subject, Secret refresh_token) {
+Task<> PersonPoll::Keep(const LoginProvider& provider, std::string subject, Given given) {
   Person person{provider.issuer, std::move(subject)};
-  if (refresh_token.empty()) co_return Result<>{};
-  SALLYPORT_CO_CHECK(co_await options_.grants->Keep(person, std::move(refresh_token)));
+  Secret kept;
+  if (!given.refresh.empty()) {
+    kept = Secret(std::string(kRefresh) + std::string(given.refresh.Reveal()));
+  } else if (!given.access.empty() && given.access_until > options_.clock.WallNow()) {
+    kept = Secret(std::string(kAccess) + std::to_string(given.access_until) + ":" +
+                  std::string(given.access.Reveal()));
+  }
+  if (kept.empty()) co_return Result<>{};
+  SALLYPORT_CO_CHECK(co_await options_.grants->Keep(person, std::move(kept)));
   const Nanos now = options_.clock.WallNow();
   const std::lock_guard lock(mutex_);
   Known& known = people_[std::move(person)];
@@ -64,21 +84,48 @@ boost::asio::awaitable<void> PersonPoll::End(const Person& person, std::string w
                                           "poll", std::move(why), "poll");
 }
 
-/// What the token endpoint says of the person's refresh token; the new one is durable first.
-Task<PersonPoll::Answer> PersonPoll::Redeem(const Source& source, const Person& person) {
+Task<PersonPoll::Answer> PersonPoll::Question(const Source& source, const Person& person) {
+  SALLYPORT_CO_TRY(const Secret kept, co_await options_.grants->Open(person));
+  std::string_view text = kept.Reveal();
+  if (text.starts_with(kRefresh))
+    co_return co_await Redeem(source, person, Secret(std::string(text.substr(kRefresh.size()))));
+  if (!text.starts_with(kAccess)) co_return Answer::none;
+  text.remove_prefix(kAccess.size());
+  const size_t colon = text.find(':');
+  Nanos until = 0;
+  if (colon == text.npos) co_return Answer::none;
+  std::from_chars(text.data(), text.data() + colon, until);
+  // One that is over is refused whoever asks: that says nothing of the person.
+  if (options_.clock.WallNow() + In(kEarly) >= until) co_return Answer::none;
+  co_return co_await LookUp(source, person, Secret(std::string(text.substr(colon + 1))));
+}
+
+/// What the UserInfo endpoint says (OpenID Connect Core 5.3).
+Task<PersonPoll::Answer> PersonPoll::LookUp(const Source& source, const Person& person,
+                                            Secret access_token) {
   const LoginProvider& provider = *source.provider;
-  SALLYPORT_CO_TRY(const Secret token, co_await options_.grants->Open(person));
   SALLYPORT_CO_TRY(const ProviderEndpoints endpoints, co_await options_.logins.Discover(provider));
-  FetchRequest request;
-  request.url = endpoints.token;
+  if (endpoints.userinfo.empty()) co_return Answer::none;
+  FetchRequest request = RequestTo(provider, endpoints.userinfo);
+  request.headers = {{"Accept", "application/json"},
+                     {"Authorization", "Bearer " + std::string(access_token.Reveal())}};
+  SALLYPORT_CO_TRY(const FetchResponse response, co_await options_.fetcher.Fetch(request));
+  if (response.status == 401) co_return Answer::gone;
+  const auto document = json::Document::Parse(response.body);
+  const bool same = document && document->root()["sub"].string() == person.subject;
+  co_return response.status == 200 && same ? Answer::there : Answer::none;
+}
+
+/// What the token endpoint says of the person's refresh token; the new one is durable first.
+Task<PersonPoll::Answer> PersonPoll::Redeem(const Source& source, const Person& person,
+                                            Secret refresh_token) {
+  const LoginProvider& provider = *source.provider;
+  SALLYPORT_CO_TRY(const ProviderEndpoints endpoints, co_await options_.logins.Discover(provider));
+  FetchRequest request = RequestTo(provider, endpoints.token);
   request.method = "POST";
-  request.ca_file = provider.ca_file;
-  request.allow_addresses = provider.allow_addresses;
-  request.allow_loopback_http = provider.allow_loopback_http;
   request.headers = {{"Content-Type", "application/x-www-form-urlencoded"},
                      {"Accept", "application/json"}};
-  request.body =
-      "grant_type=refresh_token&refresh_token=" + PercentEncode(std::string(token.Reveal()));
+  request.body = "grant_type=refresh_token&refresh_token=" + PercentEncode(refresh_token.Reveal());
   if (provider.client_secret.empty()) {
     request.body += "&client_id=" + PercentEncode(provider.client_id);
   } else {
@@ -95,13 +142,14 @@ Task<PersonPoll::Answer> PersonPoll::Redeem(const Source& source, const Person& 
   if (response.status != 200 || !document->root()["access_token"].string()) co_return Answer::none;
   const auto fresh = document->root()["refresh_token"].string();
   if (fresh && fresh->size() <= kLongestToken && !fresh->empty())
-    SALLYPORT_CO_CHECK(co_await options_.grants->Keep(person, Secret(std::string(*fresh))));
+    SALLYPORT_CO_CHECK(co_await options_.grants->Keep(
+        person, Secret(std::string(kRefresh) + std::string(*fresh))));
   co_return Answer::there;
 }
 
 boost::asio::awaitable<void> PersonPoll::Ask(PersonPoll& self, const Source& source,
                                              Person person) {
-  const auto redeemed = co_await self.Redeem(source, person);
+  const auto redeemed = co_await self.Question(source, person);
   const Answer answer = redeemed.value_or(Answer::none);
   static constexpr std::array<std::string_view, 3> kNames{"there", "gone", "none"};
   Asked(source.provider->name, kNames[size_t(answer)]).Add();

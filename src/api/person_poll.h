@@ -44,8 +44,14 @@ class PersonPoll {
 
   /// Whether people of this provider are asked about.
   bool Wants(const LoginProvider& provider) const;
-  /// Of a login that has just succeeded. An empty token: the provider gave none.
-  Task<> Keep(const LoginProvider& provider, std::string subject, Secret refresh_token);
+  /// What a login left behind; empty: the provider gave none. Only one is kept: the refresh token,
+  /// or the access token for as long as it lasts.
+  struct Given {
+    Secret refresh, access;
+    Nanos access_until = 0;
+  };
+  /// Of a login that has just succeeded; durable when it returns.
+  Task<> Keep(const LoginProvider& provider, std::string subject, Given given);
 
   /// Until Stop; on one shard.
   boost::asio::awaitable<void> Run();
@@ -61,7 +67,9 @@ class PersonPoll {
 
   void Look();
   static boost::asio::awaitable<void> Ask(PersonPoll& self, const Source& source, Person person);
-  Task<Answer> Redeem(const Source& source, const Person& person);
+  Task<Answer> Question(const Source& source, const Person& person);
+  Task<Answer> Redeem(const Source& source, const Person& person, Secret refresh_token);
+  Task<Answer> LookUp(const Source& source, const Person& person, Secret access_token);
   boost::asio::awaitable<void> End(const Person& person, std::string why);
 
   const Options options_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "obs/log.h"
 #include "obs/metrics.h"
 
 namespace sallyport::api {
@@ -63,6 +64,9 @@ Task<size_t> Signals::Revoke(identity::RevocationToken token, identity::SignalSu
 void Signals::Note(const SignalSource& source, const identity::Signal& signal, std::string_view why,
                    std::string_view way) {
   Received(way, signal.type).Add();
+  if (signal.type == "stream-updated" && signal.note != "status enabled")
+    obs::Log(obs::Level::warn, "ssf.stream_updated",
+             {{"provider", source.provider}, {"note", signal.note}});
   op::Principal whom;
   whom.issuer = source.issuer;
   whom.provider = source.provider;

@@ -17,6 +17,7 @@ using std::chrono::seconds;
 
 constexpr size_t kMostEvents = 32;  // asked for at once
 constexpr size_t kMostBytes = 1 << 20;
+constexpr int kTries = 5;
 constexpr seconds kLongestPause{300};
 constexpr milliseconds kLook{100};
 
@@ -26,18 +27,21 @@ auto SteadyNow() { return std::chrono::steady_clock::now().time_since_epoch(); }
 bool ForNow(Errc code) {
   switch (code) {
     case Errc::identity_provider_down:
-    case Errc::token_key_unknown:
     case Errc::state_unavailable:
     case Errc::ledger_unavailable:
     case Errc::limit_exceeded:
     case Errc::draining:
     case Errc::cancelled:
     case Errc::internal:
-    case Errc::token_not_yet_valid:
       return true;
     default:
       return false;
   }
+}
+
+/// What time may cure, but not for ever: one that stays would keep others from being fetched.
+bool MayPass(Errc code) {
+  return code == Errc::token_key_unknown || code == Errc::token_not_yet_valid;
 }
 
 }  // namespace
@@ -99,7 +103,11 @@ boost::asio::awaitable<void> SsfPoll::Take(const Answer& answer) {
     const auto taken = co_await signals_.Deliver(options_.provider, set, "ssf-poll");
     if (taken) {
       acks_.push_back(id);
-    } else if (!ForNow(taken.error().code)) {
+      tries_.erase(id);
+    } else if (const Errc why = taken.error().code; MayPass(why) && ++tries_[id] < kTries) {
+      continue;
+    } else if (!ForNow(why)) {
+      tries_.erase(id);
       errors_[id] = {std::string(EventErrorName(taken.error().code)),
                      std::string(ReasonCode(taken.error().code))};
       signals_.Refused(options_.provider, taken.error().code);

@@ -49,6 +49,7 @@ class SsfPoll {
   std::atomic<bool> stopped_{false};
   std::atomic<std::chrono::steady_clock::rep> good_at_;
   std::vector<std::string> acks_;
+  std::map<std::string, int> tries_;  // of events that may be good later
   std::map<std::string, std::pair<std::string, std::string>> errors_;  // id → err, description
 };
 

@@ -23,6 +23,9 @@ boost::asio::awaitable<Reply> Metadata(Visit& visit) {
       ",\"jwks_uri\":" + json::Quote(issuer + std::string(kJwks)) +
       R"(,"response_types_supported":["none"],"subject_types_supported":["public"])"
       R"(,"id_token_signing_alg_values_supported":["RS256"])"
+      ",\"global_token_revocation_endpoint\":" +
+      json::Quote(issuer + "/global-token-revocation") +
+      R"(,"global_token_revocation_endpoint_auth_methods_supported":["global-token-revocation+jwt"])"
       R"(,"claims_supported":["iss","aud","sub","iat","exp","jti","name","idp","act"]})");
 }
 

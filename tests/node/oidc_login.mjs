@@ -16,7 +16,7 @@ export function loginConfiguration(callers, redirects, gone = new Set()) {
     configuration: {
       claims: { openid: ['sub'], profile: ['name'], email: ['email'], groups: ['groups'] },
       conformIdTokenClaims: false,
-      issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
+      issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token') && !gone.has('refresh_token'),
       rotateRefreshToken: true,
       findAccount: (ctx, id) => (id in callers && !gone.has(id) ? {
         accountId: id,
