@@ -3,9 +3,9 @@
 #include <cstdio>
 #include <future>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "app/databases.h"
+#include "app/doctor_findings.h"
 #include "app/exit_code.h"
 #include "app/gateway.h"
 #include "app/verbs.h"
@@ -19,12 +19,6 @@ namespace {
 
 constexpr int kParserMajor = 15;  // of the grammar that judges statements
 constexpr auto kQueryLimit = std::chrono::seconds(10);
-
-/// One thing that was looked at. `fix` says what to do about it; empty when it is well.
-struct Finding {
-  enum class Level { ok, warning, failure } level = Level::ok;
-  std::string check, says, fix;
-};
 
 using Rows = std::vector<pg::Row>;
 
@@ -221,30 +215,6 @@ class Examination {
   bool unreachable_ = false;
 };
 
-const char* Word(Finding::Level level) {
-  return level == Finding::Level::ok        ? "ok"
-         : level == Finding::Level::warning ? "warning"
-                                            : "failure";
-}
-
-void Print(const std::string& connection, const Finding& finding, bool as_json) {
-  if (as_json) {
-    const nlohmann::ordered_json line{{"v", 1},
-                                      {"connection", connection},
-                                      {"check", finding.check},
-                                      {"level", Word(finding.level)},
-                                      {"says", finding.says},
-                                      {"fix", finding.fix}};
-    std::printf("%s\n",
-                line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
-    return;
-  }
-  std::printf("%-8s %s  %s: %s\n", Word(finding.level), connection.c_str(), finding.check.c_str(),
-              finding.says.c_str());
-  if (!finding.fix.empty())
-    std::printf("%-8s %s  → %s\n", "", connection.c_str(), finding.fix.c_str());
-}
-
 /// Runs on a shard; the future is ready when it is done with the examination.
 boost::asio::awaitable<void> Examine(std::shared_ptr<Examination> examination,
                                      std::shared_ptr<std::promise<void>> done) {
@@ -273,7 +243,7 @@ int RunDoctorPostgres(const DoctorOptions& options) {
     done->get_future().wait();
     if (examination->unreachable()) exit_code = kUnreachable;
     for (const Finding& finding : std::move(*examination).findings()) {
-      Print(connection.name, finding, options.json);
+      PrintFinding("connection", connection.name, finding, options.json);
       if (finding.level == Finding::Level::failure && exit_code == kOk) exit_code = kFailed;
     }
   }

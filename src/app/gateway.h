@@ -46,6 +46,7 @@ config::LoadOptions StartOptions();
 
 /// Writes `problems` of a configuration to standard error and gives the exit code, or the loaded
 /// root.
-Result<config::Root> LoadOrExplain(const std::string& file, int& exit_code);
+Result<config::Root> LoadOrExplain(const std::string& file, int& exit_code,
+                                   const config::LoadOptions& options = StartOptions());
 
 }  // namespace sallyport::app

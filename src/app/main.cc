@@ -195,6 +195,19 @@ void AddDoctor(CLI::App& root, Chosen& chosen) {
   c->add_option("--connection", options.connection, "only this one");
   c->add_flag("--json", options.json, "one JSON object a line");
   c->callback([&chosen] { chosen = [] { return RunDoctorPostgres(options); }; });
+
+  static DoctorIdentityOptions identity;
+  c = Command(*doctor, "identity",
+              "Reaches each identity provider, and judges a token, as the gate would",
+              "sallyport doctor identity --config sallyport.yaml --token-file token.txt");
+  c->add_option("--config", identity.config, "configuration file")->capture_default_str();
+  c->add_option("--provider", identity.provider, "only this one");
+  c->add_option("--token-file", identity.token_file, "why the gate takes this token, or does not");
+  c->add_option("--connection", identity.connection, "where the token is to be good");
+  c->add_option("--saml-response", identity.saml_response,
+                "why the gate takes this SAML response, or does not");
+  c->add_flag("--json", identity.json, "one JSON object a line");
+  c->callback([&chosen] { chosen = [] { return RunDoctorIdentity(identity); }; });
 }
 
 }  // namespace

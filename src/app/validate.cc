@@ -27,8 +27,9 @@ int RunValidate(const ValidateOptions& options) {
   return outcome.exit_code;
 }
 
-Result<config::Root> LoadOrExplain(const std::string& file, int& exit_code) {
-  config::LoadResult loaded = config::LoadFile(file, StartOptions());
+Result<config::Root> LoadOrExplain(const std::string& file, int& exit_code,
+                                   const config::LoadOptions& options) {
+  config::LoadResult loaded = config::LoadFile(file, options);
   std::fputs(config::RenderText(loaded.problems).c_str(), stderr);
   if (loaded.root) return std::move(*loaded.root);
   exit_code = kBadConfig;

@@ -155,6 +155,13 @@ struct DoctorOptions {
 };
 int RunDoctorPostgres(const DoctorOptions& options);
 
+struct DoctorIdentityOptions {
+  std::string config = "/etc/sallyport/sallyport.yaml", provider, connection, token_file,
+              saml_response;
+  bool json = false;
+};
+int RunDoctorIdentity(const DoctorIdentityOptions& options);
+
 /// approvals list|show|approve|deny and, with `mine`, requests list|show|withdraw.
 struct ApprovalsOptions {
   GateOptions gate;
