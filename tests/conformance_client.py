@@ -1,0 +1,62 @@
+"""The command that the conformance suite runs as "the client" of a scenario: a gateway with the scenario's server as its upstream, and a client
+of the TypeScript SDK in front of it. The suite sees what the gateway sends. Arguments: a directory for its files, the issuer's URL, the
+audience of the token; last, by the suite, the server's URL. The token comes in the environment."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import types
+import urllib.parse
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from kit import capture  # noqa: E402
+from kit.parts import Gateway  # noqa: E402
+from kit.paths import NODE, NODE_DIR, node_env  # noqa: E402
+from kit.process import free_port  # noqa: E402
+
+
+def get(url: str) -> dict:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+def credentials(url: str, context: dict) -> dict:
+    """What an operator writes down who was given a client id and a secret for this server."""
+    at = urllib.parse.urlsplit(url)
+    resource = get(f"{at.scheme}://{at.netloc}/.well-known/oauth-protected-resource{at.path}")
+    server = urllib.parse.urlsplit(resource["authorization_servers"][0])
+    metadata = get(f"{server.scheme}://{server.netloc}/.well-known/oauth-authorization-server{server.path.rstrip('/')}")
+    return {"oauth": {"token_url": metadata["token_endpoint"], "client_id": context["client_id"],
+                      "client_secret": {"env": "SCENARIO_SECRET"}, "resource": resource["resource"]}}
+
+
+def main() -> int:
+    directory, issuer, audience, url = sys.argv[1:]
+    scenario = os.environ["MCP_CONFORMANCE_SCENARIO"]
+    context = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT", "{}"))
+    version = os.environ.get("MCP_CONFORMANCE_PROTOCOL_VERSION") or "2025-11-25"
+    own = pathlib.Path(tempfile.mkdtemp(prefix=scenario.replace("/", "-") + "-", dir=directory))
+    capture.use(pathlib.Path(directory) / "capture")
+    http = {"url": url.replace("//localhost:", "//127.0.0.1:")}
+    if "client_secret" in context:
+        http["auth"] = credentials(url, context)
+    connection = {"name": "scenario", "labels": {"env": "test"}, "mcp": {"http": http, "pin_tools": "off"}}
+    who = types.SimpleNamespace(name="corp", issuer=issuer, audience=audience)
+    gateway = Gateway(own, who, [connection], port=free_port(), env={"SCENARIO_SECRET": context.get("client_secret", "")},
+                      policies=[{"id": "all", "effect": "allow", "who": ["any"],
+                                 "on": {"connection": "scenario", "tools": ["*"], "prompts": ["*"], "resources": ["*"]}}])
+    try:
+        done = subprocess.run([NODE, NODE_DIR / "client_scenario.mjs", "--url", gateway.url("scenario"), "--version", version],
+                              input=os.environ["SCENARIO_TOKEN"].encode(), timeout=25, env=node_env())
+        return done.returncode
+    finally:
+        gateway.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
