@@ -18,6 +18,8 @@ PASSWORD = "kill-password"
 CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
 RISC = "https://schemas.openid.net/secevent/risc/event-type/"
 SSF = "https://schemas.openid.net/secevent/ssf/event-type/"
+HELD = {"id": "held", "effect": "approve", "approval": "leads-one", "who": ["group:testers"],
+        "on": {"connection": "tools", "tools": ["refund_order"]}}
 PUSH_TOKEN = "push-token-4f2b61c07d1e"
 
 
@@ -38,9 +40,9 @@ def gateway(scratch, oidc, transmitter, upstream, server):  # noqa: F811
         provider["sends"] = ["backchannel-logout", "global-token-revocation"]
         provider["ssf"] = {"issuer": transmitter.issuer, "jwks_uri": transmitter.issuer + "/jwks", "push_token": {"env": "TEST_PUSH_TOKEN"}}
         config["server"]["limits"] = {"streams_per_caller": 1000, "sessions_per_caller": 1000, "calls_per_caller": 1000,
-                                      "postgres": {"sessions_per_caller": MANY + 20}}
+                                      "approval_hold": "1s", "postgres": {"sessions_per_caller": MANY + 20}}
     part = PgGateway(scratch / "gateway", oidc, [database("lab", server, "lab", "app"), http_connection("tools", upstream.url)],
-                     [SQL, TOOLS], PASSWORD, changes=changes, env={**LOGIN_ENV, "TEST_PUSH_TOKEN": PUSH_TOKEN})
+                     [SQL, HELD, TOOLS], PASSWORD, changes=changes, env={**LOGIN_ENV, "TEST_PUSH_TOKEN": PUSH_TOKEN})
     yield part
     part.stop()
 
@@ -170,6 +172,22 @@ def test_a_session_of_login_ends_and_a_new_one_may_begin(gateway, tmp):
     assert done.returncode == 4 and "session-ended" in done.stderr, done
     person.login()
     assert person.run("whoami").returncode == 0
+
+
+@pytest.mark.parametrize("how", ["global token revocation", "an event"])
+def test_approvals_that_wait_are_withdrawn(gateway, transmitter, somebody, how):
+    person = somebody()
+    asked = gateway.client("tools", token=person.token).call("refund_order", {"order": f"order-{fresh()}", "amount": 10})
+    assert asked.result["resultType"] == "input_required", asked
+    ident = gateway.recorded(event="approval.requested")[-1]["approval_id"]
+    if how == "an event":
+        assert push(gateway, event(gateway, transmitter, RISC + "account-disabled", iss_sub(gateway, person.subject))).status == 202
+    else:
+        assert revoke(gateway, request_token(gateway), sub_id(gateway, person.subject)).status == 204
+    gone = gateway.recorded(event="approval.withdrawn", approval_id=ident)
+    assert gone, "an approval of somebody who has left still waits"
+    killed = eventually(lambda: [e for e in gateway.audit("session.killed") if e["access"]["who"]["subject"] == person.subject], 5)
+    assert killed[-1]["access"]["approvals"] == 1, killed
 
 
 # -- who may revoke, and whom --------------------------------------------------------------------
