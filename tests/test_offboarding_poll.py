@@ -1,4 +1,6 @@
-"""Providers that tell nothing by themselves: events are fetched, and people are asked about."""
+"""Providers that tell nothing by themselves: events are fetched, and people are asked about.
+
+Takes a minute: the stated bounds, seconds here, are waited for."""
 
 import json
 import os
