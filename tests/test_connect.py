@@ -441,6 +441,9 @@ def test_usage(gateway, tmp):
     assert subprocess.run([sallyport(), "connect"], capture_output=True).returncode == 2
     assert subprocess.run([sallyport(), "connect", "../x"], capture_output=True).returncode == 2
     (tmp / "old").write_text("sps_" + "A" * 49)
+    shim = Shim([sallyport(), "connect", "up", "--server", "http://gate.example.com", "--token-file", tmp / "old"])
+    assert "https only" in shim.start()["error"]["message"], "a token in clear over a network"
+    assert shim.stop() == 0
     shim = Shim(command(gateway, "--token-file", tmp / "old"))
     refused = shim.start()["error"]
     assert refused["code"] == 401 and "login" not in refused["data"]["gateway"] and str(tmp / "old") in refused["message"]

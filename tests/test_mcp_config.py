@@ -118,7 +118,8 @@ def test_an_unknown_client_and_the_nearest(client, near):
 def test_what_cannot_be(tmp):
     good = ["--client", "cursor", "--connection", "payments"]
     assert "which gate?" in ask(*good).stderr
-    for server in ("gate.example.com", "https://user:password@gate.example.com", "ftp://gate.example.com", "https://gate example.com"):
+    for server in ("gate.example.com", "https://user:password@gate.example.com", "ftp://gate.example.com", "https://gate example.com",
+                   "http://gate.example.com"):
         done = ask(*good, "--server", server)
         assert done.returncode == 2 and done.stdout == "" and "password" not in done.stderr, server
     for name in ("pay ments", "a/b", "../x", "-x", "", 'x"y', "x" * 64):

@@ -56,6 +56,7 @@ def test_login_whoami_logout(gateway, tmp):
     me = json.loads(person.run("whoami", "--why", "--json").stdout)
     assert (me["name"], me["subject"], me["issuer"]) == ("tess@example.com", "tester", gateway.oidc.issuer)
     assert me["groups"] == ["testers"] and me["session"] == line["session"] and me["token_class"] == "session"
+    assert me["groups_complete"] and me["groups_from"].startswith('claim "groups" at the login of 20'), me
     assert {r["id"] for r in me["rules"]} == {"all", "testers"} and me["rules"][0]["because"] == ["group:testers"]
     shown = person.run("whoami", "--why")
     assert "group:testers" in shown.stdout and "tess@example.com" in shown.stdout and person.token not in shown.stdout
@@ -70,6 +71,19 @@ def test_login_whoami_logout(gateway, tmp):
     killed = gateway.recorded(event="session.killed")[-1]
     assert killed["access"]["session"] == line["session"] and killed["access"]["why"] == "signed out"
     assert killed["access"]["who"]["subject"] == "tester"
+
+
+def test_whoami_why_of_a_providers_own_token(gateway, oidc, tmp):
+    person = Person(gateway, tmp / "tess", "tester")
+    (tmp / "token").write_text(oidc.token_of("tester", groups=["testers"]))
+    me = json.loads(person.run("whoami", "--why", "--json", "--token-file", tmp / "token").stdout)
+    assert me["token_class"] == "access" and me["groups_from"] == 'claim "groups" of this token' and me["session"] is None
+    assert "groups_note" not in me and {r["id"] for r in me["rules"]} == {"all", "testers"}
+    (tmp / "cut").write_text(oidc.token_of("tester", groups=[f"g{i}" for i in range(100)]))
+    me = json.loads(person.run("whoami", "--why", "--json", "--token-file", tmp / "cut").stdout)
+    assert not me["groups_complete"] and "100" in me["groups_note"], me
+    shown = person.run("whoami", "--why", "--token-file", tmp / "cut").stdout
+    assert "the provider cut the list" in shown and "groups cut" in shown and "groups from" in shown and "access" in shown
 
 
 def test_the_forms_work_in_a_real_browser(gateway, scratch, tmp):

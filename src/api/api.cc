@@ -83,6 +83,7 @@ Api::Api(Options options)
              .signals = &signals_,
              .refusals = &refusals_,
              .offboarding = std::move(options.offboarding),
+             .groups_from = std::move(options.groups_from),
              .desk = options.desk,
              .passkeys = options.passkeys,
              .issuer_keys = options.issuer_keys,
@@ -166,7 +167,11 @@ Task<Caller> Api::FromBearer(const net::HttpRequest& request) {
     }
     known = std::move(*verified);
   }
-  co_return Caller{.who = known->principal, .live = known->live, .by_cookie = false, .token = {}};
+  co_return Caller{.who = known->principal,
+                   .live = known->live,
+                   .by_cookie = false,
+                   .token = {},
+                   .groups_note = known->groups_note};
 }
 
 Task<Caller> Api::Identify(const net::HttpRequest& request) {

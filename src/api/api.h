@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -50,6 +51,7 @@ struct Options {
   access::KeptGrants* grants = nullptr;  // null: nobody is asked about
   /// How long access may go on after somebody has left, by provider.
   std::vector<identity::Offboarding> offboarding;
+  std::map<std::string, std::string> groups_from;  // provider: the claim or attribute they stand in
 };
 
 /// Pages and API of the gateway: every path of the https listener that is not of the MCP front-end

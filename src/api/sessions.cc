@@ -91,6 +91,15 @@ bool IsOwn(const op::Principal& a, const op::Principal& b) {
   return a.issuer == b.issuer && a.subject == b.subject;
 }
 
+/// Where the caller's groups come from; empty where the provider is not known any more.
+std::string GroupsFrom(const Visit& visit) {
+  const Caller& caller = *visit.caller;
+  const auto place = visit.parts.groups_from.find(caller.who.provider);
+  if (place == visit.parts.groups_from.end()) return {};
+  if (!caller.live) return place->second + " of this token";
+  return place->second + " at the login of " + FormatUtc(caller.live->authenticated_at);
+}
+
 boost::asio::awaitable<Reply> Me(Visit& visit) {
   const Caller& caller = *visit.caller;
   ordered_json out{{"v", 1}};
@@ -115,6 +124,8 @@ boost::asio::awaitable<Reply> Me(Visit& visit) {
       if (visit.parts.has_role(caller.who, role)) roles.push_back(role);
     }
     out["roles"] = std::move(roles);
+    if (std::string from = GroupsFrom(visit); !from.empty()) out["groups_from"] = std::move(from);
+    if (!caller.groups_note.empty()) out["groups_note"] = caller.groups_note;
     ordered_json rules = ordered_json::array();
     for (const policy::RuleForPerson& rule :
          policy::RulesFor(*visit.parts.gate.rules(), caller.who)) {

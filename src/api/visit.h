@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,7 +62,8 @@ struct Parts {
   gate::Refusals* refusals = nullptr;
   /// How long access may go on after somebody has left, by provider.
   std::vector<identity::Offboarding> offboarding;
-  approval::Desk* desk = nullptr;  // null: nothing is approved here
+  std::map<std::string, std::string> groups_from;  // provider: the claim or attribute they stand in
+  approval::Desk* desk = nullptr;                  // null: nothing is approved here
   approval::Passkeys* passkeys = nullptr;
   /// Of tokens for upstreams; null: none are made.
   const credential::IssuerKeys* issuer_keys = nullptr;
@@ -71,9 +73,10 @@ struct Parts {
 /// Who asks, verified.
 struct Caller {
   op::Principal who;
-  access::LivePtr live;    // null: a token of the provider
-  bool by_cookie = false;  // a browser
-  std::string token;       // of the cookie, to end it
+  access::LivePtr live;     // null: a token of the provider
+  bool by_cookie = false;   // a browser
+  std::string token;        // of the cookie, to end it
+  std::string groups_note;  // why not all groups are known; empty if they are, or nobody kept it
 };
 
 /// One request on its way through a handler. Lives on the connection's shard.

@@ -86,16 +86,24 @@ bool ConnectBridge::Deliver(std::string text, std::string_view raw_id) {
     Answer(raw_id, message->body);
     return true;
   }
-  const bool ours = answer && message->id == raw_id;
-  if (!answer || flights_.contains(message->id)) Emit(std::move(text));  // else it was cancelled
+  if (!answer) {
+    Emit(std::move(text));
+    return false;
+  }
+  const bool ours = message->id == raw_id;
+  const auto at = flights_.find(message->id);
+  if (at == flights_.end()) return ours;  // cancelled, or answered already
+  flights_.erase(at);
+  Emit(std::move(text));
   return ours;
 }
 
 void ConnectBridge::Refuse(std::string_view raw_id, const Error& error) {
   const std::string reason(ReasonCode(error.code));
   const bool sign_in = error.code == Errc::token_missing;
+  const bool ours = sign_in || error.code == Errc::config_invalid;
   const std::string what =
-      sign_in ? error.detail : "no answer of the gate: " + ledger::Printable(error.detail);
+      (ours ? "" : "no answer of the gate: ") + ledger::Printable(error.detail);
   Say(what);
   Answer(raw_id, mcp::ErrorObject(sign_in ? kUnauthorized : kInternalError, what,
                                   ErrorData(reason, sign_in ? gate_.LoginCommand() : "")));

@@ -4,6 +4,7 @@
 
 #include "app/mcp_clients.h"
 #include "app/session_file.h"
+#include "config/units.h"
 #include "net/event.h"
 #include "secrets/source.h"
 
@@ -38,6 +39,11 @@ Result<GateLink::Target> GateLink::Find() {
   }
   server_ = target.server;
   SALLYPORT_TRY(target.url, net::ParseUrl(target.server + "/mcp/" + connection_));
+  const auto place = config::ParseUrl(target.server);
+  if (!place || (!place->https && !place->loopback)) {
+    return Fail(Errc::config_invalid,
+                target.server + ": a token is sent by https only, or to this machine itself");
+  }
   target.ca = !options_.ca.empty() ? options_.ca : kept.server == target.server ? kept.ca : "";
   if (!options_.token_file.empty()) {
     SALLYPORT_TRY(target.token, secrets::Resolve({.kind = secrets::Ref::Kind::file,

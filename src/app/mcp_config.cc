@@ -65,6 +65,10 @@ Result<std::string> ServerOf(const McpConfigOptions& options, int& exit_code) {
     return Fail(Errc::request_malformed,
                 "--server: write a URL like https://gate.example.com, without a user name");
   }
+  if (const auto url = config::ParseUrl(server); !url->https && !url->loopback) {
+    return Fail(Errc::request_malformed,
+                "--server: https; a token is sent in clear to this machine itself only");
+  }
   return server;
 }
 

@@ -44,6 +44,17 @@ obs::Histogram& KillSeconds(std::string_view source) {
   return family.With({source});
 }
 
+/// Where the groups of each provider's people stand, in words.
+std::map<std::string, std::string> GroupPlacesOf(const config::Root& root) {
+  std::map<std::string, std::string> out;
+  for (const identity::ProviderConfig& provider : root.providers)
+    out[provider.name] = "claim \"" + provider.claims.groups + '"';
+  for (const config::SamlProvider& provider : root.saml)
+    out[provider.name] =
+        provider.groups.empty() ? "no attribute" : "attribute \"" + provider.groups + '"';
+  return out;
+}
+
 std::vector<api::LoginProvider> LoginsOf(const config::Root& root, Result<>& failed) {
   std::vector<api::LoginProvider> out;
   for (const config::Login& login : root.logins) {
@@ -173,7 +184,8 @@ Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifi
       .event_polls = EventPollsOf(root),
       .person_polls = std::move(person_polls),
       .grants = grants_.get(),
-      .offboarding = WorstCasesOf(root)});
+      .offboarding = WorstCasesOf(root),
+      .groups_from = GroupPlacesOf(root)});
   desk_->OnChange([this](const approval::Request& request) { api_->Tell(request); });
   obs::Metrics().Observe("sallyport_sessions", "Sessions of people that have not ended",
                          [this] { return double(sessions_->List().size()); });

@@ -91,6 +91,11 @@ int RunWhoami(const WhoamiOptions& options) {
   Line("provider", Text(*me, "provider"));
   Line("client", Text(*me, "client_id"));
   Line("credential", Text(*me, "token_class"));
+  Line("signed in by", Text(*me, "acr"));
+  Line("methods", List(*me, "amr"));
+  Line("last login", Text(*me, "auth_time"));
+  Line("groups from", Text(*me, "groups_from"));
+  Line("groups cut", Text(*me, "groups_note"));
   Line("roles", List(*me, "roles"));
   if (const auto worst = me->find("offboarding"); worst != me->end() && worst->is_object())
     Line("when you leave", worst->value("words", ""));
