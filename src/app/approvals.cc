@@ -46,6 +46,11 @@ approval::Persons PersonsOf(const config::Root& root) {
   return approval::Persons(std::move(persons));
 }
 
+/// Which secret it is; another member of the same one is another.
+std::string SecretOf(const secrets::Ref& ref) {
+  return ref.field.empty() ? ref.name : ref.name + '#' + ref.field;
+}
+
 /// What stands behind each connection, without its secrets.
 std::map<std::string, std::string> TargetsOf(const config::Root& root) {
   std::map<std::string, std::string> targets;
@@ -56,7 +61,7 @@ std::map<std::string, std::string> TargetsOf(const config::Root& root) {
     };
     if (connection.mcp) {
       if (const auto* http = std::get_if<config::McpHttp>(&connection.mcp->upstream)) {
-        add("http"), add(http->url), add(http->auth.secret.name);
+        add("http"), add(http->url), add(SecretOf(http->auth.secret));
       } else {
         add("stdio");
         for (const std::string& word : std::get<config::McpStdio>(connection.mcp->upstream).command)
@@ -65,7 +70,9 @@ std::map<std::string, std::string> TargetsOf(const config::Root& root) {
     } else if (connection.postgres) {
       const config::Postgres& p = *connection.postgres;
       add("postgres"), add(p.host), add(std::to_string(p.port)), add(p.database);
-      add(p.jit_role ? "role of " + p.user : "user " + p.user);
+      add(p.vault_database ? "vault " + p.vault_database->mount + "/" + p.vault_database->role
+          : p.jit_role     ? "role of " + p.user
+                           : "user " + p.user);
     }
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;

@@ -1,5 +1,6 @@
 #include "app/databases.h"
 #include "app/rotating_secret.h"
+#include "app/vault_logins.h"
 #include "credential/rds.h"
 #include "net/fetch.h"
 
@@ -48,7 +49,12 @@ Result<pg::LoginSource> MakeLogin(const std::string& connection, const config::P
 
 Result<std::shared_ptr<pg::Credentials>> MakeCredentials(
     const std::string& connection, const config::Postgres& postgres,
-    std::shared_ptr<const pg::ServerAddress> address, const std::string& gateway) {
+    std::shared_ptr<const pg::ServerAddress> address, const std::string& gateway,
+    const SecretStores& stores) {
+  if (postgres.vault_database) {
+    return MakeVaultCredentials(credential::VaultDatabaseLogins::Make(
+        connection, *postgres.vault_database, stores.vault()));
+  }
   SALLYPORT_TRY(pg::LoginSource login, MakeLogin(connection, postgres));
   if (!postgres.jit_role) return pg::MakeSharedCredentials(std::move(login));
   pg::JitRoleOptions options;

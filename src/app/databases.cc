@@ -53,14 +53,15 @@ std::shared_ptr<pg::PanMap> MakePanMap(const config::Root& root, const std::stri
 }
 
 Result<pg::FrontendConnection> MakeDatabase(const config::Root& root,
-                                            const config::Connection& connection) {
+                                            const config::Connection& connection,
+                                            const SecretStores& stores) {
   const config::Postgres& postgres = *connection.postgres;
   pg::FrontendConnection made;
   made.name = connection.name;
   made.labels = connection.labels;
   SALLYPORT_TRY(made.address, MakeServerAddress(postgres));
-  SALLYPORT_TRY(made.credentials,
-                MakeCredentials(connection.name, postgres, made.address, root.evidence.origin));
+  SALLYPORT_TRY(made.credentials, MakeCredentials(connection.name, postgres, made.address,
+                                                  root.evidence.origin, stores));
   made.classified = ClassifiedColumns(root.masking, connection.name);
   made.pan_map = MakePanMap(root, connection.name);
   made.source_only = postgres.source_only;
@@ -141,11 +142,12 @@ std::function<bool(const op::Principal&)> SeesAll(const config::Root& root) {
   };
 }
 
-Result<std::vector<pg::FrontendConnection>> MakeDatabases(const config::Root& root) {
+Result<std::vector<pg::FrontendConnection>> MakeDatabases(const config::Root& root,
+                                                          const SecretStores& stores) {
   std::vector<pg::FrontendConnection> databases;
   for (const config::Connection& connection : root.connections) {
     if (!connection.postgres) continue;
-    auto made = MakeDatabase(root, connection);
+    auto made = MakeDatabase(root, connection, stores);
     if (!made) {
       return Fail(made.error().code, "connection " + connection.name + ": " + made.error().detail);
     }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "app/secret_stores.h"
 #include "base/result.h"
 #include "config/schema.h"
 #include "op/session.h"
@@ -15,7 +16,8 @@ namespace sallyport::app {
 /// The PostgreSQL connections of a configuration, ready for pg::Frontend. Certificates are loaded
 /// and passwords resolved once, now, so that what is missing stops the start; a changed password is
 /// found by the next connection, a changed certificate needs a restart. Errors name the connection.
-Result<std::vector<pg::FrontendConnection>> MakeDatabases(const config::Root& root);
+Result<std::vector<pg::FrontendConnection>> MakeDatabases(const config::Root& root,
+                                                          const SecretStores& stores);
 
 /// How the server of one connection is reached, and with which credential: for MakeDatabases, and
 /// for commands that look at a server without serving.
@@ -23,7 +25,8 @@ Result<std::shared_ptr<const pg::ServerAddress>> MakeServerAddress(
     const config::Postgres& postgres);
 Result<std::shared_ptr<pg::Credentials>> MakeCredentials(
     const std::string& connection, const config::Postgres& postgres,
-    std::shared_ptr<const pg::ServerAddress> address, const std::string& gateway);
+    std::shared_ptr<const pg::ServerAddress> address, const std::string& gateway,
+    const SecretStores& stores);
 
 /// masking.columns of one connection. What the database puts in place of a value follows from the
 /// detector: the digits that its render leaves, all hidden for a token (a database has no key) and

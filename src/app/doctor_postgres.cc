@@ -29,8 +29,9 @@ std::string Cell(const Rows& rows, size_t row, size_t column) {
 /// Looks at one database with the login that the gate would use.
 class Examination {
  public:
-  Examination(const config::Root& root, const config::Connection& connection)
-      : root_(root), connection_(connection), postgres_(*connection.postgres) {}
+  Examination(const config::Root& root, const config::Connection& connection,
+              const SecretStores& stores)
+      : root_(root), connection_(connection), postgres_(*connection.postgres), stores_(stores) {}
 
   boost::asio::awaitable<void> Run() {
     const Result<> done = co_await Look();
@@ -44,13 +45,14 @@ class Examination {
 
   Task<> Look() {
     SALLYPORT_CO_TRY(const auto address, MakeServerAddress(postgres_));
-    SALLYPORT_CO_TRY(const auto credentials,
-                     MakeCredentials(connection_.name, postgres_, address, root_.evidence.origin));
+    SALLYPORT_CO_TRY(const auto credentials, MakeCredentials(connection_.name, postgres_, address,
+                                                             root_.evidence.origin, stores_));
     Add(Level::ok, "credentials", "the secrets and certificates are there");
     SALLYPORT_CO_TRY(pg::ServerLogin login, co_await credentials->Admin());
+    const std::string user = login.user;
     SALLYPORT_CO_TRY(server_, co_await pg::LogIn(*address, std::move(login)));
     Add(Level::ok, "login",
-        (postgres_.jit_role ? "the administrator " : "") + postgres_.user + " is logged in to " +
+        (postgres_.jit_role ? "the administrator " : "") + user + " is logged in to " +
             postgres_.database + " on " + postgres_.host);
     SALLYPORT_CO_CHECK(co_await LookAtTls());
     LookAtVersion();
@@ -210,6 +212,7 @@ class Examination {
   const config::Root& root_;
   const config::Connection& connection_;
   const config::Postgres& postgres_;
+  const SecretStores& stores_;
   pg::Server server_;
   std::vector<Finding> findings_;
   bool unreachable_ = false;
@@ -228,6 +231,7 @@ int RunDoctorPostgres(const DoctorOptions& options) {
   int exit_code = kOk;
   const Result<config::Root> root = LoadOrExplain(options.config, exit_code);
   if (!root) return exit_code;
+  const SecretStores stores(*root);
   net::Shards shards(1);
   shards.Start();
   size_t looked_at = 0;
@@ -235,7 +239,7 @@ int RunDoctorPostgres(const DoctorOptions& options) {
     if (!connection.postgres) continue;
     if (!options.connection.empty() && options.connection != connection.name) continue;
     ++looked_at;
-    const auto examination = std::make_shared<Examination>(*root, connection);
+    const auto examination = std::make_shared<Examination>(*root, connection, stores);
     const auto done = std::make_shared<std::promise<void>>();
     net::Post(shards.executor(0), [executor = shards.executor(0), examination, done] {
       net::Spawn(executor, Examine(examination, done));

@@ -11,6 +11,7 @@
 #include "app/ops.h"
 #include "app/people.h"
 #include "app/read_spool.h"
+#include "app/secret_stores.h"
 #include "app/upstreams.h"
 #include "config/load.h"
 #include "gate/gate.h"
@@ -63,6 +64,7 @@ void MaskLogLines(std::shared_ptr<const mask::Masker> masker) {
 /// Members are destroyed in reverse: first what serves, then what it serves with, the ledger last.
 struct Gateway::Impl {
   config::Root root;
+  std::unique_ptr<SecretStores> stores;  // what holds secrets, until nobody needs one
   Secret token_key;
   std::unique_ptr<ledger::Ledger> ledger;
   std::unique_ptr<Approvals> approvals;
@@ -197,7 +199,7 @@ Result<> Gateway::Impl::BuildFrontend() {
 
 Result<> Gateway::Impl::BuildDatabases() {
   if (root.server.postgres.empty()) return {};
-  SALLYPORT_TRY(auto connections, MakeDatabases(root));
+  SALLYPORT_TRY(auto connections, MakeDatabases(root, *stores));
   for (const pg::FrontendConnection& connection : connections)
     database_credentials.emplace_back(connection.name, connection.credentials);
   const std::string issuer = root.providers.empty() ? "" : root.providers.front().issuer;
@@ -228,6 +230,7 @@ void Gateway::Impl::SweepRoles() {
 
 /// The roles of sessions that have just ended are still being dropped.
 void Gateway::Impl::WaitForRoles() const {
+  for (const auto& [connection, credentials] : database_credentials) credentials->Close();
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
   const auto left = [this] {
     return std::ranges::any_of(database_credentials,
@@ -387,6 +390,7 @@ void Gateway::Impl::DeclareMetrics() {
 Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
   auto impl = std::make_unique<Impl>();
   impl->root = std::move(root);
+  impl->stores = std::make_unique<SecretStores>(impl->root);
   if (impl->root.server.tls) {
     SALLYPORT_TRY(impl->tls,
                   net::TlsServer::Make({.certificate_file = impl->root.server.tls->cert,
@@ -443,6 +447,8 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
       root.agents != fresh.agents || root.signals != fresh.signals) {
     return Fail(Errc::config_invalid, "connections and identity change at a restart only");
   }
+  if (root.vault != fresh.vault || root.aws_secrets != fresh.aws_secrets)
+    return Fail(Errc::config_invalid, "vault and aws_secrets change at a restart only");
   if (!SameColumns(root, fresh))
     return Fail(Errc::config_invalid, "masking.columns and pan_map change at a restart only");
   SALLYPORT_TRY(auto rules, policy::RuleSet::Compile(fresh.policies));

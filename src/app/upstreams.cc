@@ -7,6 +7,7 @@
 
 #include "app/rotating_secret.h"
 #include "credential/aws.h"
+#include "credential/exchange.h"
 #include "credential/oauth.h"
 #include "mcp/upstream_http.h"
 #include "mcp/upstream_stdio.h"
@@ -39,6 +40,7 @@ Result<> CheckReferences(const config::UpstreamAuth& auth) {
   using Kind = config::UpstreamAuth::Kind;
   std::vector<secrets::Ref> refs;
   if (auth.kind == Kind::oauth) refs = {auth.oauth.client_secret};
+  if (auth.kind == Kind::exchange) refs = {auth.exchange.server.client_secret};
   if (auth.kind == Kind::sigv4)
     refs = {auth.sigv4.keys.secret_access_key, auth.sigv4.keys.session_token,
             auth.sigv4.keys.token};
@@ -58,6 +60,9 @@ credential::CredentialPtr MakeLiveCredential(const std::string& connection,
       return credential::MakeSigV4(connection, auth.sigv4, net::FetchUrl, SystemClock());
     case Kind::oauth:
       return credential::MakeOAuth(connection, auth.oauth, net::FetchUrl, SystemClock());
+    case Kind::exchange:
+      return credential::MakeExchange(connection, auth.exchange, issuer, net::FetchUrl,
+                                      SystemClock());
     case Kind::gate_jwt:
       return credential::MakeGateJwt(auth.gate_jwt, issuer, SystemClock());
     case Kind::none:
@@ -74,9 +79,10 @@ Result<mcp::FrontendConnection> OverHttp(const config::Connection& connection,
                                          const credential::GateIssuer& issuer) {
   SALLYPORT_TRY(const net::Url url, net::ParseUrl(http.url));
   SALLYPORT_TRY(const Credential credential, MakeCredential(http.auth));
-  mcp::FrontendConnection made{.config = connection, .upstream = {}};
+  mcp::FrontendConnection made{.config = connection, .upstream = {}, .credential = {}};
   SALLYPORT_CHECK(CheckReferences(http.auth));
   const auto live = MakeLiveCredential(connection.name, http.auth, issuer);
+  made.credential = live;
   made.upstream = [url, credential, live, limits, ca = http.ca.string(), name = connection.name](
                       size_t, boost::asio::any_io_executor executor) {
     net::HttpClient::Options client;
@@ -105,7 +111,7 @@ Result<mcp::FrontendConnection> OverStdio(const config::Connection& connection,
   for (const auto& [name, ref] : stdio.env) {
     SALLYPORT_TRY(secrets[name], RotatingSecret::Make(ref));
   }
-  mcp::FrontendConnection made{.config = connection, .upstream = {}};
+  mcp::FrontendConnection made{.config = connection, .upstream = {}, .credential = {}};
   made.upstream = [secrets, stdio, limits, name = connection.name](
                       size_t, boost::asio::any_io_executor executor) {
     mcp::StdioUpstreamOptions options;
@@ -141,7 +147,8 @@ bool WantsGateTokens(const config::Root& root) {
   return std::ranges::any_of(root.connections, [](const config::Connection& connection) {
     const auto* http =
         connection.mcp ? std::get_if<config::McpHttp>(&connection.mcp->upstream) : nullptr;
-    return http != nullptr && http->auth.kind == config::UpstreamAuth::Kind::gate_jwt;
+    return http != nullptr && (http->auth.kind == config::UpstreamAuth::Kind::gate_jwt ||
+                               http->auth.kind == config::UpstreamAuth::Kind::exchange);
   });
 }
 

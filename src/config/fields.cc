@@ -274,6 +274,49 @@ void WarnIfMissing(Context& context, const Node& node, const secrets::Ref& ref,
                "it has to be there when the gate starts");
 }
 
+/// A path of Vault's API, without the version in front.
+bool IsVaultPath(std::string_view path) {
+  const auto fits = [](char c) {
+    return c > ' ' && c < 0x7f && !std::string_view("?#%\\").contains(c);
+  };
+  for (size_t at = 0; at <= path.size();) {
+    const size_t end = std::min(path.find('/', at), path.size());
+    const std::string_view part = path.substr(at, end - at);
+    if (part.empty() || part == "." || part == ".." || !std::ranges::all_of(part, fits))
+      return false;
+    at = end + 1;
+  }
+  return !path.starts_with("v1/");
+}
+
+std::optional<secrets::Ref> ReadRemote(Context& context, const Node& node, const std::string& where,
+                                       bool vault) {
+  if (!node.is(Node::Kind::map)) {
+    context.Error(node.mark, kCfgWrongType, where + " must be a map",
+                  vault ? "write { path: secret/data/NAME, field: NAME }" : "write { id: NAME }");
+    return std::nullopt;
+  }
+  Fields fields(context, node, where);
+  secrets::Ref ref;
+  ref.kind = vault ? secrets::Ref::Kind::vault : secrets::Ref::Kind::aws_secret;
+  if (vault) {
+    ref.name = fields.RequiredText("path", "write the path of the API, such as secret/data/NAME");
+    ref.field = fields.RequiredText("field", "name the member of the secret");
+    if (!ref.name.empty() && !IsVaultPath(ref.name)) {
+      context.Error(fields.ValueMark("path"), kCfgBadValue,
+                    where + ".path is no path of Vault's API",
+                    "write MOUNT/data/NAME (KV version 2) or MOUNT/NAME (version 1)");
+    }
+  } else {
+    ref.name = fields.RequiredText("id", "write the secret's name or ARN");
+    ref.field = fields.Text("field").value_or("");
+    ref.region = fields.Text("region").value_or("");
+  }
+  fields.Done();
+  context.remote.push_back({node.mark, where, ref.kind});
+  return ref;
+}
+
 }  // namespace
 
 std::optional<secrets::Ref> ReadSecret(Context& context, const Node& node,
@@ -298,16 +341,8 @@ std::optional<secrets::Ref> ReadSecret(Context& context, const Node& node,
                   Suggest(member.key, kKinds));
     return std::nullopt;
   }
-  if (member.key == "vault" || member.key == "aws_secret") {
-    if (!member.value.is(Node::Kind::map)) {
-      context.Error(member.value.mark, kCfgWrongType, where + "." + member.key + " must be a map",
-                    "");
-      return std::nullopt;
-    }
-    context.NotActedOn(where + "." + member.key);
-    return secrets::Ref{
-        member.key == "vault" ? secrets::Ref::Kind::vault : secrets::Ref::Kind::aws_secret, where};
-  }
+  if (member.key == "vault" || member.key == "aws_secret")
+    return ReadRemote(context, member.value, where + "." + member.key, member.key == "vault");
   if (!member.value.is(Node::Kind::scalar) || member.value.text.empty()) {
     context.Error(member.value.mark, kCfgWrongType, where + "." + member.key + " must be text", "");
     return std::nullopt;

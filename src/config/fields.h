@@ -24,6 +24,13 @@ struct Context {
   std::function<Result<>(std::string_view)> saml_metadata;  // LoadOptions
   std::vector<Problem> problems;
   std::vector<std::string> notes;
+  /// References to stores that have a section of their own.
+  struct Remote {
+    Mark mark;
+    std::string where;
+    secrets::Ref::Kind kind;
+  };
+  std::vector<Remote> remote;
 
   void Error(Mark at, std::string_view code, std::string message, std::string hint = {});
   void Warn(Mark at, std::string_view code, std::string message, std::string hint = {});

@@ -45,6 +45,7 @@ Root ReadRoot(Context& context, const Node& node) {
   ReadPolicies(context, top.List("policies"), root, places);
   ReadEvidence(context, top.Get("evidence"), root);
   ReadExports(context, top.List("exports"));
+  ReadStores(context, top.Get("vault"), top.Get("aws_secrets"), root);
   top.Done();
   CheckAcross(context, root, places);
   return root;

@@ -96,18 +96,35 @@ std::optional<secrets::Ref> ReadPassword(Fields& fields, std::string_view key,
   return fields.Secret(key);
 }
 
+credential::VaultDatabase ReadVaultDatabase(Context& context, const Node& node,
+                                            const std::string& where) {
+  Fields fields(context, node, where);
+  credential::VaultDatabase made;
+  made.role = fields.RequiredText("role", "write the role of Vault's database engine");
+  CheckWord(fields, "role", made.role, "-_.", "write the role of Vault's database engine");
+  if (const auto mount = fields.Text("mount")) made.mount = *mount;
+  CheckWord(fields, "mount", made.mount, "-_./", "write the engine's path, such as database");
+  fields.Done();
+  context.remote.push_back({node.mark, where, secrets::Ref::Kind::vault});
+  return made;
+}
+
 void ReadCredentials(Context& context, const Node& node, const std::string& where,
                      Postgres& postgres) {
   using namespace std::chrono_literals;
   Fields fields(context, node, where);
   const Node* role = fields.Get("jit_role");
   const Node* rds = fields.Get("rds_iam");
+  const Node* vault = fields.Get("vault_database");
   const Node* password = fields.Get("password");
   const bool fixed = fields.Get("user") != nullptr || password != nullptr;
-  const int kinds = int(fixed) + int(role != nullptr) + int(rds != nullptr);
+  const int kinds = int(fixed) + int(role != nullptr) + int(rds != nullptr) + int(vault != nullptr);
   if (kinds != 1) {
     context.Error(node.mark, kinds > 1 ? kCfgConflict : kCfgMissingKey,
-                  where + " needs one of user and password, rds_iam, and jit_role", "keep one");
+                  where + " needs one of user and password, rds_iam, vault_database and jit_role",
+                  "keep one");
+  } else if (vault != nullptr) {
+    postgres.vault_database = ReadVaultDatabase(context, *vault, where + ".vault_database");
   } else if (rds != nullptr) {
     Fields f(context, *rds, where + ".rds_iam");
     postgres.user = f.RequiredText("user", "write the database user that has rds_iam");

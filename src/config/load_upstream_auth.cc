@@ -7,7 +7,8 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr std::string_view kOneKind = "keep one of bearer, header, sigv4, oauth and gate_jwt";
+constexpr std::string_view kOneKind =
+    "keep one of bearer, header, sigv4, oauth, exchange and gate_jwt";
 
 void ReadHeader(Context& context, const Node& node, const std::string& where, UpstreamAuth& auth) {
   Fields f(context, node, where);
@@ -40,16 +41,16 @@ void ReadSigV4(Context& context, const Node& node, const std::string& where, Ups
   fields.Done();
 }
 
-void ReadOAuth(Context& context, const Node& node, const std::string& where, UpstreamAuth& auth) {
-  Fields fields(context, node, where);
-  auth.kind = UpstreamAuth::Kind::oauth;
-  credential::OAuth& oauth = auth.oauth;
+/// An authorization server and our client there; shared by the kinds that ask one.
+void ReadServer(Fields& fields, credential::OAuth& oauth) {
+  Context& context = fields.context();
+  const std::string& where = fields.where();
   if (auto url = fields.Text("token_url")) oauth.token_url = *url;
   if (auto issuer = fields.Text("issuer")) oauth.issuer = *issuer;
   CheckUrl(fields, "token_url", oauth.token_url, false);
   CheckUrl(fields, "issuer", oauth.issuer, false);
   if (oauth.token_url.empty() == oauth.issuer.empty()) {
-    context.Error(node.mark, oauth.issuer.empty() ? kCfgMissingKey : kCfgConflict,
+    context.Error(fields.MarkOf(""), oauth.issuer.empty() ? kCfgMissingKey : kCfgConflict,
                   where + " needs exactly one of token_url and issuer",
                   "keep one: token_url, or issuer where it publishes its metadata");
   }
@@ -62,6 +63,30 @@ void ReadOAuth(Context& context, const Node& node, const std::string& where, Ups
   if (auto resource = fields.Text("resource")) oauth.resource = *resource;
   CheckUrl(fields, "resource", oauth.resource, true);
   oauth.reach = ReadReach(fields);
+}
+
+void ReadOAuth(Context& context, const Node& node, const std::string& where, UpstreamAuth& auth) {
+  Fields fields(context, node, where);
+  auth.kind = UpstreamAuth::Kind::oauth;
+  ReadServer(fields, auth.oauth);
+  fields.Done();
+}
+
+void ReadExchange(Context& context, const Node& node, const std::string& where,
+                  UpstreamAuth& auth) {
+  Fields fields(context, node, where);
+  auth.kind = UpstreamAuth::Kind::exchange;
+  credential::Exchange& exchange = auth.exchange;
+  ReadServer(fields, exchange.server);
+  if (auto audience = fields.Text("audience")) exchange.audience = *audience;
+  if (auto audience = fields.Text("subject_audience")) exchange.subject_audience = *audience;
+  // What the caller showed to the gate is kept nowhere.
+  (void)fields.Choice("subject", {"gate_jwt"});
+  if (exchange.audience.empty() && exchange.server.resource.empty()) {
+    context.Error(node.mark, kCfgMissingKey,
+                  where + " does not say which upstream the token is for",
+                  "add audience, or resource: URL");
+  }
   fields.Done();
 }
 
@@ -113,7 +138,8 @@ UpstreamAuth ReadUpstreamAuth(Context& context, const Node& node, const std::str
   };
   for (const auto& [key, reader, live] :
        {Kind{"header", ReadHeader, false}, Kind{"sigv4", ReadSigV4, true},
-        Kind{"oauth", ReadOAuth, true}, Kind{"gate_jwt", ReadGateJwt, true}}) {
+        Kind{"oauth", ReadOAuth, true}, Kind{"exchange", ReadExchange, true},
+        Kind{"gate_jwt", ReadGateJwt, true}}) {
     const Node* kind = fields.Get(key);
     if (kind == nullptr) continue;
     const std::string there = where + "." + std::string(key);

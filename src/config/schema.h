@@ -77,12 +77,13 @@ struct Server {
 
 /// How the gate proves itself to an upstream.
 struct UpstreamAuth {
-  enum class Kind { none, bearer, header, sigv4, oauth, gate_jwt } kind = Kind::none;
+  enum class Kind { none, bearer, header, sigv4, oauth, gate_jwt, exchange } kind = Kind::none;
   std::string header;   // for Kind::header
   secrets::Ref secret;  // for Kind::bearer and Kind::header
   credential::SigV4 sigv4;
   credential::OAuth oauth;
   credential::GateJwt gate_jwt;
+  credential::Exchange exchange;
   bool operator==(const UpstreamAuth&) const = default;
 };
 
@@ -143,8 +144,9 @@ struct Postgres {
   milliseconds jit_ttl{900'000};
   std::string user;
   std::optional<secrets::Ref> password;
-  std::optional<credential::RdsIam> rds_iam;  // instead of a password
-  bool source_only = false;                   // masking: source | lineage (default)
+  std::optional<credential::RdsIam> rds_iam;                // instead of a password
+  std::optional<credential::VaultDatabase> vault_database;  // instead of both, one for each session
+  bool source_only = false;                                 // masking: source | lineage (default)
   milliseconds catalog_refresh{60'000};
   bool operator==(const Postgres&) const = default;
 };
@@ -245,6 +247,8 @@ struct Root {
   std::vector<Approval> approvals;
   policy::RuleSetSpec policies;
   Evidence evidence;
+  std::optional<credential::Vault> vault;
+  std::optional<credential::AwsSecrets> aws_secrets;
   milliseconds session_max{4 * 3'600'000};
   milliseconds session_idle{15 * 60'000};
   std::vector<std::string> notes;  // keys that are understood but not acted on yet, for `validate`

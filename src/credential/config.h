@@ -49,6 +49,37 @@ struct SigV4 {
   bool operator==(const SigV4&) const = default;
 };
 
+/// The section `vault`: HashiCorp Vault or OpenBao.
+struct Vault {
+  enum class Login { token, jwt, kubernetes, approle };
+  std::string address;  // https://HOST:8200
+  std::string name_space;
+  Login login = Login::token;
+  std::string mount;    // of the auth method
+  std::string role;     // jwt, kubernetes
+  std::string role_id;  // approle
+  secrets::Ref proof;   // the token, JWT or secret id; read again for each login
+  std::chrono::seconds refresh{60};
+  Reach reach;
+  bool operator==(const Vault&) const = default;
+};
+
+/// connections[].postgres.credentials.vault_database
+struct VaultDatabase {
+  std::string mount = "database", role;
+  bool operator==(const VaultDatabase&) const = default;
+};
+
+/// The section `aws_secrets`: AWS Secrets Manager.
+struct AwsSecrets {
+  std::string region;
+  std::string url;  // empty: https://secretsmanager.<region>.amazonaws.com/
+  AwsKeys keys;
+  std::chrono::seconds refresh{300};
+  Reach reach;
+  bool operator==(const AwsSecrets&) const = default;
+};
+
 /// connections[].postgres.credentials.rds_iam, and .jit_role.rds_iam
 struct RdsIam {
   std::string region;
@@ -67,6 +98,15 @@ struct OAuth {
   std::string resource;         // RFC 8707; empty: not sent
   Reach reach;
   bool operator==(const OAuth&) const = default;
+};
+
+/// auth.exchange: a token for the upstream that stands for the caller, got from an OAuth server for
+/// a token of the gate's own that names them (RFC 8693).
+struct Exchange {
+  OAuth server;                  // who is asked, our client there, scope and resource
+  std::string audience;          // of the token that is asked for; empty: not sent
+  std::string subject_audience;  // of the gate's token; empty: the issuer, or token_url
+  bool operator==(const Exchange&) const = default;
 };
 
 /// auth.gate_jwt: a short-lived token of the gate's own that names the caller.

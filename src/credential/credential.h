@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -30,6 +31,8 @@ class Credential {
   /// True: another attempt would carry something else.
   virtual bool Refused(const Outgoing& request, const MaterialPtr& used, int status,
                        const net::Headers& answer) = 0;
+  /// The access of these callers has ended: what stands for them is dropped.
+  virtual void Forget(const std::function<bool(const op::Principal&)>& whom) { (void)whom; }
 };
 using CredentialPtr = std::shared_ptr<Credential>;
 

@@ -13,13 +13,6 @@ constexpr Nanos kSecond = 1'000'000'000;
 constexpr Nanos kTrust = 2 * kSecond;  // what is younger is not made again because it is refused
 constexpr size_t kMost = 10'000;       // callers whose tokens are kept
 
-/// What a token depends on. The parts come from tokens and may hold anything but line breaks, which
-/// the verifier refuses.
-std::string KeyOf(const op::Principal& who) {
-  return who.issuer + '\n' + who.subject + '\n' + who.agent + '\n' + who.client_id + '\n' +
-         who.name;
-}
-
 class GateJwtCredential final : public Credential {
  public:
   GateJwtCredential(GateJwt config, GateIssuer issuer, const Clock& clock)
@@ -37,14 +30,14 @@ class GateJwtCredential final : public Credential {
                const net::Headers&) override {
     if (status != 401 || clock_.WallNow() - used->obtained_at < kTrust) return false;
     const std::lock_guard lock(mutex_);
-    const auto at = tokens_.find(KeyOf(request.caller->who));
+    const auto at = tokens_.find(CallerKey(request.caller->who));
     if (at != tokens_.end() && at->second == used) tokens_.erase(at);
     return true;
   }
 
  private:
   Result<MaterialPtr> TokenFor(const op::Principal& who) {
-    const std::string key = KeyOf(who);
+    const std::string key = CallerKey(who);
     const Nanos now = clock_.WallNow();
     {
       const std::lock_guard lock(mutex_);
@@ -72,6 +65,11 @@ class GateJwtCredential final : public Credential {
 };
 
 }  // namespace
+
+std::string CallerKey(const op::Principal& who) {
+  return who.issuer + '\n' + who.subject + '\n' + who.agent + '\n' + who.client_id + '\n' +
+         who.name;
+}
 
 std::string ClaimsOf(const op::Principal& who, std::string_view issuer, const GateJwt& config,
                      Nanos now) {

@@ -21,6 +21,10 @@ struct GateIssuer {
 std::string ClaimsOf(const op::Principal& who, std::string_view issuer, const GateJwt& config,
                      Nanos now);
 
+/// What a token that stands for a caller depends on: never the same for two of them. The parts come
+/// from tokens and may hold anything but line breaks, which the verifier refuses.
+std::string CallerKey(const op::Principal& who);
+
 /// A short-lived token that names the caller as `Authorization: Bearer`. One token per caller, used
 /// again in the first half of its life and never for another one. `clock` must outlive it.
 CredentialPtr MakeGateJwt(GateJwt config, GateIssuer issuer, const Clock& clock);

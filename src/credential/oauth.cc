@@ -74,6 +74,12 @@ Result<Material> ReadToken(std::string_view body, Nanos now) {
   const auto type = doc->root()["token_type"].string();
   if (!token || !IsToken(*token)) return Failed("the token endpoint gave no access_token");
   if (!type || !net::SameName(*type, "bearer")) return Failed("the token is no bearer token");
+  if (const auto issued = doc->root()["issued_token_type"]) {
+    const auto kind = issued.string().value_or("");
+    if (kind != "urn:ietf:params:oauth:token-type:access_token" &&
+        kind != "urn:ietf:params:oauth:token-type:jwt")
+      return Failed("the token endpoint gave another kind of token");
+  }
   int64_t life = kLifeUnsaid;
   if (const auto said = doc->root()["expires_in"]) life = said.integer().value_or(0);
   if (life <= 0) return Failed("the token endpoint gave a token that has expired");
@@ -114,13 +120,18 @@ class OAuthCredential final : public Credential {
 
 Result<Material> ObtainToken(const OAuth& config, const Fetch& fetch, const Clock& clock,
                              std::stop_token stop) {
+  return RequestToken(config, "grant_type=client_credentials", fetch, clock, std::move(stop));
+}
+
+Result<Material> RequestToken(const OAuth& config, std::string grant, const Fetch& fetch,
+                              const Clock& clock, std::stop_token stop) {
   const auto secret = secrets::Resolve(config.client_secret);
   if (!secret) return Failed(secret.error().detail);
   SALLYPORT_TRY(std::string url, TokenUrl(config, fetch, stop));
   FetchRequest request = Ask(config, std::move(url), std::move(stop));
   request.method = "POST";
   request.headers.emplace_back("content-type", "application/x-www-form-urlencoded");
-  request.body = "grant_type=client_credentials";
+  request.body = std::move(grant);
   if (!config.scope.empty()) request.body += "&scope=" + PercentEncode(config.scope);
   if (!config.resource.empty()) request.body += "&resource=" + PercentEncode(config.resource);
   // RFC 6749 section 2.3.1: both are form-encoded before they are joined.

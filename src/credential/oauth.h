@@ -14,6 +14,12 @@ namespace sallyport::credential {
 CredentialPtr MakeOAuth(const std::string& connection, OAuth config, Fetch fetch,
                         const Clock& clock);
 
+/// One answer of the token endpoint to `grant`, the form up to scope and resource; our client's
+/// secret is added. As ObtainToken; an issued_token_type (RFC 8693) has to be an access token or a
+/// JWT.
+Result<Material> RequestToken(const OAuth& config, std::string grant, const Fetch& fetch,
+                              const Clock& clock, std::stop_token stop);
+
 /// One token by client credentials; may block for two requests (metadata, token).
 /// upstream_credential_failed, with the server's error code if it is one of RFC 6749 section 5.2.
 Result<Material> ObtainToken(const OAuth& config, const Fetch& fetch, const Clock& clock,

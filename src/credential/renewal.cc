@@ -86,6 +86,18 @@ Task<MaterialPtr> Renewal::Get(std::string key, Obtain obtain) {
   co_return std::unexpected(at->second.last_error);
 }
 
+void Renewal::Forget(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const auto at = entries_.find(key);
+  if (at == entries_.end()) return;
+  at->second.current = nullptr;
+  if (at->second.running) {
+    at->second.forgotten = true;
+  } else {
+    entries_.erase(at);
+  }
+}
+
 bool Renewal::Refused(const std::string& key, const MaterialPtr& used) {
   const std::lock_guard lock(mutex_);
   const auto at = entries_.find(key);
@@ -119,6 +131,8 @@ void Renewal::Finish(const std::string& key, Result<Material> made) {
   Entry& entry = entries_.at(key);
   entry.running = false;
   entry.obtain = nullptr;
+  if (std::exchange(entry.forgotten, false))
+    made = Fail(Errc::upstream_credential_failed, "the caller's access has ended");
   if (made) {
     entry.current = std::make_shared<const Material>(std::move(*made));
     entry.failures = 0;

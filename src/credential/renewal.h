@@ -46,6 +46,8 @@ class Renewal {
   /// The same, but waits where there is nothing good: upstream_credential_failed with the source's
   /// last error, upstream_timeout after kWait.
   Task<MaterialPtr> Get(std::string key, Obtain obtain);
+  /// What is known under the key is dropped; what is under way is not used.
+  void Forget(const std::string& key);
   /// The upstream refused `used`. True: there is, or will be, something else to try.
   bool Refused(const std::string& key, const MaterialPtr& used);
 
@@ -59,6 +61,7 @@ class Renewal {
     MaterialPtr current;
     Obtain obtain;
     bool running = false;
+    bool forgotten = false;  // while running
     int failures = 0;
     Steady not_before = Steady::min();
     Steady used_at;

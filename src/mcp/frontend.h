@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "config/schema.h"
+#include "credential/credential.h"
 #include "gate/gate.h"
 #include "identity/verifier.h"
 #include "mask/masker.h"
@@ -24,6 +25,8 @@ struct FrontendConnection {
   /// Makes the upstream of one shard; called on that shard, when it is first needed.
   std::function<std::unique_ptr<McpUpstream>(size_t shard, boost::asio::any_io_executor executor)>
       upstream;
+  /// What the upstream's credential keeps of callers ends with them; null: it keeps nothing.
+  credential::CredentialPtr credential;
 };
 
 /// What can change while serving.

@@ -124,6 +124,9 @@ void Frontend::Kill(Which which, Error why, std::function<void(Killed)> done) {
   const auto tally = std::make_shared<Tally>();
   tally->done = std::move(done);
   tally->open = front.shards.size();
+  for (const FrontendConnection& connection : front.options.connections) {
+    if (connection.credential) connection.credential->Forget(which);
+  }
   for (auto& shard : front.shards) {
     net::Post(shard->executor, [&front, s = shard.get(), which, why, tally] {
       const Killed killed =

@@ -37,6 +37,9 @@ class Lease {
   /// Ends what the session left (backends of the role), drops the role. Callable once, outlives the
   /// session: it runs on its own.
   virtual void Release() = 0;
+  /// `f` is called once, on any thread, if the login ends before the session: the session has to
+  /// end then. Not after Release().
+  virtual void OnLost(std::function<void()> f) { (void)f; }
 };
 
 /// Where sessions get their database credential from: a static one, or a role made for the session.
@@ -51,6 +54,8 @@ class Credentials {
   /// Drops roles that earlier processes left behind; at start, on the first shard. Returns after a
   /// first pass; goes on about once a minute on that shard, for what could not be dropped at once.
   virtual boost::asio::awaitable<void> Sweep() = 0;
+  /// Gives back what is kept for the gate itself; Admin() fails from here on. At the end.
+  virtual void Close() {}
   /// Roles that exist for sessions, also for those that have ended and are being cleaned up. Any
   /// thread. A process that ends waits for zero, for some seconds at most.
   virtual size_t leases() const { return 0; }

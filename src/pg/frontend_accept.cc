@@ -250,6 +250,12 @@ Task<std::shared_ptr<Session>> Opening::Run() {
   // A kill that came meanwhile has not seen a session that was not in the registry yet.
   SALLYPORT_CO_CHECK(front_.options.verifier.Holds(*arrival_.who));
   const std::weak_ptr<Session> weak = session;
+  lease_->OnLost([weak, executor] {
+    net::Post(executor, [weak] {
+      if (const auto alive = weak.lock())
+        alive->Stop(Error(Errc::session_ended, "the database login of the session has ended"));
+    });
+  });
   ticket_ = front_.keys.Issue(session->server().pid, arrival_.startup.minor, executor, [weak] {
     if (const auto alive = weak.lock()) alive->Cancel();
   });

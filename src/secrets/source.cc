@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -27,6 +28,11 @@ constexpr std::array<std::pair<Ref::Kind, std::string_view>, 5> kKinds{{
     {Ref::Kind::vault, "vault"},
     {Ref::Kind::aws_secret, "aws_secret"},
 }};
+
+std::atomic<std::shared_ptr<Store>>& StoreOf(Ref::Kind kind) {
+  static std::atomic<std::shared_ptr<Store>> vault, aws;
+  return kind == Ref::Kind::vault ? vault : aws;
+}
 
 std::unexpected<Error> SystemError(const std::string& what, int error) {
   Errc code = error == ENOENT || error == ENOTDIR ? Errc::not_found : Errc::io_failed;
@@ -139,6 +145,16 @@ Result<Ref> ParseRef(std::string_view key, std::string_view text) {
   return Ref{kind->first, std::string(text)};
 }
 
+void SetStore(Ref::Kind kind, std::shared_ptr<Store> store) {
+  StoreOf(kind).store(std::move(store));
+}
+
+std::string Describe(const Ref& ref) {
+  std::string text = std::string(KindName(ref.kind)) + ' ' + ref.name;
+  if (!ref.field.empty()) text += '#' + ref.field;
+  return text;
+}
+
 Result<Secret> Resolve(const Ref& ref, std::vector<std::string>* warnings) {
   switch (ref.kind) {
     case Ref::Kind::env:
@@ -149,10 +165,8 @@ Result<Secret> Resolve(const Ref& ref, std::vector<std::string>* warnings) {
       return ReadCredential(ref.name, warnings);
     case Ref::Kind::vault:
     case Ref::Kind::aws_secret:
-      return Fail(Errc::config_invalid,
-                  std::string(KindName(ref.kind)) +
-                      " references are read but this version cannot resolve them; it can resolve "
-                      "env, file and credential");
+      if (const auto store = StoreOf(ref.kind).load()) return store->Read(ref);
+      return Fail(Errc::config_invalid, Describe(ref) + ": its store is not open here");
     case Ref::Kind::none:
       break;
   }

@@ -92,15 +92,18 @@ TEST_F(SourceTest, SystemdCredential) {
   ::unsetenv("CREDENTIALS_DIRECTORY");
 }
 
-TEST_F(SourceTest, RemoteStoresAreParsedAndSayThatTheyComeLater) {
-  for (auto key : {"vault", "aws_secret"}) {
-    auto ref = ParseRef(key, "path: secret/data/pg");
-    ASSERT_TRUE(ref);
-    auto got = Resolve(*ref);
-    EXPECT_EQ(got.error().code, Errc::config_invalid);
-    EXPECT_THAT(got.error().detail, HasSubstr("env, file and credential"));
-    EXPECT_THAT(got.error().detail, HasSubstr(key));
-  }
+TEST_F(SourceTest, AStoreIsAskedForItsOwnKind) {
+  struct Echo : Store {
+    Result<Secret> Read(const Ref& ref) override { return Secret(Describe(ref)); }
+  };
+  const Ref vault{Ref::Kind::vault, "secret/data/pg", "password"};
+  const Ref aws{Ref::Kind::aws_secret, "pg"};
+  EXPECT_EQ(Resolve(vault).error().code, Errc::config_invalid);
+  SetStore(Ref::Kind::vault, std::make_shared<Echo>());
+  EXPECT_EQ(Resolve(vault)->Reveal(), "vault secret/data/pg#password");
+  EXPECT_EQ(Resolve(aws).error().code, Errc::config_invalid);
+  SetStore(Ref::Kind::vault, nullptr);
+  EXPECT_THAT(Resolve(vault).error().detail, HasSubstr("secret/data/pg"));
 }
 
 TEST_F(SourceTest, References) {
