@@ -41,6 +41,9 @@ export function failed(error, me, again) {
   if (error instanceof Problem && error.code === 'session-locked') {
     return sheet('wait', 'locked', t('lockedMore'), h('a', {href: '/unlock?next=' + here()}, t('unlock')));
   }
+  if (error instanceof Problem && error.code === 'mfa-required') {
+    return sheet('wait', 'secondFactor', t('secondFactorMore'), h('a', {href: '/login?mfa&next=' + here()}, t('login')));
+  }
   if (error instanceof Problem && error.status === 401) {
     return sheet('wait', 'loggedOut', '', h('a', {href: '/login?next=' + here()}, t('login')));
   }
@@ -70,7 +73,7 @@ export async function start(current, page) {
     await page(me);
     byId('main').removeAttribute('aria-busy');
   } catch (error) {
-    if (error instanceof Problem && error.status === 401 && error.code !== 'session-locked' && !sessionStorage.getItem('sent')) {
+    if (error instanceof Problem && error.status === 401 && error.code !== 'session-locked' && error.code !== 'mfa-required' && !sessionStorage.getItem('sent')) {
       sessionStorage.setItem('sent', '1');  // once: a login that does not last must not become a circle
       location.replace('/login?next=' + here());
       return;

@@ -166,6 +166,9 @@ Task<> Sessions::Unlock(std::string id, op::Principal fresh, Nanos authenticated
   row.session.who.groups = std::move(fresh.groups);
   row.session.who.groups_complete = fresh.groups_complete;
   row.session.who.sid = fresh.sid;
+  row.session.who.acr = fresh.acr;
+  row.session.who.amr = fresh.amr;
+  row.session.who.auth_time = fresh.auth_time;
   row.session.authenticated_at = authenticated_at;
   row.worked_at = clock_.WallNow();
   SALLYPORT_CO_CHECK(co_await store_->Put(row));

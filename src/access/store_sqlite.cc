@@ -35,6 +35,9 @@ std::string Encode(const Live& live) {
               {"agent", who.agent},
               {"owner", who.owner},
               {"sid", who.sid},
+              {"acr", who.acr},
+              {"amr", who.amr},
+              {"auth_time", who.auth_time},
               {"kind", live.kind},
               {"reason", live.reason},
               {"scope", live.scope},
@@ -70,6 +73,9 @@ Result<Live> Decode(std::string_view text) {
   get("kind", live.kind), get("reason", live.reason), get("scope", live.scope);
   get("client", live.client), get("opened_at", live.opened_at);
   get("authenticated_at", live.authenticated_at), get("expires_at", live.expires_at);
+  // Not in sessions of before: how those people signed in is not known.
+  if (data.contains("acr"))
+    get("acr", who.acr), get("amr", who.amr), get("auth_time", who.auth_time);
   if (!whole || who.issuer.empty() || who.subject.empty()) return damaged();
   who.token_class = "session";
   who.expires_at = live.expires_at;

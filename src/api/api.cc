@@ -75,6 +75,8 @@ Api::Api(Options options)
              .public_url = Trimmed(std::move(options.public_url)),
              .secure = false,
              .has_role = std::move(options.has_role),
+             .strong = std::move(options.strong),
+             .acr_values = std::move(options.acr_values),
              .mask = std::move(options.mask),
              .logins = logins_.get(),
              .devices = devices_.get(),
@@ -106,6 +108,16 @@ Api::Api(Options options)
 }
 
 Api::~Api() = default;
+
+Result<> Visit::HasRole(std::initializer_list<std::string_view> roles, const char* refusal) const {
+  Result<> why = Fail(Errc::policy_default_deny, refusal);
+  for (const std::string_view role : roles) {
+    if (!parts.has_role(who(), role)) continue;
+    why = parts.strong(who(), role);
+    if (why) return {};
+  }
+  return why;
+}
 
 void Api::Tell(const approval::Request& request) { parts_.changes->Tell(request); }
 void Api::EndStreams() { parts_.changes->Close(); }
@@ -146,20 +158,25 @@ void Api::Record(op::EventType type, const net::HttpRequest& request, const Erro
 Task<Caller> Api::FromBearer(const net::HttpRequest& request) {
   if (request.headers.Count("Authorization") > 1)
     co_return Fail(Errc::request_malformed, "the Authorization field occurs twice");
-  std::string_view token = *request.headers.Find("Authorization");
-  const size_t space = token.find(' ');
-  if (space == token.npos || !net::SameName(token.substr(0, space), "Bearer"))
-    co_return Fail(Errc::token_malformed, "the Authorization field is no bearer token");
-  token.remove_prefix(space);
-  while (token.starts_with(' ')) token.remove_prefix(1);
-  identity::VerifiedPtr known = parts_.verifier.Known(token, parts_.public_url);
+  identity::Shown shown{.authorization = *request.headers.Find("Authorization"),
+                        .proofs = request.headers.Count("DPoP"),
+                        .proof = request.headers.Find("DPoP").value_or(""),
+                        .method = request.method,
+                        .url = {},
+                        .certificate = request.certificate.get()};
+  identity::VerifiedPtr known = parts_.verifier.Known(shown, parts_.public_url);
   if (!known) {
     const Nanos now = parts_.clock.SteadyNow().time_since_epoch() / std::chrono::nanoseconds(1);
-    if (refusals_.Ask(request.address, now).wait_seconds != 0)
-      co_return Fail(Errc::rate_limited, "too many credentials from this address were refused");
-    auto verified = co_await parts_.verifier.Authenticate(
-        std::string(token), std::chrono::steady_clock::now() + kVerifyLimit, parts_.public_url);
+    shown.url = parts_.public_url + std::string(request.path());
+    auto verified = co_await parts_.verifier.Admit(
+        std::move(shown), std::chrono::steady_clock::now() + kVerifyLimit, parts_.public_url,
+        [&]() -> Result<> {
+          if (refusals_.Ask(request.address, now).wait_seconds == 0) return {};
+          return Fail(Errc::rate_limited, "too many credentials from this address were refused");
+        });
     if (!verified) {
+      if (verified.error().code == Errc::rate_limited)
+        co_return std::unexpected(std::move(verified.error()));
       if (verified.error().code != Errc::identity_provider_down)
         refusals_.Add(request.address, now);
       Record(op::EventType::auth_failure, request, verified.error());
@@ -176,7 +193,14 @@ Task<Caller> Api::FromBearer(const net::HttpRequest& request) {
 
 Task<Caller> Api::Identify(const net::HttpRequest& request) {
   if (request.headers.Count("Authorization") > 0) co_return co_await FromBearer(request);
-  co_return BrowserOf(parts_, request);
+  // A browser that has a certificate may be signed in beside it.
+  auto browser = BrowserOf(parts_, request);
+  if (browser || browser.error().code != Errc::token_missing || request.certificate == nullptr)
+    co_return browser;
+  auto agent = parts_.verifier.ByCertificate(*request.certificate);
+  if (!agent && agent.error().code == Errc::token_missing) co_return browser;
+  SALLYPORT_CO_CHECK(std::move(agent));
+  co_return Caller{.who = (*agent)->principal, .live = nullptr, .by_cookie = false, .token = {}};
 }
 
 /// A browser says where a request that changes something comes from: one that does not is not a
@@ -245,6 +269,12 @@ boost::asio::awaitable<void> Api::Handle(net::HttpExchange& exchange) {
     reply = Problem(Error(Errc::internal));
   }
   if (reply.sent) co_return;
+  if (reply.step_up) {  // RFC 9470 section 3
+    std::string challenge = R"(Bearer error="insufficient_user_authentication")";
+    challenge += R"(, error_description="mfa-required")";
+    if (!parts_.acr_values.empty()) challenge += ", acr_values=\"" + parts_.acr_values + '"';
+    reply.headers.Add("WWW-Authenticate", challenge + ", max_age=0");
+  }
   AddSecurityHeaders(reply.headers, parts_.secure);
   if (exchange.request().method == "HEAD") reply.body.clear();
   (void)co_await exchange.Respond(reply.status, std::move(reply.headers), std::move(reply.body));

@@ -36,6 +36,8 @@ struct Options {
   std::vector<std::string> allowed_hosts;
   std::vector<LoginProvider> logins;
   std::function<bool(const op::Principal&, std::string_view role)> has_role;
+  std::function<Result<>(const op::Principal&, std::string_view role)> strong;  // Parts
+  std::string acr_values;
   /// Makes a person's words fit for being kept and shown (mask::Seal).
   std::function<op::Payload(std::string_view)> mask;
   approval::Desk* desk = nullptr;

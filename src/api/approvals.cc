@@ -17,8 +17,7 @@ constexpr size_t kLongestReason = 1000;
 std::string Now(const Visit& visit) { return FormatUtc(visit.parts.clock.WallNow()); }
 
 bool HasRole(const Visit& visit) {
-  return visit.parts.has_role(visit.who(), "approver") ||
-         visit.parts.has_role(visit.who(), "auditor") || visit.parts.has_role(visit.who(), "admin");
+  return visit.HasRole({"approver", "auditor", "admin"}, "").has_value();
 }
 
 /// The request that the path names, if the caller may know of it. What they may not see and what
@@ -100,6 +99,8 @@ Task<std::string> Proof(Visit& visit, const approval::Request& request, bool app
                         json::Value assertion) {
   approval::Passkeys& passkeys = *visit.parts.passkeys;
   SALLYPORT_CO_CHECK(passkeys.usable());
+  if (approve && !visit.parts.desk->MayNot(request, visit.who()))
+    SALLYPORT_CO_CHECK(visit.parts.strong(visit.who(), "approver"));
   const bool given = assertion && !assertion.is(json::Kind::null);
   if (!given && (!approve || !passkeys.Needs(visit.who()))) co_return std::string();
   if (!given) {

@@ -25,9 +25,7 @@ Task<> Stream(Visit& visit, ChangeFeed::Follower& follower) {
   net::HttpExchange& exchange = visit.exchange;
   exchange.OnGone([&follower] { follower.queue.Close(); });
   SALLYPORT_CO_CHECK(co_await exchange.Write("retry: 2000\n: here\n\n"));
-  const bool role = visit.parts.has_role(visit.who(), "approver") ||
-                    visit.parts.has_role(visit.who(), "auditor") ||
-                    visit.parts.has_role(visit.who(), "admin");
+  const bool role = visit.HasRole({"approver", "auditor", "admin"}, "").has_value();
   for (;;) {
     auto change = co_await follower.queue.Pop(kHeartbeat);
     if (!change && change.error().code != Errc::upstream_timeout)

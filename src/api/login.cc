@@ -28,21 +28,26 @@ std::string LocalPath(const Form& query) {
 }
 
 /// Several providers: the person knows which one knows them.
-Reply Choose(const Logins& logins, const std::string& next, bool fresh) {
+Reply Choose(const Logins& logins, const std::string& next, bool fresh, bool mfa) {
   std::string list;
   for (const LoginProvider& provider : logins.providers()) {
     list += "<p><a class=\"button\" href=\"/login?provider=" + PercentEncode(provider.name) +
-            (fresh ? "&amp;fresh" : "") + "&amp;next=" + PercentEncode(next) + "\">Sign in with " +
-            Escape(provider.name) + "</a></p>\n";
+            (fresh ? "&amp;fresh" : "") + (mfa ? "&amp;mfa" : "") +
+            "&amp;next=" + PercentEncode(next) + "\">Sign in with " + Escape(provider.name) +
+            "</a></p>\n";
   }
   return Page("Sign in", "<h1>Sign in</h1>\n" + list);
 }
 
-/// To the provider, and back to `next`. With `fresh` the person has to prove anew who they are.
+/// To the provider, and back to `next`. With `fresh` the person has to prove anew who they are,
+/// with ?mfa by a second factor too: the provider is asked for it, and what it then says is judged
+/// where it is needed.
 boost::asio::awaitable<Reply> Begin(Visit& visit, std::string next, bool fresh) {
+  const bool mfa = visit.query.Has("mfa");
+  fresh |= mfa;
   Logins& logins = *visit.parts.logins;
   if (logins.providers().size() > 1 && !visit.query.Has("provider"))
-    co_return Choose(logins, next, fresh);
+    co_return Choose(logins, next, fresh, mfa);
   const LoginProvider* provider = logins.Provider(visit.query.Get("provider"));
   if (provider == nullptr)
     co_return SorryPage(
@@ -77,6 +82,7 @@ boost::asio::awaitable<Reply> Begin(Visit& visit, std::string next, bool fresh) 
   add("code_challenge", Challenge(pending.verifier));
   add("code_challenge_method", "S256");
   if (fresh) add("prompt", "login"), add("max_age", "0");
+  if (mfa && !visit.parts.acr_values.empty()) add("acr_values", visit.parts.acr_values);
   add("state", logins.Begin(std::move(pending), cookie));
   Reply reply = Redirect(url);
   SetCookie(reply.headers, kLoginCookie, cookie, visit.parts.secure, 600);

@@ -82,10 +82,8 @@ boost::asio::awaitable<Reply> List(Visit& visit) {
     co_return Problem(usable.error());
   const auto meant = ReadMeant(visit, visit.query.Get("issuer"), visit.query.Get("subject"));
   if (!meant) co_return Problem(meant.error());
-  if (!meant->own && !visit.parts.has_role(visit.who(), "admin") &&
-      !visit.parts.has_role(visit.who(), "auditor"))
-    co_return Problem(
-        Error(Errc::policy_default_deny, "only administrators and auditors see them"));
+  const auto may = visit.HasRole({"admin", "auditor"}, "only administrators and auditors see them");
+  if (!meant->own && !may) co_return Problem(may.error());
   ordered_json list = ordered_json::array();
   for (const approval::Passkey& key : visit.parts.passkeys->Of(meant->owner)) {
     list.push_back(
@@ -106,8 +104,7 @@ Result<> MayRemove(const Visit& visit, const Meant& meant) {
   if (meant.own) return IsProvenPerson(visit);
   if (visit.parts.passkeys == nullptr || !visit.who().agent.empty())
     return Fail(Errc::token_type_wrong, "passkeys are people's");
-  if (!visit.parts.has_role(visit.who(), "admin"))
-    return Fail(Errc::policy_default_deny, "only administrators remove those of others");
+  SALLYPORT_CHECK(visit.HasRole({"admin"}, "only administrators remove those of others"));
   if (visit.parts.desk->OnePerson(visit.who(), meant.owner))
     return Fail(Errc::login_stale, "an account of your own: sign in with it, on /passkeys");
   return {};

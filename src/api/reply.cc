@@ -21,7 +21,8 @@ Reply Problem(const Error& error) {
   Reply reply{.status = status,
               .headers = {{"Content-Type", "application/problem+json"}},
               .body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};
-  if (status == 401) reply.headers.Add("WWW-Authenticate", "Bearer");
+  reply.step_up = error.code == Errc::mfa_required;
+  if (status == 401 && !reply.step_up) reply.headers.Add("WWW-Authenticate", "Bearer");
   if (status == 429) reply.headers.Add("Retry-After", "1");
   if (status == 503) reply.headers.Add("Retry-After", "5");
   return reply;
@@ -83,8 +84,11 @@ int StatusOf(Errc code) {
     case Errc::token_not_yet_valid:
     case Errc::token_type_wrong:
     case Errc::token_claims_invalid:
+    case Errc::token_inactive:
+    case Errc::token_proof_invalid:
     case Errc::token_used:
     case Errc::session_ended:
+    case Errc::mfa_required:
       return 401;
     case Errc::identity_incomplete:
     case Errc::identity_mismatch:

@@ -13,7 +13,8 @@ struct Reply {
   int status = 200;
   net::Headers headers;
   std::string body;
-  bool sent = false;  // the handler has spoken to the exchange itself (a stream)
+  bool step_up = false;  // of Problem: the challenge of RFC 9470 is still to be added
+  bool sent = false;     // the handler has spoken to the exchange itself (a stream)
 };
 
 /// application/json; `text` is a whole JSON text.

@@ -8,8 +8,8 @@ namespace sallyport::api {
 namespace {
 
 boost::asio::awaitable<Reply> Revoke(Visit& visit) {
-  if (!visit.parts.has_role(visit.who(), "admin"))
-    co_return Problem(Error(Errc::policy_default_deny, "only administrators revoke"));
+  if (const auto may = visit.HasRole({"admin"}, "only administrators revoke"); !may)
+    co_return Problem(may.error());
   const auto body = ReadJson(visit);
   if (!body) co_return Problem(body.error());
   const auto issuer = TextOf(body->root(), "issuer", 512);

@@ -43,6 +43,8 @@ op::Principal PrincipalOf(const LoginProvider& provider, const saml::Assertion& 
   who.token_class = "saml";
   if (!assertion.session_index.empty())
     who.sid = SamlSid(assertion.name_id.value, assertion.session_index);
+  who.acr = assertion.context;
+  who.auth_time = assertion.authenticated_at;
   who.expires_at = assertion.session_until;
   const auto* names = Values(assertion, provider.saml->user);
   if (names != nullptr && names->size() == 1 && IsDisplayName((*names)[0])) who.name = (*names)[0];

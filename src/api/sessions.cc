@@ -112,6 +112,9 @@ boost::asio::awaitable<Reply> Me(Visit& visit) {
     out["provider"] = caller.who.provider;
     out["client_id"] = caller.who.client_id;
     out["token_class"] = caller.who.token_class;
+    out["acr"] = caller.who.acr;
+    out["amr"] = caller.who.amr;
+    if (caller.who.auth_time > 0) out["auth_time"] = FormatUtc(caller.who.auth_time);
     out["policy_version"] = visit.parts.gate.rules()->version();
     if (caller.live) {
       out["kind"] = caller.live->kind;
@@ -143,8 +146,8 @@ boost::asio::awaitable<Reply> Me(Visit& visit) {
 boost::asio::awaitable<Reply> List(Visit& visit) {
   const op::Principal& who = visit.who();
   const bool all = visit.query.Has("all");
-  if (all && !visit.parts.has_role(who, "admin") && !visit.parts.has_role(who, "auditor"))
-    co_return Problem(Error(Errc::policy_default_deny, "only administrators and auditors see all"));
+  const auto may = visit.HasRole({"admin", "auditor"}, "only administrators and auditors see all");
+  if (all && !may) co_return Problem(may.error());
   ordered_json sessions = ordered_json::array();
   for (const access::SessionInfo& info : visit.parts.sessions.List(
            [&](const access::Live& live) { return all || IsOwn(live.who, who); })) {
@@ -163,6 +166,8 @@ boost::asio::awaitable<Reply> End(Visit& visit) {
   // Whether it exists is nobody else's business.
   if (!info || (!own && !visit.parts.has_role(who, "admin")))
     co_return Problem(Error(Errc::session_unknown, "there is no such session"));
+  if (const auto may = visit.HasRole({"admin"}, "not yours"); !own && !may)
+    co_return Problem(may.error());
   if (who.grant && who.session != id)
     co_return Problem(Error(Errc::grant_exceeded, "a session with limits ends itself only"));
   std::string why = "signed out";

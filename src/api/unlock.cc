@@ -22,6 +22,19 @@ std::string Back(const Visit& visit) {
              : "/approvals";
 }
 
+std::string Details(const access::SessionInfo& info) {
+  const access::Live& live = *info.session;
+  return "<dl><dt>Session</dt><dd>" + Escape(live.id) + "</dd><dt>Used by</dt><dd>" +
+         Escape(live.client) + "</dd><dt>Opened</dt><dd>" + FormatUtc(live.opened_at) +
+         "</dd><dt>Last work</dt><dd>" + FormatUtc(info.worked_at) + "</dd></dl>\n";
+}
+
+std::string Confirmation(const Caller& caller, const access::Live& live, const char* button) {
+  return "<form method=\"post\" action=\"/unlock\"><input type=\"hidden\" name=\"form\" value=\"" +
+         FormToken(caller) + "\"><input type=\"hidden\" name=\"session\" value=\"" +
+         Escape(live.id) + "\"><button>" + button + "</button></form>";
+}
+
 boost::asio::awaitable<Reply> Ask(Visit& visit) {
   const std::string id = visit.query.Get("session");
   if (id.empty()) co_return co_await BeginFreshLogin(visit, Back(visit));
@@ -29,29 +42,31 @@ boost::asio::awaitable<Reply> Ask(Visit& visit) {
     co_return Sorry(Error(Errc::session_unknown, "There is no such session."));
   const auto caller = BrowserOf(visit.parts, visit.request());
   if (caller) visit.caller = *caller;
+  const bool mfa = visit.query.Has("mfa");
   if (!caller || !IsFresh(visit))
-    co_return co_await BeginFreshLogin(visit, "/unlock?session=" + id);
+    co_return co_await BeginFreshLogin(
+        visit, "/unlock?" + std::string(mfa ? "mfa&" : "") + "session=" + id);
   const auto info = visit.parts.sessions.Find(id);
   const op::Principal& who = visit.who();
   if (!info || info->session->who.issuer != who.issuer || info->session->who.subject != who.subject)
     co_return Sorry(Error(Errc::session_unknown, "You have no such session."));
   const access::Live& live = *info->session;
+  if (info->state == access::State::active && mfa)
+    co_return Page(
+        "Sign in for a session",
+        "<h1>Let the session go on with this sign-in?</h1>\n<p>It asked for a sign-in with a "
+        "second "
+        "factor, or for a fresher one. Go on only if the program that uses it is in your "
+        "hands.</p>\n" +
+            Details(*info) + Confirmation(*visit.caller, live, "Go on"));
   if (info->state == access::State::active)
     co_return Page("Unlocked", "<h1>The session is not locked</h1>\n<p>You can go on working.</p>");
   if (info->state != access::State::locked)
     co_return Sorry(Error(Errc::session_ended, "The session has ended. Sign in again."));
-  co_return Page(
-      "Unlock the session",
-      "<h1>Unlock the session?</h1>\n<p>It was idle for too long. Go on only if the program that "
-      "uses it is in your hands.</p>\n<dl><dt>Session</dt><dd>" +
-          Escape(live.id) + "</dd><dt>Used by</dt><dd>" + Escape(live.client) +
-          "</dd><dt>Opened</dt><dd>" + FormatUtc(live.opened_at) + "</dd><dt>Last work</dt><dd>" +
-          FormatUtc(info->worked_at) +
-          "</dd></dl>\n<form method=\"post\" action=\"/unlock\"><input type=\"hidden\" "
-          "name=\"form\" "
-          "value=\"" +
-          FormToken(*visit.caller) + "\"><input type=\"hidden\" name=\"session\" value=\"" +
-          Escape(live.id) + "\"><button>Unlock</button></form>");
+  co_return Page("Unlock the session",
+                 "<h1>Unlock the session?</h1>\n<p>It was idle for too long. Go on only if the "
+                 "program that uses it is in your hands.</p>\n" +
+                     Details(*info) + Confirmation(*visit.caller, live, "Unlock"));
 }
 
 boost::asio::awaitable<Reply> Unlock(Visit& visit) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -51,6 +52,10 @@ struct Parts {
   bool secure = true;      // public_url is https
   /// Whether a person has a role of identity.roles: "admin", "approver", "auditor".
   std::function<bool(const op::Principal&, std::string_view role)> has_role;
+  /// mfa_required if identity.mfa wants a second factor for the role, and the person has not signed
+  /// in with one. has_role does not look at it.
+  std::function<Result<>(const op::Principal&, std::string_view role)> strong;
+  std::string acr_values;  // that a login with a second factor asks for
   /// Makes a person's words fit for being kept and shown.
   std::function<op::Payload(std::string_view)> mask;
   Logins* logins = nullptr;           // logins that have begun
@@ -90,6 +95,9 @@ struct Visit {
 
   const net::HttpRequest& request() const { return exchange.request(); }
   const op::Principal& who() const { return caller->who; }
+  /// Whether the caller has one of the roles, and has signed in as it wants; else mfa_required, or
+  /// policy_default_deny with `refusal`.
+  Result<> HasRole(std::initializer_list<std::string_view> roles, const char* refusal) const;
   /// The part of the path that the route calls `:name`.
   std::string Param(std::string_view name) const {
     for (const auto& [n, value] : path) {

@@ -126,7 +126,8 @@ Result<> Gateway::Impl::BuildPath() {
   gate = std::make_unique<gate::Gate>(*ledger, rules,
                                       gate::Gate::Options{.always_strict = root.evidence.strict,
                                                           .desk = &approvals->desk(),
-                                                          .uses = &approvals->uses()});
+                                                          .uses = &approvals->uses(),
+                                                          .public_url = root.server.public_url});
   gate->SetUnmask(root.masking.unmask);
   MaskLogLines(masker);
   const size_t count = root.server.shards != 0 ? root.server.shards
@@ -183,6 +184,7 @@ Result<> Gateway::Impl::BuildFrontend() {
                                .settings = SettingsOf(root, masker)};
   for (const identity::ProviderConfig& provider : root.providers)
     options.issuers.push_back(provider.issuer);
+  options.advertise_dpop |= provider.dpop != identity::Dpop::taken;
   if (WantsGateTokens(root)) {
     SALLYPORT_TRY(issuer_keys, credential::IssuerKeys::Open(root.server.data_dir / "state/issuer",
                                                             SystemClock()));
@@ -395,7 +397,8 @@ Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
     SALLYPORT_TRY(impl->tls,
                   net::TlsServer::Make({.certificate_file = impl->root.server.tls->cert,
                                         .key_file = impl->root.server.tls->key.name,
-                                        .min_version = impl->root.server.tls->min_version}));
+                                        .min_version = impl->root.server.tls->min_version,
+                                        .client_ca_file = impl->root.server.tls->client_ca}));
   }
   SALLYPORT_CHECK(impl->OpenLedger());
   SALLYPORT_CHECK(impl->BuildPath());

@@ -9,6 +9,7 @@
 #include "net/event.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "policy/step_up.h"
 #include "saml/signer.h"
 #include "saml/source.h"
 #include "secrets/source.h"
@@ -87,6 +88,16 @@ std::vector<api::LoginProvider> LoginsOf(const config::Root& root, Result<>& fai
   return out;
 }
 
+std::vector<std::string> SecondFactors(const config::Root& root) {
+  return root.mfa.accept.empty() ? policy::DefaultSecondFactors() : root.mfa.accept;
+}
+
+std::string Joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : " ") + word;
+  return out;
+}
+
 }  // namespace
 
 Roles RolesOf(const config::Root& root) {
@@ -95,6 +106,14 @@ Roles RolesOf(const config::Root& root) {
     return entries != roles.end() && std::ranges::any_of(entries->second, [&](const auto& entry) {
              return IsMeant(entry, who);
            });
+  };
+}
+
+Strong StrongOf(const config::Root& root) {
+  return [roles = root.mfa.require_for, accept = SecondFactors(root)](
+             const op::Principal& who, std::string_view role) -> Result<> {
+    if (std::ranges::find(roles, role) == roles.end()) return {};
+    return policy::CheckStepUp({.mfa = true}, who, accept, 0);
   };
 }
 
@@ -113,6 +132,7 @@ People::People(const config::Root& root, state::Writer& state, gate::Gate& gate,
                net::Shards& shards, std::shared_ptr<const mask::Masker> masker)
     : gate_(gate), state_(state), shards_(shards), unlock_url_(UnlockUrl(root)) {
   roles_.store(std::make_shared<const Roles>(RolesOf(root)));
+  strong_.store(std::make_shared<const Strong>(StrongOf(root)));
   masker_.store(std::move(masker));
   sessions_ = access::Sessions::Make(
       {.idle = root.session_idle, .max_duration = root.session_max, .unlock_url = unlock_url_},
@@ -169,6 +189,9 @@ Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifi
       .logins = std::move(logins),
       .has_role = [this](const op::Principal& who,
                          std::string_view role) { return (*roles_.load())(who, role); },
+      .strong = [this](const op::Principal& who,
+                       std::string_view role) { return (*strong_.load())(who, role); },
+      .acr_values = Joined(root.mfa.acr_values.empty() ? SecondFactors(root) : root.mfa.acr_values),
       .mask =
           [this](std::string_view text) {
             std::vector<op::MaskCount> counts;
@@ -208,6 +231,7 @@ boost::asio::awaitable<void> People::Watch(People& people) {
 
 void People::Reload(const config::Root& root, std::shared_ptr<const mask::Masker> masker) {
   roles_.store(std::make_shared<const Roles>(RolesOf(root)));
+  strong_.store(std::make_shared<const Strong>(StrongOf(root)));
   masker_.store(std::move(masker));
   if (databases_ != nullptr) databases_->EndWithoutRules();
   frontend_->EndWithoutRules();

@@ -24,6 +24,9 @@ namespace sallyport::app {
 /// Whether a person has a role of identity.roles.
 using Roles = std::function<bool(const op::Principal&, std::string_view role)>;
 Roles RolesOf(const config::Root& root);
+/// mfa_required if identity.mfa wants a second factor for the role, and the person has shown none.
+using Strong = std::function<Result<>(const op::Principal&, std::string_view role)>;
+Strong StrongOf(const config::Root& root);
 
 /// Sessions of people, the pages and the API, and the kill switch: what ends a session or a person
 /// ends here all that the front-ends hold for them.
@@ -60,6 +63,7 @@ class People {
   net::Shards& shards_;
   const std::string unlock_url_;
   std::atomic<std::shared_ptr<const Roles>> roles_;
+  std::atomic<std::shared_ptr<const Strong>> strong_;
   std::atomic<std::shared_ptr<const mask::Masker>> masker_;
   std::atomic<bool> stopped_{false};
   mcp::Frontend* frontend_ = nullptr;

@@ -14,6 +14,8 @@ std::string_view ReasonCode(Errc code) {
     case Errc::token_expired: return "token-expired";
     case Errc::token_not_yet_valid: return "token-not-yet-valid";
     case Errc::token_type_wrong: return "token-type-wrong";
+    case Errc::token_inactive: return "token-inactive";
+    case Errc::token_proof_invalid: return "token-proof-invalid";
     case Errc::token_used: return "token-used";
     case Errc::token_claims_invalid: return "token-claims-invalid";
     case Errc::identity_incomplete: return "identity-incomplete";
@@ -27,6 +29,7 @@ std::string_view ReasonCode(Errc code) {
     case Errc::approval_mismatch: return "approval-mismatch";
     case Errc::unmask_denied: return "unmask-denied";
     case Errc::approver_ineligible: return "approver-ineligible";
+    case Errc::mfa_required: return "mfa-required";
     case Errc::passkey_required: return "passkey-required";
     case Errc::passkey_invalid: return "passkey-invalid";
     case Errc::rate_limited: return "rate-limited";

@@ -24,6 +24,8 @@ enum class Errc {
   token_not_yet_valid,
   token_type_wrong,
   token_claims_invalid,
+  token_inactive,        // its provider says that it is not good, or not any more
+  token_proof_invalid,   // the proof that the caller holds the key of the token is missing or wrong
   token_used,            // a workload's token that was exchanged already
   identity_incomplete,   // a group list known to be cut (overage): never read as "no groups"
   identity_provider_down,
@@ -38,6 +40,7 @@ enum class Errc {
   approval_mismatch,     // the digest is not that of the request: something has changed
   unmask_denied,         // nobody may show this caller these values in clear
   approver_ineligible,   // this person must not decide about this request
+  mfa_required,          // this wants a login with a second factor, or a fresher one
   passkey_required,      // this person has a passkey: a vote without it does not count
   passkey_invalid,       // a registration or assertion that does not prove what it should
   rate_limited,

@@ -32,7 +32,14 @@ std::string AsJson(const policy::Explanation& e) {
     out += R"({"rule":)" + json::Quote(rate.rule) + R"(,"calls":)" + std::to_string(rate.calls) +
            R"(,"per_seconds":)" + std::to_string(rate.period_seconds) + "}";
   }
-  out += R"(],"max_rows":)" + std::to_string(d.obligations.max_rows) + R"(},"trace":[)";
+  out +=
+      R"(],"max_rows":)" + std::to_string(d.obligations.max_rows) +
+      (d.obligations.step_up.any()
+           ? R"(,"require":{"mfa":)" + std::string(d.obligations.step_up.mfa ? "true" : "false") +
+                 R"(,"max_age_seconds":)" + std::to_string(d.obligations.step_up.max_age_seconds) +
+                 "}"
+           : "") +
+      R"(},"trace":[)";
   for (const auto& rule : e.rules) {
     if (out.back() != '[') out += ",";
     out += R"({"rule":)" + json::Quote(rule.rule) + R"(,"effect":)" +
@@ -57,6 +64,9 @@ std::string AsText(const policy::Explanation& e) {
   }
   if (d.obligations.max_rows != 0)
     out += "max rows: " + std::to_string(d.obligations.max_rows) + "\n";
+  if (d.obligations.step_up.mfa) out += "require:  a sign-in with a second factor\n";
+  if (const uint32_t age = d.obligations.step_up.max_age_seconds; age != 0)
+    out += "require:  a sign-in of the last " + std::to_string(age) + " s\n";
   size_t width = 4;
   for (const auto& rule : e.rules) width = std::max(width, rule.rule.size());
   out += "rules:\n";

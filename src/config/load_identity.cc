@@ -52,8 +52,64 @@ void ReadTrust(Fields& fields, identity::ProviderConfig& p) {
   }
 }
 
+void CheckTarget(Fields& fields, std::string_view key, const std::string& url,
+                 bool allow_loopback_http) {
+  const auto parsed = ParseUrl(url);
+  if (url.empty() || (parsed && (parsed->https || (parsed->loopback && allow_loopback_http))))
+    return;
+  fields.context().Error(fields.ValueMark(key), parsed ? kCfgInsecure : kCfgBadValue,
+                         fields.where() + "." + std::string(key) + " must be an https URL",
+                         "write https://…");
+}
+
+void ReadIntrospection(Context& context, const Node& node, identity::ProviderConfig& p,
+                       const std::string& where, const Root& root) {
+  Fields fields(context, node, where);
+  identity::IntrospectionConfig& asked = p.introspection;
+  asked.client_id = fields.RequiredText("client_id", "write who the gateway is at the provider");
+  if (fields.Require("client_secret", "write client_secret: { file: PATH }") != nullptr)
+    asked.client_secret = fields.Secret("client_secret").value_or(secrets::Ref{});
+  asked.endpoint = fields.Text("endpoint").value_or("");
+  asked.token_prefix = fields.Text("token_prefix").value_or("");
+  CheckTarget(fields, "endpoint", asked.endpoint, p.allow_loopback_http);
+  for (const auto& other : root.providers) {
+    const std::string &a = asked.token_prefix, &b = other.introspection.token_prefix;
+    if (other.introspection.client_id.empty() || !(a.starts_with(b) || b.starts_with(a))) continue;
+    context.Error(node.mark, kCfgConflict,
+                  where + ": an opaque token could be one of \"" + other.name +
+                      "\" too, and would be shown to the wrong one",
+                  "give both token_prefix, none of them the beginning of the other");
+  }
+  if (p.token_class != identity::TokenClass::access)
+    context.Error(node.mark, kCfgConflict, where + " is for access tokens only", "remove it");
+  fields.Done();
+}
+
+void ReadTokenReview(Context& context, const Node& node, identity::ProviderConfig& p,
+                     const std::string& where) {
+  Fields fields(context, node, where);
+  p.token_review.url = fields.RequiredText("url", "write the https URL of the API server");
+  if (auto ca = fields.Path("ca")) p.token_review.ca_file = ca->string();
+  if (fields.Require("token", "write token: { file: PATH }") != nullptr)
+    p.token_review.token = fields.Secret("token").value_or(secrets::Ref{});
+  CheckTarget(fields, "url", p.token_review.url, p.allow_loopback_http);
+  if (p.token_class != identity::TokenClass::k8s_sa)
+    context.Error(node.mark, kCfgConflict, where + " is for class: k8s-sa only", "remove it");
+  fields.Done();
+}
+
+void ReadProof(Fields& fields, identity::ProviderConfig& p) {
+  const auto dpop = fields.Choice("dpop", {"optional", "required"});
+  if (!dpop) return;
+  p.dpop = *dpop == "required" ? identity::Dpop::required : identity::Dpop::advertised;
+  if (p.token_class != identity::TokenClass::access)
+    fields.context().Error(fields.MarkOf("dpop"), kCfgConflict,
+                           fields.where() + ".dpop is for access tokens only", "remove it");
+}
+
 void ReadOidc(Context& context, const Node& node, identity::ProviderConfig& p, Login& login,
-              const std::string& where, const std::string& public_url) {
+              const std::string& where, const Root& root) {
+  const std::string& public_url = root.server.public_url;
   Fields fields(context, node, where);
   p.issuer = fields.RequiredText("issuer", "write the issuer exactly as its tokens have it in iss");
   if (auto id = fields.Text("client_id")) p.client_id = *id;
@@ -75,6 +131,11 @@ void ReadOidc(Context& context, const Node& node, identity::ProviderConfig& p, L
   if (const Node* claims = fields.Get("claims"))
     ReadClaims(context, *claims, p.claims, where + ".claims");
   ReadTrust(fields, p);
+  ReadProof(fields, p);
+  if (const Node* asked = fields.Get("introspection"))
+    ReadIntrospection(context, *asked, p, where + ".introspection", root);
+  if (const Node* review = fields.Get("token_review"))
+    ReadTokenReview(context, *review, p, where + ".token_review");
   if (!p.issuer.empty()) {
     auto url = ParseUrl(p.issuer);
     if (!url) {
@@ -138,7 +199,7 @@ void ReadProvider(Context& context, const Node& node, Root& root, Places& places
                   fields.where() + " needs exactly one of oidc and saml", "keep one");
   } else if (oidc != nullptr) {
     Login login;
-    ReadOidc(context, *oidc, provider, login, where + ".oidc", root.server.public_url);
+    ReadOidc(context, *oidc, provider, login, where + ".oidc", root);
     if (!provider.client_id.empty() && provider.token_class == identity::TokenClass::access) {
       login.provider = provider.name;
       root.logins.push_back(std::move(login));
@@ -181,7 +242,10 @@ void ReadAgent(Context& context, const Node& node, Root& root, Places& places) {
   if (const Node* match =
           fields.Require("match", "write match: { provider: NAME, client_id: ID }")) {
     Fields f(context, *match, fields.where() + ".match");
-    agent.match.provider = f.RequiredText("provider", "name one of identity.providers");
+    agent.match.certificate = f.Text("certificate").value_or("");
+    const bool certificate = f.Get("certificate") != nullptr;
+    if (!certificate || f.Get("provider") != nullptr)
+      agent.match.provider = f.RequiredText("provider", "name one of identity.providers");
     agent.match.client_id = f.Text("client_id").value_or("");
     agent.match.subject = f.Text("subject").value_or("");
     for (auto& [key, value] : f.TextMap("claims")) agent.match.claims[key] = value;
@@ -189,8 +253,12 @@ void ReadAgent(Context& context, const Node& node, Root& root, Places& places) {
       places.providers.push_back(
           {f.ValueMark("provider"), f.where() + ".provider", agent.match.provider});
     }
-    if (agent.match.client_id.empty() && agent.match.subject.empty() &&
-        agent.match.claims.empty()) {
+    if (certificate) {
+      if (const auto good = identity::CheckCertificateMatch(agent.match); !good)
+        context.Error(f.ValueMark("certificate"), kCfgBadValue, f.where() + ".certificate",
+                      good.error().detail);
+    } else if (agent.match.client_id.empty() && agent.match.subject.empty() &&
+               agent.match.claims.empty()) {
       context.Error(match->mark, kCfgMissingKey, f.where() + " matches every token of the provider",
                     "add client_id, subject or claims");
     }
@@ -210,7 +278,7 @@ void ReadAgent(Context& context, const Node& node, Root& root, Places& places) {
   root.agents.push_back(std::move(agent));
 }
 
-void ReadMfa(Context& context, const Node& node) {
+void ReadMfa(Context& context, const Node& node, Root& root) {
   Fields fields(context, node, "identity.mfa");
   static const std::vector<std::string_view> kRoles{"admin", "approver", "auditor"};
   for (const auto& role : fields.Texts("require_for")) {
@@ -219,10 +287,15 @@ void ReadMfa(Context& context, const Node& node) {
                     "identity.mfa.require_for: there is no role \"" + role + "\"",
                     Suggest(role, kRoles));
     }
+    root.mfa.require_for.push_back(role);
   }
-  fields.Texts("accept");
+  root.mfa.accept = fields.Texts("accept");
+  root.mfa.acr_values = fields.Texts("acr_values");
+  if (std::ranges::count(root.mfa.accept, "pwd") != 0)
+    context.Error(fields.ValueMark("accept"), kCfgBadValue,
+                  "identity.mfa.accept: a password is no second factor", "remove pwd");
+  root.policies.second_factors = root.mfa.accept;
   fields.Done();
-  context.NotActedOn("identity.mfa");
 }
 
 void ReadPerson(Context& context, const Node& node, Root& root, Places& places,
@@ -268,7 +341,7 @@ void ReadIdentity(Context& context, const Node& node, Root& root, Places& places
   std::map<std::string, std::string> account_owners;
   for (const Node& person : fields.List("persons"))
     ReadPerson(context, person, root, places, person_names, account_owners);
-  if (const Node* mfa = fields.Get("mfa")) ReadMfa(context, *mfa);
+  if (const Node* mfa = fields.Get("mfa")) ReadMfa(context, *mfa, root);
   if (const Node* roles = fields.Get("roles")) {
     Fields f(context, *roles, "identity.roles");
     for (std::string_view role : {"admin", "approver", "auditor"}) {

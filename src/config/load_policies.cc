@@ -168,6 +168,20 @@ std::optional<op::Rate> ReadRate(Context& context, const Node& node, const std::
                   .period_seconds = static_cast<uint32_t>(per->count() / 1000)};
 }
 
+op::StepUp ReadRequire(Context& context, const Node& node, const std::string& where) {
+  using namespace std::chrono_literals;
+  Fields fields(context, node, where);
+  op::StepUp require;
+  require.mfa = fields.Bool("mfa").value_or(false);
+  if (const auto age = fields.Duration("max_age", 1s, 24h))
+    require.max_age_seconds = static_cast<uint32_t>(age->count() / 1000);
+  fields.Done();
+  if (!require.any())
+    context.Error(node.mark, kCfgMissingKey, where + " demands nothing",
+                  "write require: { mfa: true, max_age: 5m }");
+  return require;
+}
+
 void ReportRule(Context& context, const policy::RuleSpec& rule, const Root& root,
                 const FieldMarks& marks, Mark mark) {
   std::vector<std::string> approvals;
@@ -204,8 +218,10 @@ void ReadRule(Context& context, const Node& node, size_t index, Root& root, Plac
     ReadOn(context, *on, where + ".on", rule, marks, places);
   }
   if (const Node* rate = fields.Get("rate")) rule.rate = ReadRate(context, *rate, where + ".rate");
+  if (const Node* require = fields.Get("require"))
+    rule.require = ReadRequire(context, *require, where + ".require");
   rule.message = fields.Text("message").value_or("");
-  for (const char* key : {"id", "who", "approval", "rate", "effect"})
+  for (const char* key : {"id", "who", "approval", "rate", "require", "effect"})
     marks[key] = fields.MarkOf(key);
   fields.Done();
   // A rule that could not be read would only be reported again for what is missing in it.

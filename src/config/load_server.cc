@@ -37,6 +37,7 @@ void ReadTls(Context& context, const Node& node, Server& server) {
   fields.Require("key", "write key: { file: PATH }");
   if (auto key = fields.Secret("key")) tls.key = *key;
   if (auto version = fields.Choice("min_version", {"1.2", "1.3"})) tls.min_version = *version;
+  if (auto authorities = fields.Path("client_ca")) tls.client_ca = *authorities;
   fields.Done();
   server.tls = tls;
 }

@@ -32,6 +32,7 @@ struct Tls {
   std::filesystem::path cert;
   secrets::Ref key;
   std::string min_version = "1.2";
+  std::filesystem::path client_ca;  // authorities of client certificates; empty: none is asked for
 };
 
 /// server.limits.postgres
@@ -232,6 +233,13 @@ struct SamlProvider {
   std::string groups;     // attribute with the groups; empty: none
 };
 
+/// identity.mfa
+struct Mfa {
+  std::vector<std::string> require_for;  // roles of identity.roles
+  std::vector<std::string> accept;       // values of amr and acr
+  std::vector<std::string> acr_values;   // that a login asks for
+};
+
 struct Root {
   std::filesystem::path file;  // where it was read from; relative paths start there
   Server server;
@@ -241,6 +249,7 @@ struct Root {
   std::vector<SamlProvider> saml;
   std::vector<identity::SignalConfig> signals;  // one for each OIDC provider, in their order
   std::map<std::string, std::vector<std::string>> roles;
+  Mfa mfa;
   std::vector<Person> persons;
   std::vector<Connection> connections;
   Masking masking;

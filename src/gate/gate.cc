@@ -9,6 +9,7 @@
 #include "ledger/entry.h"
 #include "ledger/writer.h"
 #include "policy/rules.h"
+#include "policy/step_up.h"
 #include "policy/unmask.h"
 
 namespace sallyport::gate {
@@ -104,6 +105,15 @@ void Gate::Close(const op::Session& session) {
   (void)Write(e);  // the ledger's failure is its own alarm; nobody waits for an answer here
 }
 
+/// Where the person of a session signs in anew, so that it goes on; of a provider's token the
+/// client gets another.
+std::string Gate::HowToStepUp(const op::Principal& who) const {
+  if (!who.agent.empty() && who.session.empty()) return "";
+  if (who.session.empty()) return ": get a token of a fresh sign-in";
+  return ": sign in again at " + options_.public_url + "/unlock?mfa&session=" + who.session +
+         ", then go on";
+}
+
 bool Memo::Fits(const policy::RuleSet* rules, const op::Session* session,
                 const op::Operation& operation) const {
   return rules_.get() == rules && session_.get() == session && statement_ &&
@@ -162,6 +172,16 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
       decision.effect = op::Verdict::deny;
       decision.reason = found.error().code;
       decision.why = found.error().detail;
+    }
+  }
+  if (decision.effect != op::Verdict::deny && decision.obligations.step_up.any()) {
+    const auto strong = policy::CheckStepUp(decision.obligations.step_up, session->who,
+                                            rules->second_factors(), begun);
+    if (!strong) {
+      decision.effect = op::Verdict::deny;
+      decision.reason = strong.error().code;
+      decision.why = strong.error().detail + HowToStepUp(session->who);
+      decision.message.clear();
     }
   }
   if (decision.effect == op::Verdict::allow && !decision.obligations.rates.empty()) {

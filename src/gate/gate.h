@@ -112,6 +112,7 @@ class Gate {
     /// Where the uses of sessions with limits are counted; must outlive the Gate. Null: what is
     /// counted is refused.
     access::Uses* uses = nullptr;
+    std::string public_url;  // where people step up; no slash at the end
   };
   Gate(ledger::Ledger& ledger, std::shared_ptr<const policy::RuleSet> rules, Options options,
        const Clock& clock = SystemClock());
@@ -167,6 +168,7 @@ class Gate {
   bool healthy() const;
 
  private:
+  std::string HowToStepUp(const op::Principal& who) const;
   friend class Permit;
   /// What has to be approved about values in clear.
   struct Wanted {

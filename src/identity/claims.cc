@@ -45,9 +45,6 @@ Result<> CheckAccessType(const Jws& jws, const ProviderConfig& provider) {
   if (kind && *kind != "Bearer" && *kind != "DPoP") return WrongType("its typ claim is not Bearer");
   if (claims["nonce"] && !rfc9068 && !kind) return WrongType("it is an ID token (nonce)");
   if (ShowsWorkload(claims)) return WrongType("it is a workload's token, not an access token");
-  if (claims["cnf"]) {
-    return WrongType("it is bound to a key of the client (cnf) and was presented without proof");
-  }
   return {};
 }
 
@@ -96,15 +93,17 @@ Result<std::optional<Nanos>> Date(json::Value claims, const char* name) {
 
 namespace {
 
+/// `undated`: the token may leave out when it was issued.
 Result<> CheckTimes(json::Value claims, const ProviderConfig& provider, Nanos now,
-                    CheckedClaims& out) {
+                    CheckedClaims& out, bool undated = false) {
   const Nanos skew = provider.skew.count() * kSecond;
   SALLYPORT_TRY(auto exp, Date(claims, "exp"));
   SALLYPORT_TRY(auto iat, Date(claims, "iat"));
   SALLYPORT_TRY(auto nbf, Date(claims, "nbf"));
   SALLYPORT_TRY(auto auth_time, Date(claims, "auth_time"));
+  if (undated && !iat) iat = std::min(now, exp.value_or(now));
   if (!exp || !iat) return Invalid("exp or iat is missing");
-  if (*exp <= *iat) return Invalid("exp is not after iat");
+  if (!undated && *exp <= *iat) return Invalid("exp is not after iat");
   if (*exp - *iat > provider.max_lifetime.count() * kSecond) {
     return Invalid("the token lives longer than max_lifetime");
   }
@@ -180,6 +179,31 @@ std::vector<std::string> Words(json::Value value) {
     if (auto text = one.string()) out.emplace_back(*text);
   }
   return out;
+}
+
+/// What the holder has to prove (RFC 7800). A confirmation that is not understood, or two, is
+/// refused: to leave it out would make a bound token a bearer's.
+Result<> ReadConfirmation(json::Value claims, CheckedClaims& out) {
+  const json::Value cnf = claims["cnf"];
+  if (!cnf) return {};
+  const auto key = cnf["jkt"].string(), certificate = cnf["x5t#S256"].string();
+  const auto& one = key ? key : certificate;
+  if (cnf.size() != 1 || !one || one->size() != 43)
+    return WrongType("it is bound to its holder in a way that is not known here (cnf)");
+  (key ? out.bound_key : out.bound_certificate) = *one;
+  return {};
+}
+
+/// The claims that have no rules of their own.
+Result<> ReadOthers(json::Value claims, CheckedClaims& out) {
+  SALLYPORT_TRY(out.subject, ShortText(claims, "sub", 255));
+  if (out.subject.empty()) return Invalid("sub is missing");
+  SALLYPORT_TRY(out.token_id, ShortText(claims, "jti", 255));
+  SALLYPORT_TRY(out.acr, ShortText(claims, "acr", 255));
+  SALLYPORT_TRY(out.sid, ShortText(claims, "sid", 255));
+  out.amr = Words(claims["amr"]);
+  out.scopes = Words(claims["scope"] ? claims["scope"] : claims["scp"]);
+  return ReadConfirmation(claims, out);
 }
 
 /// Whether `aud` holds `client_id`, and `azp`, where it stands, is it.
@@ -259,13 +283,24 @@ Result<CheckedClaims> CheckClaims(const Jws& jws, const ProviderConfig& provider
   SALLYPORT_TRY(out.client_id, ClientId(claims));
   SALLYPORT_CHECK(CheckAudience(claims, provider, known_clients, out));
   SALLYPORT_CHECK(CheckTimes(claims, provider, now, out));
-  SALLYPORT_TRY(out.subject, ShortText(claims, "sub", 255));
-  if (out.subject.empty()) return Invalid("sub is missing");
-  SALLYPORT_TRY(out.token_id, ShortText(claims, "jti", 255));
-  SALLYPORT_TRY(out.acr, ShortText(claims, "acr", 255));
-  SALLYPORT_TRY(out.sid, ShortText(claims, "sid", 255));
-  out.amr = Words(claims["amr"]);
-  out.scopes = Words(claims["scope"] ? claims["scope"] : claims["scp"]);
+  SALLYPORT_CHECK(ReadOthers(claims, out));
+  return out;
+}
+
+Result<CheckedClaims> CheckIntrospected(json::Value claims, const ProviderConfig& provider,
+                                        const std::vector<std::string>& known_clients, Nanos now) {
+  CheckedClaims out;
+  SALLYPORT_CHECK(RefuseEventsAndProofs(claims));
+  if (HasAny(claims, {"at_hash", "c_hash"}) || claims["token_type"].string() == "refresh_token" ||
+      claims["typ"].string() == "Refresh")
+    return WrongType("the provider says that it is no access token");
+  if (ShowsWorkload(claims)) return WrongType("it is a workload's token, not an access token");
+  if (claims["iss"] && claims["iss"].string() != provider.issuer)
+    return Fail(Errc::token_issuer_unknown, "iss is not the issuer that was asked");
+  SALLYPORT_TRY(out.client_id, ClientId(claims));
+  SALLYPORT_CHECK(CheckAudience(claims, provider, known_clients, out));
+  SALLYPORT_CHECK(CheckTimes(claims, provider, now, out, true));
+  SALLYPORT_CHECK(ReadOthers(claims, out));
   return out;
 }
 

@@ -34,6 +34,7 @@ struct CheckedClaims {
   std::string acr;
   std::vector<std::string> amr;
   std::vector<std::string> scopes;
+  std::string bound_key, bound_certificate;  // VerifiedToken
 };
 
 /// Judges the claims of a token whose signature has been verified with a key of `provider`.
@@ -46,6 +47,12 @@ struct CheckedClaims {
 /// → token_claims_invalid. Skew widens both ends.
 Result<CheckedClaims> CheckClaims(const Jws& jws, const ProviderConfig& provider,
                                   const std::vector<std::string>& known_clients, Nanos now);
+
+/// Judges what a provider answered about an opaque token (RFC 7662 section 2.2), `active` already.
+/// As CheckClaims, but `iss` and `iat` may be missing: the answer came from the one provider that
+/// was asked. `exp` and `aud` may not: what is good for ever, or for anybody, is not taken.
+Result<CheckedClaims> CheckIntrospected(json::Value claims, const ProviderConfig& provider,
+                                        const std::vector<std::string>& known_clients, Nanos now);
 
 /// What an ID token has to answer to.
 struct IdTokenCheck {

@@ -53,6 +53,42 @@ Result<> CheckAlgorithms(const ProviderConfig& p) {
   return {};
 }
 
+/// Who is asked about single tokens.
+Result<> CheckInquiries(const ProviderConfig& p) {
+  const IntrospectionConfig& asked = p.introspection;
+  if (!asked.client_id.empty()) {
+    if (p.token_class != TokenClass::access)
+      return Bad(p, "introspection is for access tokens: remove it, or class");
+    if (asked.client_secret.empty()) return Bad(p, "introspection needs client_secret");
+    if (!asked.endpoint.empty())
+      SALLYPORT_CHECK(CheckUrl(p, "introspection.endpoint", asked.endpoint));
+  }
+  if (!p.token_review.url.empty()) {
+    if (p.token_class != TokenClass::k8s_sa)
+      return Bad(p, "token_review is for service accounts: write class: k8s-sa");
+    if (p.token_review.token.empty()) return Bad(p, "token_review needs token");
+    SALLYPORT_CHECK(CheckUrl(p, "token_review.url", p.token_review.url));
+  }
+  if (p.dpop == Dpop::required && p.token_class != TokenClass::access)
+    return Bad(p, "dpop is for access tokens: remove it, or class");
+  return {};
+}
+
+/// To ask one provider after the other would show each the tokens of the others.
+Result<> CheckAskedOnce(const std::vector<ProviderConfig>& providers) {
+  for (const ProviderConfig& p : providers) {
+    for (const ProviderConfig& q : providers) {
+      if (&p == &q || p.introspection.client_id.empty() || q.introspection.client_id.empty())
+        continue;
+      if (p.introspection.token_prefix.starts_with(q.introspection.token_prefix))
+        return Bad(p, "an opaque token could be one of \"" + q.name +
+                          "\" too: give both introspection.token_prefix, none of them the "
+                          "beginning of the other");
+    }
+  }
+  return {};
+}
+
 Result<> CheckProvider(const ProviderConfig& p) {
   using namespace std::chrono_literals;
   if (p.name.empty()) return Fail(Errc::config_invalid, "an identity provider has no name");
@@ -76,6 +112,7 @@ Result<> CheckProvider(const ProviderConfig& p) {
   if (p.stale_if_error < 0s || p.stale_if_error > 72h) {
     return Bad(p, "stale_if_error must be between 0 and 72 hours");
   }
+  SALLYPORT_CHECK(CheckInquiries(p));
   if (p.claims.groups.empty() || p.claims.user.empty()) {
     return Bad(p, "claims.user and claims.groups must name a claim");
   }
@@ -87,6 +124,12 @@ Result<> CheckAgent(const AgentConfig& a, const std::map<std::string, TokenClass
     return Fail(Errc::config_invalid, "agent \"" + a.name + "\": " + what);
   };
   if (a.name.empty()) return Fail(Errc::config_invalid, "an agent has no name");
+  if (!a.match.certificate.empty()) {
+    SALLYPORT_CHECK(CheckCertificateMatch(a.match));
+    if (a.owner.empty())
+      return bad("owner is missing: write who answers for it (group:… or user:…)");
+    return {};
+  }
   const auto provider = providers.find(a.match.provider);
   if (provider == providers.end()) {
     return bad("match.provider \"" + a.match.provider + "\" is not a configured provider");
@@ -101,6 +144,21 @@ Result<> CheckAgent(const AgentConfig& a, const std::map<std::string, TokenClass
 }
 
 }  // namespace
+
+Result<> CheckCertificateMatch(const AgentConfig::Match& match) {
+  if (!match.provider.empty() || !match.client_id.empty() || !match.subject.empty() ||
+      !match.claims.empty())
+    return Fail(Errc::config_invalid, "certificate stands alone: a certificate has no claims");
+  const std::string_view text = match.certificate;
+  if (text.starts_with("spiffe://")) return CheckSpiffeId(text);
+  const bool digest =
+      text.starts_with("sha256:") && text.size() == 71 &&
+      text.substr(7).find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  if (digest) return {};
+  return Fail(Errc::config_invalid,
+              "certificate is neither spiffe://TRUST-DOMAIN/PATH nor sha256: and 64 hex digits in "
+              "lower case");
+}
 
 std::string_view TokenClassName(TokenClass token_class) {
   for (const auto& [value, name] : kClasses) {
@@ -129,6 +187,7 @@ Result<> CheckConfig(const Config& config) {
       return Bad(p, "its issuer belongs to another provider already; an issuer has one class");
     }
   }
+  SALLYPORT_CHECK(CheckAskedOnce(config.providers));
   for (const auto& a : config.agents) {
     SALLYPORT_CHECK(CheckAgent(a, names));
     if (!agents.insert(a.name).second) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "secrets/source.h"
 
 namespace sallyport::identity {
 
@@ -40,6 +41,28 @@ struct ClaimNames {
   std::string groups = "groups";
   bool operator==(const ClaimNames&) const = default;
 };
+
+/// How a provider is asked about opaque tokens (RFC 7662); with client_id empty it is not.
+struct IntrospectionConfig {
+  std::string client_id;  // who we are there
+  secrets::Ref client_secret;
+  std::string endpoint;      // empty: the one that discovery names
+  std::string token_prefix;  // only tokens that begin so are asked of this provider
+  bool operator==(const IntrospectionConfig&) const = default;
+};
+
+/// How a cluster's API server is asked whether a service account's token is still good
+/// (authentication.k8s.io/v1 TokenReview); with url empty it is not.
+struct TokenReviewConfig {
+  std::string url;  // of the API server
+  std::string ca_file;
+  secrets::Ref token;  // of an account that may create tokenreviews (system:auth-delegator)
+  bool operator==(const TokenReviewConfig&) const = default;
+};
+
+/// Tokens that are bound to a key of their holder (RFC 9449) are always taken, with a proof only.
+/// advertised: refusals say so. required: the provider's others are refused.
+enum class Dpop { taken, advertised, required };
 
 /// One trusted issuer, already resolved and with defaults filled in. The identity of a caller is
 /// always (iss, sub); nothing here can change that.
@@ -80,6 +103,9 @@ struct ProviderConfig {
   std::string ca_file;
   /// CIDRs of an internal issuer; without them private addresses are refused.
   std::vector<std::string> allow_addresses;
+  IntrospectionConfig introspection;
+  TokenReviewConfig token_review;
+  Dpop dpop = Dpop::taken;
   /// http:// to 127.0.0.1, ::1 or localhost (sallyport dev and tests).
   bool allow_loopback_http = false;
   bool operator==(const ProviderConfig&) const = default;
@@ -89,9 +115,13 @@ struct ProviderConfig {
 struct AgentConfig {
   std::string name;
   std::string owner;  // who answers for it, for example "group:payments-platform"
-  /// All that are set must match. At least one of client_id, subject and claims is required.
+  /// All that are set must match. At least one of client_id, subject and claims is required; or
+  /// `certificate` alone.
   struct Match {
-    std::string provider;  // ProviderConfig::name; required
+    std::string provider;  // ProviderConfig::name; required for a token
+    /// "spiffe://TRUST-DOMAIN/PATH" or "sha256:" and 64 hex digits: of the client's certificate,
+    /// which is then the whole credential.
+    std::string certificate;
     std::string client_id;
     std::string subject;
     std::map<std::string, std::string>
@@ -106,6 +136,9 @@ struct Config {
   std::vector<ProviderConfig> providers;
   std::vector<AgentConfig> agents;
 };
+
+/// config_invalid: `match.certificate` does not name one certificate's holder, or not alone.
+Result<> CheckCertificateMatch(const AgentConfig::Match& match);
 
 /// Everything that can be wrong with `config` and does not need the network: names, URLs,
 /// algorithms, bounds, agents that name unknown providers. The error's detail says what to write

@@ -8,8 +8,7 @@
 #include <optional>
 #include <utility>
 
-#include "identity/url.h"
-#include "json/document.h"
+#include "identity/discovery.h"
 
 namespace sallyport::identity {
 namespace {
@@ -181,43 +180,11 @@ void Issuer::SetKeys(std::shared_ptr<const KeySet> keys, Steady usable_until) {
 }
 
 Result<FetchResponse> Issuer::Get(const std::string& url) {
-  FetchRequest request;
-  request.url = url;
-  request.headers = {{"Accept", "application/json"}};
-  request.ca_file = config_.ca_file;
-  request.allow_addresses = config_.allow_addresses;
-  request.allow_loopback_http = config_.allow_loopback_http;
-  request.max_body = kMaxJwksBytes;
-  request.stop = stop_.get_token();
-  SALLYPORT_TRY(FetchResponse response, fetch_(request));
-  if (response.status != 200) {
-    return Fail(Errc::upstream_protocol,
-                "the issuer answered with status " + std::to_string(response.status));
-  }
-  return response;
+  return GetFrom(config_, fetch_, url, stop_.get_token());
 }
 
 Result<std::string> Issuer::Discover() {
-  SALLYPORT_TRY(FetchResponse response, Get(config_.shared_signals ? SignalsUrl(config_.issuer)
-                                                                   : DiscoveryUrl(config_.issuer)));
-  auto document =
-      json::Document::Parse(response.body, {.max_bytes = kMaxJwksBytes, .max_depth = 16});
-  if (!document) return Fail(Errc::upstream_protocol, "the discovery document is not strict JSON");
-  if (document->root()["issuer"].string() != config_.issuer) {
-    return Fail(Errc::upstream_protocol,
-                "the discovery document is of another issuer than the configured one");
-  }
-  auto uri = document->root()["jwks_uri"].string();
-  if (!uri) return Fail(Errc::upstream_protocol, "the discovery document has no jwks_uri");
-  auto parsed = ParseIssuerUrl(*uri);
-  auto ours = ParseIssuerUrl(config_.issuer);
-  if (!parsed || !ours) return Fail(Errc::upstream_protocol, "jwks_uri is not a plain https URL");
-  if (parsed->origin != ours->origin) {
-    return Fail(
-        Errc::upstream_protocol,
-        "the discovered jwks_uri is on another origin: pin it by jwks_uri in the configuration");
-  }
-  return std::string(*uri);
+  return DiscoverEndpoint(config_, fetch_, "jwks_uri", stop_.get_token());
 }
 
 Result<Issuer::Fetched> Issuer::FetchKeys(bool discover) {

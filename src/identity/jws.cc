@@ -39,9 +39,12 @@ Result<std::string> HeaderText(json::Value header, std::string_view name) {
   return std::string(*text);
 }
 
-Result<> ReadHeader(Jws& jws) {
+Result<> ReadHeader(Jws& jws, HeaderKey key) {
   json::Value header = jws.header.root();
-  for (auto name : {"crit", "b64", "zip", "jku", "jwk", "x5u", "x5c"}) {
+  const bool own_key = key == HeaderKey::required;
+  if (own_key && !header["jwk"].is(json::Kind::object)) return Malformed("there is no jwk");
+  for (std::string_view name : {"crit", "b64", "zip", "jku", "jwk", "x5u", "x5c"}) {
+    if (own_key && name == "jwk") continue;
     if (header[name]) return Malformed("header parameter " + std::string(name) + " is not allowed");
   }
   auto alg = header["alg"].string();
@@ -96,7 +99,7 @@ bool SignatureHolds(const Key& key, std::string_view input, const Bytes& signatu
 
 }  // namespace
 
-Result<Jws> ParseJws(std::string_view token) {
+Result<Jws> ParseJws(std::string_view token, HeaderKey key) {
   if (token.empty()) return Fail(Errc::token_missing, "no token");
   if (token.size() > kMaxTokenBytes) return Malformed("the token is longer than 16 KiB");
   size_t first = token.find('.');
@@ -111,7 +114,7 @@ Result<Jws> ParseJws(std::string_view token) {
   jws.signing_input = token.substr(0, second);
   jws.header_bytes = std::move(*header);
   SALLYPORT_TRY(jws.header, StrictObject(jws.header_bytes, "the header"));
-  SALLYPORT_CHECK(ReadHeader(jws));
+  SALLYPORT_CHECK(ReadHeader(jws, key));
 
   auto claims = Base64UrlDecode(token.substr(first + 1, second - first - 1));
   auto signature = Base64UrlDecode(token.substr(second + 1));

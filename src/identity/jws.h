@@ -28,6 +28,10 @@ struct Jws {
   std::vector<uint8_t> claims_bytes;
 };
 
+/// A DPoP proof, and nothing else, carries the key that it is checked with: `required` is for it
+/// alone, and wants a `jwk` that is an object.
+enum class HeaderKey { refused, required };
+
 /// Reads `token` strictly: at most 16 KiB, exactly three non-empty segments of unpadded base64url
 /// without stray bits, header and claims strict JSON objects without duplicate keys. Refused
 /// whatever the class: crit, b64, zip, jku, jwk, x5u, x5c in the header (RFC 8725
@@ -35,7 +39,7 @@ struct Jws {
 ///
 /// token_malformed, or token_alg_refused if `alg` is not the exact name of a supported algorithm
 /// ("none" in any spelling, HMACs, a list …). The detail holds no bytes of the token.
-Result<Jws> ParseJws(std::string_view token);
+Result<Jws> ParseJws(std::string_view token, HeaderKey key = HeaderKey::refused);
 
 /// Whether `key` made the signature. The key's algorithm is used, never the token's;
 /// token_alg_refused if the token names another one, else token_signature_invalid. Thread-safe.

@@ -51,9 +51,8 @@ Result<VerifiedToken> MakeVerified(json::Value claims, const CheckedClaims& chec
   out.expires_at = checked.expires_at;
   out.token_id = checked.token_id;
   out.scopes = checked.scopes;
-  out.acr = checked.acr;
-  out.amr = checked.amr;
-  out.auth_time = checked.auth_time;
+  out.bound_key = checked.bound_key;
+  out.bound_certificate = checked.bound_certificate;
   out.whole_gateway = checked.whole_gateway;
   out.resources = checked.resources;
 
@@ -64,6 +63,9 @@ Result<VerifiedToken> MakeVerified(json::Value claims, const CheckedClaims& chec
   who.provider = provider.name;
   who.client_id = checked.client_id;
   who.sid = checked.sid;
+  who.acr = checked.acr;
+  who.amr = checked.amr;
+  who.auth_time = checked.auth_time;
   who.token_class = TokenClassName(provider.token_class);
   who.expires_at = checked.expires_at;
   for (const AgentConfig& agent : agents) {

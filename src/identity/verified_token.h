@@ -22,9 +22,9 @@ struct VerifiedToken {
   Nanos expires_at = 0;             // `exp` without skew
   std::string token_id;             // `jti`, or empty
   std::vector<std::string> scopes;  // `scope` or `scp`
-  std::string acr;
-  std::vector<std::string> amr;
-  Nanos auth_time = 0;                 // 0 = not stated
+  /// What the holder has to prove beside having it (RFC 7800 `cnf`); both empty: nothing.
+  std::string bound_key;               // jkt: RFC 7638 thumbprint of the key of DPoP proofs
+  std::string bound_certificate;       // x5t#S256: of the client's certificate of the connection
   bool whole_gateway = false;          // `aud` names the gateway itself
   std::vector<std::string> resources;  // single resources of ours that `aud` names
   access::LivePtr live;                // of a session token; null for a provider's own

@@ -1,50 +1,60 @@
 #include "identity/verifier.h"
 
 #include <algorithm>
-#include <map>
-#include <mutex>
 #include <utility>
 
 #include "access/token.h"
 #include "identity/claims.h"
-#include "identity/groups.h"
-#include "identity/issuer.h"
-#include "identity/jws.h"
 #include "identity/principal.h"
-#include "identity/token_cache.h"
+#include "identity/token_review.h"
+#include "identity/verifier_impl.h"
 
 namespace sallyport::identity {
-
-struct TokenVerifier::Impl {
-  struct Provider {
-    std::unique_ptr<Issuer> issuer;
-    std::vector<std::string> known_clients;
-    std::vector<AgentConfig> agents;
-  };
-
-  const Clock& clock;
-  Options options;
-  std::map<std::string, Provider, std::less<>> by_issuer;  // `iss` selects here and nowhere else
-  TokenCache cache;
-  std::mutex logouts_mutex;
-  std::map<std::string, Nanos> logouts;  // ids of logout tokens seen, until they expire
-
-  struct Signed;
-  Result<Signed> ReadSigned(std::string_view token);
-
-  Impl(const Clock& c, Options o) : clock(c), options(std::move(o)), cache(options.cache_entries) {}
-
-  Provider* ProviderOf(const Jws& jws) {
-    auto iss = jws.claims.root()["iss"].string();
-    auto it = iss ? by_issuer.find(*iss) : by_issuer.end();
-    return it == by_issuer.end() ? nullptr : &it->second;
-  }
-};
 
 namespace {
 
 std::string ProviderDown(const ProviderConfig& config) {
   return "the keys of identity provider \"" + config.name + "\" cannot be fetched";
+}
+
+/// Whom to ask about single tokens of the provider; null: nobody.
+std::unique_ptr<Inquiry> InquiryOf(const ProviderConfig& p, const Fetch& fetch,
+                                   const ResolveSecret& resolve, const Clock& clock) {
+  using namespace std::chrono_literals;
+  const Errc no = Errc::token_inactive;
+  if (!p.introspection.client_id.empty())
+    return std::make_unique<Inquiry>(
+        Inquiry::Options{.provider = p.name, .good_for = 30s, .refused = no},
+        MakeIntrospection(p, fetch, resolve), clock);
+  if (!p.token_review.url.empty())
+    return std::make_unique<Inquiry>(
+        Inquiry::Options{.provider = p.name, .good_for = 10s, .refused = no},
+        MakeTokenReview(p, fetch, resolve), clock);
+  return nullptr;
+}
+
+/// Whether the token is bound to a key where the provider's tokens have to be.
+Result<> CheckBinding(const VerifiedToken& token, const ProviderConfig& config) {
+  if (config.dpop != Dpop::required || !token.bound_key.empty()) return {};
+  return Fail(Errc::token_proof_invalid,
+              "tokens of \"" + config.name + "\" have to be bound to a key (dpop: required)");
+}
+
+/// Whether the holder has shown what the token is bound to, and nothing that it is not.
+Result<> CheckHolder(const VerifiedToken& token, const Holder& holder) {
+  const auto without = [](const char* what) { return Fail(Errc::token_type_wrong, what); };
+  const auto wrong = [](const char* what) { return Fail(Errc::token_proof_invalid, what); };
+  if (!token.bound_key.empty() && holder.key.empty())
+    return without("it is bound to a key of the client (cnf) and was presented without proof");
+  if (token.bound_key != holder.key)
+    return wrong(token.bound_key.empty() ? "a DPoP proof came with a token that is bound to no key"
+                                         : "the DPoP proof is by another key than the token's");
+  if (!token.bound_certificate.empty() && holder.certificate.empty())
+    return without(
+        "it is bound to a certificate of the client (cnf), and the connection shows none");
+  if (!token.bound_certificate.empty() && token.bound_certificate != holder.certificate)
+    return wrong("the certificate of the connection is not the one that the token is bound to");
+  return {};
 }
 
 }  // namespace
@@ -56,6 +66,9 @@ Result<std::unique_ptr<TokenVerifier>> TokenVerifier::Create(Config config, Fetc
                                                              const Clock& clock, Options options) {
   SALLYPORT_CHECK(CheckConfig(config));
   auto impl = std::make_unique<Impl>(clock, options);
+  for (const AgentConfig& a : config.agents) {
+    if (!a.match.certificate.empty()) impl->by_certificate.push_back(a);
+  }
   for (const ProviderConfig& p : config.providers) {
     Impl::Provider provider;
     provider.known_clients = p.clients;
@@ -66,37 +79,54 @@ Result<std::unique_ptr<TokenVerifier>> TokenVerifier::Create(Config config, Fetc
       if (!a.match.client_id.empty()) provider.known_clients.push_back(a.match.client_id);
     }
     SALLYPORT_TRY(provider.issuer, Issuer::Create(p, fetch, clock, options.observe));
+    provider.inquiry = InquiryOf(p, fetch, options.resolve, clock);
     impl->by_issuer.emplace(p.issuer, std::move(provider));
   }
   return std::unique_ptr<TokenVerifier>(new TokenVerifier(std::move(impl)));
 }
 
 void TokenVerifier::Start() {
-  for (auto& [iss, provider] : impl_->by_issuer) provider.issuer->Start();
+  for (auto& [iss, provider] : impl_->by_issuer) {
+    provider.issuer->Start();
+    if (provider.inquiry) provider.inquiry->Start();
+  }
 }
 
 void TokenVerifier::Stop() {
-  for (auto& [iss, provider] : impl_->by_issuer) provider.issuer->RequestStop();
-  for (auto& [iss, provider] : impl_->by_issuer) provider.issuer->Stop();
+  for (auto& [iss, provider] : impl_->by_issuer) {
+    provider.issuer->RequestStop();
+    if (provider.inquiry) provider.inquiry->RequestStop();
+  }
+  for (auto& [iss, provider] : impl_->by_issuer) {
+    provider.issuer->Stop();
+    if (provider.inquiry) provider.inquiry->Stop();
+  }
 }
 
 Result<VerifiedPtr> TokenVerifier::Verify(std::string_view token, bool* wants_refresh,
-                                          std::string_view resource) {
+                                          std::string_view resource, const Holder& holder) {
   auto verdict = Judge(token, wants_refresh);
+  if (verdict) SALLYPORT_CHECK(CheckHolder(**verdict, holder));
   if (verdict && !(*verdict)->Covers(resource)) {
     return Fail(Errc::token_audience_wrong, "the token is for another resource of this gateway");
   }
   return verdict;
 }
 
-VerifiedPtr TokenVerifier::Known(std::string_view token, std::string_view resource) {
+VerifiedPtr TokenVerifier::Known(std::string_view token, std::string_view resource,
+                                 const Holder& holder) {
+  VerifiedPtr known = Seen(token);
+  return known && known->Covers(resource) && CheckHolder(*known, holder) ? known : nullptr;
+}
+
+VerifiedPtr TokenVerifier::Seen(std::string_view token) {
   if (token.size() > kMaxTokenBytes) return nullptr;
   if (access::IsSessionToken(token)) {
     auto verdict = JudgeSession(token);
     return verdict ? *verdict : nullptr;
   }
   auto known = impl_->cache.Find(DigestToken(token), impl_->clock.WallNow());
-  return known && known->Covers(resource) && Holds(*known) ? known : nullptr;
+  return known && Holds(*known) ? known : nullptr;
 }
 
 Result<> TokenVerifier::Holds(const VerifiedToken& token) const {
@@ -127,7 +157,6 @@ Result<VerifiedPtr> TokenVerifier::JudgeSession(std::string_view token) {
   auto made = std::make_shared<VerifiedToken>();
   made->principal = live->who;
   made->issued_at = live->authenticated_at;
-  made->auth_time = live->authenticated_at;
   made->expires_at = live->expires_at;
   made->whole_gateway = true;
   made->live = live;
@@ -215,6 +244,14 @@ Result<VerifiedPtr> TokenVerifier::Judge(std::string_view token, bool* wants_ref
     return known;
   }
 
+  if (Impl::Provider* asked = impl_->AskedAbout(token)) {
+    SALLYPORT_TRY(VerifiedPtr verified, impl_->JudgeOpaque(*asked, digest, wants_refresh));
+    SALLYPORT_CHECK(CheckBinding(*verified, asked->issuer->config()));
+    SALLYPORT_CHECK(Holds(*verified));
+    if (impl_->options.sessions != nullptr)
+      impl_->options.sessions->Saw(verified->principal, verified->issued_at);
+    return verified;
+  }
   SALLYPORT_TRY(Jws jws, ParseJws(token));
   Impl::Provider* provider = impl_->ProviderOf(jws);
   if (provider == nullptr) {
@@ -240,11 +277,21 @@ Result<VerifiedPtr> TokenVerifier::Judge(std::string_view token, bool* wants_ref
   SALLYPORT_TRY(CheckedClaims claims, CheckClaims(jws, config, provider->known_clients, now));
   SALLYPORT_TRY(VerifiedToken verified,
                 MakeVerified(jws.claims.root(), claims, config, provider->agents));
+  SALLYPORT_CHECK(CheckBinding(verified, config));
   verified.skew = config.skew.count() * Nanos(1'000'000'000);
   SALLYPORT_CHECK(Holds(verified));
+  VerifiedPtr shared;
+  if (provider->inquiry && config.token_class == TokenClass::k8s_sa) {
+    SALLYPORT_TRY(const auto answer, impl_->AnswerOf(*provider, digest, wants_refresh));
+    if (*answer.said != claims.subject)
+      return Fail(Errc::token_claims_invalid, "the cluster says that the token is another one's");
+    claims.valid_until = std::min(claims.valid_until, now + answer.left.count());
+    shared = impl_->Same(digest, std::move(verified));
+  } else {
+    shared = std::make_shared<const VerifiedToken>(std::move(verified));
+  }
   if (impl_->options.sessions != nullptr)
-    impl_->options.sessions->Saw(verified.principal, verified.issued_at);
-  auto shared = std::make_shared<const VerifiedToken>(std::move(verified));
+    impl_->options.sessions->Saw(shared->principal, shared->issued_at);
   impl_->cache.Insert(digest, shared,
                       {.issuer = provider->issuer.get(),
                        .kid = jws.kid,
@@ -256,23 +303,41 @@ Result<VerifiedPtr> TokenVerifier::Judge(std::string_view token, bool* wants_ref
 }
 
 void TokenVerifier::RefreshThen(std::string_view token, std::function<void()> done) {
+  if (Impl::Provider* asked = impl_->AskedAbout(token)) {
+    asked->inquiry->AskThen(std::string(token), std::move(done));
+    return;
+  }
   auto jws = ParseJws(token);
   Impl::Provider* provider = jws ? impl_->ProviderOf(*jws) : nullptr;
   if (provider == nullptr) {
     done();
     return;
   }
+  // Keys first: nobody is asked about a token that nobody has signed.
+  const bool review =
+      provider->inquiry && provider->issuer->config().token_class == TokenClass::k8s_sa;
+  const auto found = review ? provider->issuer->Find(jws->kid) : Issuer::Found{};
+  if (found.key != nullptr && VerifySignature(*jws, *found.key)) {
+    provider->inquiry->AskThen(std::string(token), std::move(done));
+    return;
+  }
   provider->issuer->RefreshThen(jws->kid, std::move(done));
 }
 
 void TokenVerifier::FlushKeys() {
-  for (auto& [iss, provider] : impl_->by_issuer) provider.issuer->Flush();
+  for (auto& [iss, provider] : impl_->by_issuer) {
+    provider.issuer->Flush();
+    if (provider.inquiry) provider.inquiry->Forget();
+  }
   impl_->cache.Clear();
 }
 
 bool TokenVerifier::FetchDue() {
   bool any = false;
-  for (auto& [iss, provider] : impl_->by_issuer) any |= provider.issuer->RunDue();
+  for (auto& [iss, provider] : impl_->by_issuer) {
+    any |= provider.issuer->RunDue();
+    any |= provider.inquiry && provider.inquiry->RunDue();
+  }
   return any;
 }
 

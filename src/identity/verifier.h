@@ -14,11 +14,19 @@
 #include "identity/claims.h"
 #include "identity/config.h"
 #include "identity/fetch_seam.h"
+#include "identity/introspection.h"
 #include "identity/issuer_status.h"
+#include "identity/shown.h"
 #include "identity/signals.h"
 #include "identity/verified_token.h"
 
 namespace sallyport::identity {
+
+/// What a caller has proved beside having the token; all empty for a plain bearer.
+struct Holder {
+  std::string key;          // thumbprint of the key of a DPoP proof that was checked
+  std::string certificate;  // x5t#S256 of the certificate that the connection has proved
+};
 
 /// Decides who a bearer token speaks for.
 ///
@@ -46,6 +54,8 @@ class TokenVerifier {
     /// Sessions of the gateway's own, and what was revoked; null: neither. Must outlive the
     /// verifier.
     access::Sessions* sessions = nullptr;
+    /// Of introspection and token review; called on background threads.
+    ResolveSecret resolve = [](const secrets::Ref& ref) { return secrets::Resolve(ref); };
   };
 
   /// Checks `config` and reads jwks_file keys; fetches nothing yet. `clock` must outlive the
@@ -66,12 +76,20 @@ class TokenVerifier {
   /// A token for the whole gateway is good everywhere; one whose `aud` names single resources only
   /// (ProviderConfig::resource_prefix) is good at `resource` if that is one of them, else
   /// token-audience-wrong.
+  ///
+  /// A token that is bound to its holder (`cnf`) is good only with what it is bound to, and a proof
+  /// only with a token that is bound to its key: token_type_wrong (nothing was proved),
+  /// token_proof_invalid. An opaque token, where a provider is asked about those, and a cluster's
+  /// token, where its API server is, "refresh" by asking: token_inactive is a no.
   Result<VerifiedPtr> Verify(std::string_view token, bool* wants_refresh = nullptr,
-                             std::string_view resource = {});
+                             std::string_view resource = {}, const Holder& holder = {});
 
   /// `token` as it was judged before, if that still holds and covers `resource`; null if not. Costs
   /// one hash, whatever the token is.
-  VerifiedPtr Known(std::string_view token, std::string_view resource = {});
+  VerifiedPtr Known(std::string_view token, std::string_view resource = {},
+                    const Holder& holder = {});
+  /// The same, whoever holds it and wherever it is for: it says nothing about this caller.
+  VerifiedPtr Seen(std::string_view token);
 
   /// Joins the refresh that `token`'s unknown key asked for, or starts it (one flight, at most one
   /// per 10 s per issuer), and calls `done` once, on a background thread or at once on this one,
@@ -81,7 +99,23 @@ class TokenVerifier {
   /// Verify, and if a refresh may help, wait for it until `deadline` and judge again. The
   /// coroutine's executor must be single-threaded or a strand (a shard's is).
   Task<VerifiedPtr> Authenticate(std::string token, std::chrono::steady_clock::time_point deadline,
-                                 std::string resource = {});
+                                 std::string resource = {}, Holder holder = {});
+
+  /// What a request to `resource` shows, of a token that was seen before and needs no proof; null:
+  /// see Admit. Costs one hash.
+  VerifiedPtr Known(const Shown& shown, std::string_view resource);
+
+  /// The same for every request: with `Authorization: DPoP` the proof is checked first, and that it
+  /// was not used before last, so that nobody can use up another's. `before` is asked before work
+  /// is done for somebody whose token was not seen before. Errors as Verify; token_malformed
+  /// (another scheme), token_proof_invalid.
+  Task<VerifiedPtr> Admit(Shown shown, std::chrono::steady_clock::time_point deadline,
+                          std::string resource, std::function<Result<>()> before);
+
+  /// The agent that the certificate is configured for (AgentConfig::Match::certificate), until the
+  /// certificate ends. token_missing: none, so it is as if nothing was shown; token_expired,
+  /// session_ended.
+  Result<VerifiedPtr> ByCertificate(const ClientCertificate& certificate);
 
   /// Whether what was verified earlier is still good: session_locked, session_ended (revoked or
   /// over). Token lifetimes are not looked at. Costs what access::Sessions::Revoked does.

@@ -145,6 +145,11 @@ Result<> CheckWorkload(const Jws& jws, TokenClass token_class) {
   }
 }
 
+Result<> CheckSpiffeId(std::string_view id) {
+  if (IsSpiffeId(id)) return {};
+  return Fail(Errc::config_invalid, "it is not spiffe://TRUST-DOMAIN/PATH");
+}
+
 std::string OriginOf(json::Value claims, TokenClass token_class) {
   std::string out;
   for (const std::string_view name : Telling(token_class)) {

@@ -23,6 +23,9 @@ bool ShowsWorkload(json::Value claims);
 /// code with the repository's rights (GitHub: pull_request_target, workflow_run).
 Result<> CheckWorkload(const Jws& jws, TokenClass token_class);
 
+/// config_invalid unless `id` is spiffe://TRUST-DOMAIN/PATH as the standard writes it.
+Result<> CheckSpiffeId(std::string_view id);
+
 /// What runs, for people and the record: "repository_id=74 run_id=9001 ref=refs/heads/main". At
 /// most 512 bytes of printable ASCII; empty if the claims say nothing known.
 std::string OriginOf(json::Value claims, TokenClass token_class);

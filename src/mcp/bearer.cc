@@ -1,5 +1,6 @@
 #include "mcp/bearer.h"
 
+#include "identity/dpop.h"
 #include "json/document.h"
 #include "mcp/answer_http.h"
 #include "obs/metrics.h"
@@ -40,27 +41,48 @@ Result<> TurnAway(Front& front, const net::HttpRequest& request, std::string_vie
 Task<identity::VerifiedPtr> Authenticate(Front& front, const net::HttpRequest& request,
                                          std::string_view connection) {
   const size_t count = request.headers.Count("Authorization");
+  if (count == 0 && request.certificate != nullptr) {
+    auto agent = front.options.verifier.ByCertificate(*request.certificate);
+    if (agent || agent.error().code != Errc::token_missing) co_return agent;
+  }
   if (count == 0) {
     SALLYPORT_CO_CHECK(TurnAway(front, request, connection));
     co_return Fail(Errc::token_missing);
   }
   if (count > 1) co_return Fail(Errc::request_malformed, "the Authorization field occurs twice");
-  std::string_view value = *request.headers.Find("Authorization");
-  const size_t space = value.find(' ');
-  if (space == std::string_view::npos || !net::SameName(value.substr(0, space), "Bearer")) {
-    co_return Fail(Errc::token_malformed, "the Authorization field is no bearer token");
-  }
-  value.remove_prefix(space);
-  while (value.starts_with(' ')) value.remove_prefix(1);
+  identity::Shown shown{.authorization = *request.headers.Find("Authorization"),
+                        .proofs = request.headers.Count("DPoP"),
+                        .proof = request.headers.Find("DPoP").value_or(""),
+                        .method = request.method,
+                        .url = {},
+                        .certificate = request.certificate.get()};
   const std::string resource = front.ResourceUrl(connection);
-  if (auto known = front.options.verifier.Known(value, resource)) co_return known;
-  SALLYPORT_CO_CHECK(TurnAway(front, request, connection));
-  bool refresh = false;
-  auto verified = front.options.verifier.Verify(value, &refresh, resource);
-  if (verified || !refresh) co_return verified;
-  co_return co_await front.options.verifier.Authenticate(
-      std::string(value), std::chrono::steady_clock::now() + kVerifyLimit, resource);
+  if (auto known = front.options.verifier.Known(shown, resource)) co_return known;
+  shown.url = front.options.public_url + std::string(request.path());
+  co_return co_await front.options.verifier.Admit(
+      std::move(shown), std::chrono::steady_clock::now() + kVerifyLimit, resource,
+      [&] { return TurnAway(front, request, connection); });
 }
+
+namespace {
+
+/// RFC 9449 section 7.1; empty where nothing says that the caller knows of it.
+std::string ProofChallenge(const Front& front, const net::HttpRequest& request,
+                           const Error& error) {
+  const auto field = request.headers.Find("Authorization");
+  const auto shown = identity::ReadAuthorization(field.value_or(""));
+  const bool dpop = (shown && shown->dpop) || request.headers.Count("DPoP") > 0;
+  if (!dpop && !front.options.advertise_dpop && error.code != Errc::token_proof_invalid) return {};
+  std::string out = "DPoP algs=\"" + std::string(identity::kProofAlgorithms) + '"';
+  if (dpop) {
+    out += error.code == Errc::token_proof_invalid ? ", error=\"invalid_dpop_proof\""
+                                                   : ", error=\"invalid_token\"";
+    out += ", error_description=\"" + std::string(ReasonCode(error.code)) + '"';
+  }
+  return out;
+}
+
+}  // namespace
 
 boost::asio::awaitable<void> Challenge(Front& front, net::HttpExchange& exchange,
                                        std::string_view connection, const Error& error) {
@@ -87,6 +109,8 @@ boost::asio::awaitable<void> Challenge(Front& front, net::HttpExchange& exchange
       value += '"';
     }
     answer.headers.Add("WWW-Authenticate", std::move(value));
+    if (std::string proof = ProofChallenge(front, exchange.request(), error); !proof.empty())
+      answer.headers.Add("WWW-Authenticate", std::move(proof));
   }
   if (answer.status == 429) answer.headers.Add("Retry-After", "1");
   if (answer.status == 503) answer.headers.Add("Retry-After", "5");
@@ -107,6 +131,9 @@ std::string ResourceMetadata(const Front& front, std::string_view connection) {
   };
   list("authorization_servers", front.options.issuers);
   list("bearer_methods_supported", {"header"});
+  if (front.options.advertise_dpop)
+    list("dpop_signing_alg_values_supported",
+         {"ES256", "ES384", "EdDSA", "Ed25519", "RS256", "PS256"});
   if (!front.options.scopes.empty()) list("scopes_supported", front.options.scopes);
   if (!connection.empty()) out += R"(,"resource_name":)" + json::Quote(connection);
   return out += '}';

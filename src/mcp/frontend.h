@@ -45,6 +45,7 @@ struct FrontendOptions {
   std::string public_url;            // scheme://host[:port], no path
   std::vector<std::string> issuers;  // authorization servers, for RFC 9728
   std::vector<std::string> scopes;   // of the resource, may be empty
+  bool advertise_dpop = false;       // refusals and metadata say that proofs are understood
   std::filesystem::path state_dir;   // pins and the key of sealed handles
   size_t record_bytes = 16 << 10;    // recorded of one message
   std::vector<FrontendConnection> connections;

@@ -27,6 +27,8 @@ Row RowOf(Errc code) {
     case Errc::token_not_yet_valid:
     case Errc::token_type_wrong:
     case Errc::token_claims_invalid:
+    case Errc::token_inactive:
+    case Errc::token_proof_invalid:
     case Errc::token_used:
       return {401, kUnauthorized, "The bearer token is not accepted."};
     case Errc::identity_provider_down:
@@ -38,9 +40,10 @@ Row RowOf(Errc code) {
     case Errc::rule_deny:
       return {200, kDenied, "Blocked by policy."};
     case Errc::grant_exceeded:
-      return {200, kDenied,
-              "The session was opened with limits, and this is outside of them. Its person can sign "
-              "in again with other limits."};
+      return {
+          200, kDenied,
+          "The session was opened with limits, and this is outside of them. Its person can sign "
+          "in again with other limits."};
     case Errc::approval_required:
       return {200, kDenied, "This needs an approval."};
     case Errc::approval_denied:
@@ -55,6 +58,8 @@ Row RowOf(Errc code) {
       return {200, kDenied, "Nothing can be shown in clear here."};
     case Errc::approver_ineligible:
       return {403, kDenied, "You may not decide about this request."};
+    case Errc::mfa_required:
+      return {200, kDenied, "The person has to sign in again."};
     case Errc::passkey_required:
     case Errc::passkey_invalid:
       return {403, kDenied, "A passkey has to confirm this."};
@@ -170,6 +175,7 @@ bool IsVerdict(Errc code) {
     case Errc::policy_default_deny:
     case Errc::rule_deny:
     case Errc::grant_exceeded:
+    case Errc::mfa_required:
     case Errc::approval_required:
     case Errc::approval_denied:
     case Errc::approval_expired:
@@ -304,6 +310,7 @@ WireAnswer ToWire(const op::Refusal& refusal, const WireContext& context) {
               refusal.approval_id + '.';
     }
   }
+  if (refusal.error.code == Errc::mfa_required) text += " (" + refusal.error.detail + ")";
   // What an approver wrote is masked, and meant to be read.
   if (refusal.error.code == Errc::approval_denied) text += " (" + refusal.error.detail + ")";
   if (!decision.message.empty()) text += ' ' + decision.message;

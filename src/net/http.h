@@ -1,11 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+namespace sallyport {
+struct ClientCertificate;
+}
 
 namespace sallyport::net {
 
@@ -43,6 +48,8 @@ struct HttpRequest {
   std::string body;
   std::string address;  // of the peer, no port
   bool tls = false;
+  /// By which the client has proved itself in the handshake; null: it has not.
+  std::shared_ptr<const ClientCertificate> certificate;
 
   std::string_view path() const;   // target without the query
   std::string_view query() const;  // without '?'

@@ -5,6 +5,7 @@
 #include <exception>
 #include <utility>
 
+#include "base/client_certificate.h"
 #include "net/exception.h"
 #include "net/http_chunks.h"
 #include "net/http_response.h"
@@ -153,6 +154,7 @@ asio::awaitable<void> HttpConnection::Run(std::shared_ptr<HttpConnection> self) 
                {{"address", c.address_}, {"detail", shaken.error().detail}});
       co_return;
     }
+    c.certificate_ = c.stream_->tls_engine()->ClientProof();
   }
   while (c.keep_) {
     HttpRequest request;
@@ -214,6 +216,7 @@ asio::awaitable<HttpConnection::Next> HttpConnection::ReadRequest(HttpRequest& r
   request.headers = std::move(head->headers);
   request.address = address_;
   request.tls = stream_->tls();
+  request.certificate = certificate_;
   co_return Next::request;
 }
 

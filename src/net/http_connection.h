@@ -64,6 +64,7 @@ class HttpConnection : public Link, public std::enable_shared_from_this<HttpConn
   const HttpLimits limits_;
   const std::shared_ptr<Stream> stream_;
   const std::string address_;
+  std::shared_ptr<const ClientCertificate> certificate_;
   Loop& loop_;
   HeadScanner scanner_;
   bool idle_ = true;   // nothing of the next request has arrived

@@ -80,6 +80,17 @@ class Server final : public TlsServer {
     SSL_CTX_set_min_proto_version(ctx,
                                   options_.min_version == "1.3" ? TLS1_3_VERSION : TLS1_2_VERSION);
     SALLYPORT_CHECK(LoadIdentity(ctx, options_.certificate_file, options_.key_file));
+    if (!options_.client_ca_file.empty()) {
+      auto* names = SSL_load_client_CA_file(options_.client_ca_file.c_str());
+      if (names == nullptr ||
+          SSL_CTX_load_verify_locations(ctx, options_.client_ca_file.c_str(), nullptr) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        return Fail(Errc::config_invalid,
+                    "client authorities " + options_.client_ca_file + ": " + Reason());
+      }
+      SSL_CTX_set_client_CA_list(ctx, names);
+      SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, nullptr);
+    }
     SSL_CTX_set_alpn_select_cb(ctx, SelectProtocol, nullptr);
     // No tickets: they would outlive a reload with the key that made them.
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);

@@ -7,6 +7,9 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "base/bytes.h"
+#include "base/client_certificate.h"
+
 namespace sallyport::net {
 namespace {
 
@@ -38,6 +41,31 @@ std::string EndPointHash(const X509* certificate) {
   return {reinterpret_cast<const char*>(hash), size};
 }
 
+Nanos TimeOf(const ASN1_TIME* time) {
+  tm utc{};
+  if (ASN1_TIME_to_tm(time, &utc) != 1) return 0;
+  return Nanos(timegm(&utc)) * 1'000'000'000;
+}
+
+/// X509-SVID section 2: exactly one URI, which is the SPIFFE ID; of another shape it is none.
+std::string SpiffeIdOf(const X509* certificate) {
+  auto* names = static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
+  std::string found;
+  int uris = 0;
+  for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names, i);
+    if (name->type != GEN_URI) continue;
+    ++uris;
+    const ASN1_IA5STRING* uri = name->d.uniformResourceIdentifier;
+    found.assign(reinterpret_cast<const char*>(ASN1_STRING_get0_data(uri)),
+                 size_t(ASN1_STRING_length(uri)));
+  }
+  GENERAL_NAMES_free(names);
+  const bool clean = std::ranges::all_of(found, [](uint8_t c) { return c > 0x20 && c < 0x7f; });
+  return uris == 1 && clean && found.size() <= 2048 && found.starts_with("spiffe://") ? found : "";
+}
+
 }  // namespace
 
 TlsEngine::TlsEngine(ssl_ctx_st* context) : ssl_(SSL_new(context)) {
@@ -56,6 +84,8 @@ std::unique_ptr<TlsEngine> TlsEngine::Server(ssl_ctx_st* context, Protocol proto
   // Static text: the context's callback reads it from here.
   SSL_set_app_data(engine->ssl_, const_cast<char*>(AlpnList(protocol).data()));
   SSL_set_accept_state(engine->ssl_);
+  // A driver shows whatever certificate it finds at home: it is not asked.
+  if (protocol == Protocol::postgresql) SSL_set_verify(engine->ssl_, SSL_VERIFY_NONE, nullptr);
   return engine;
 }
 
@@ -155,6 +185,24 @@ std::string_view TlsEngine::protocol() const {
   unsigned size = 0;
   SSL_get0_alpn_selected(ssl_, &name, &size);
   return {reinterpret_cast<const char*>(name), size};
+}
+
+std::shared_ptr<const ClientCertificate> TlsEngine::ClientProof() const {
+  const X509* shown = SSL_get0_peer_certificate(ssl_);
+  if (shown == nullptr || SSL_get_verify_mode(ssl_) == SSL_VERIFY_NONE ||
+      SSL_get_verify_result(ssl_) != X509_V_OK)
+    return nullptr;
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  if (X509_digest(shown, EVP_sha256(), digest, &size) != 1) return nullptr;
+  auto out = std::make_shared<ClientCertificate>();
+  out->thumbprint = Base64UrlEncode(ByteView(digest, size));
+  out->sha256 = HexEncode(ByteView(digest, size));
+  out->spiffe_id = SpiffeIdOf(shown);
+  out->not_before = TimeOf(X509_get0_notBefore(shown));
+  out->not_after = TimeOf(X509_get0_notAfter(shown));
+  ERR_clear_error();
+  return out;
 }
 
 std::string TlsEngine::PeerCertificateHash() const {

@@ -10,6 +10,10 @@
 struct ssl_st;
 struct ssl_ctx_st;
 
+namespace sallyport {
+struct ClientCertificate;
+}
+
 namespace sallyport::net {
 
 /// One TLS connection without its socket: sealed bytes in and out on one side, plain ones on the
@@ -49,6 +53,10 @@ class TlsEngine {
   /// What has to go to the peer, and that it went.
   std::string_view outbox() const;
   void Sent(size_t n);
+
+  /// The certificate by which the client has proved itself, of a server whose context asks for one;
+  /// null: it has shown none. After the handshake.
+  std::shared_ptr<const ClientCertificate> ClientProof() const;
 
   /// What ALPN agreed on ("postgresql"); empty if the peer does not know ALPN. After the handshake.
   std::string_view protocol() const;

@@ -25,10 +25,18 @@ struct LimitUse {
   uint64_t max_rows = 0;  // 0: any number
 };
 
+/// How the caller has to have signed in for an operation; the strictest of all rules that let it through.
+struct StepUp {
+  bool mfa = false;               // by more than one factor
+  uint32_t max_age_seconds = 0;   // 0: whenever
+  bool any() const { return mfa || max_age_seconds != 0; }
+};
+
 /// What has to be done to an allowed operation and its answer. They add up over all rules that fired.
 struct Obligations {
   std::vector<Rate> rates;
   uint64_t max_rows = 0;  // 0: no limit
+  StepUp step_up;
 };
 
 /// The verdict of the policy, with its own evidence: which rules fired and why.

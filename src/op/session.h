@@ -31,6 +31,11 @@ struct Principal {
   Nanos expires_at = 0;             // end of the credential
   std::string session;              // "u_…": the session the credential is of; empty for the provider's own tokens
   std::string sid;                  // session at the provider (OpenID Connect), if it told
+  /// How and when the person signed in, as the provider says (OpenID Connect Core 2, RFC 8176); of SAML the
+  /// AuthnContextClassRef is `acr`. Empty and 0: not stated.
+  std::string acr;
+  std::vector<std::string> amr;
+  Nanos auth_time = 0;
   /// What the session is limited to; null: all that the rules give.
   std::shared_ptr<const policy::Grant> grant;
 };

@@ -12,6 +12,8 @@ std::string_view HintFor(Errc code) {
       return "Ask the owner of this connection for a rule that covers the statement.";
     case Errc::grant_exceeded:
       return "Sign in again, with other limits or without.";
+    case Errc::mfa_required:
+      return "Sign in again with a second factor, then connect again.";
     case Errc::rule_deny:
       return "The rule's owner decides about exceptions.";
     case Errc::approval_required:
@@ -67,6 +69,8 @@ std::string_view SqlState(Errc code) {
     case Errc::token_not_yet_valid:
     case Errc::token_type_wrong:
     case Errc::token_claims_invalid:
+    case Errc::token_inactive:
+    case Errc::token_proof_invalid:
     case Errc::token_used:
     case Errc::identity_incomplete:
     case Errc::identity_mismatch:
@@ -83,6 +87,7 @@ std::string_view SqlState(Errc code) {
     case Errc::approval_mismatch:
     case Errc::unmask_denied:
     case Errc::approver_ineligible:
+    case Errc::mfa_required:
     case Errc::passkey_required:
     case Errc::passkey_invalid:
     case Errc::sql_unparsable:

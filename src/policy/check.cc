@@ -49,6 +49,9 @@ void CheckEffect(const RuleSpec& rule, std::span<const std::string> approvals, P
   if (rule.rate && rule.effect == op::Verdict::deny) {
     out.push_back({"rate", "a rule that denies has nothing to limit", "remove rate"});
   }
+  if (rule.require.any() && rule.effect == op::Verdict::deny) {
+    out.push_back({"require", "a rule that denies lets nobody through", "remove require"});
+  }
   if (rule.rate && (rule.rate->calls == 0 || rule.rate->period_seconds == 0)) {
     out.push_back(
         {"rate", "calls and per must be at least 1", "write rate: { calls: 60, per: 1m }"});

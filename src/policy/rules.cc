@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "policy/check.h"
 #include "policy/grant.h"
+#include "policy/step_up.h"
 #include "policy/survey.h"
 
 namespace sallyport::policy {
@@ -64,6 +65,9 @@ void Canonical::Rule(const RuleSpec& rule) {
   if (rule.sql) Sql(*rule.sql);
   Number(rule.rate ? 1 : 0);
   if (rule.rate) Number(rule.rate->calls), Number(rule.rate->period_seconds);
+  // What earlier versions did not know does not change the digest of what they knew.
+  if (rule.require.any())
+    Text("require"), Number(rule.require.mfa), Number(rule.require.max_age_seconds);
   Text(rule.message);
 }
 
@@ -95,6 +99,11 @@ void AddObligations(const Impl& impl, const Matched& rules, op::Obligations& obl
       obligations.rates.push_back(
           {rule.spec.id, rule.spec.rate->calls, rule.spec.rate->period_seconds});
     }
+    op::StepUp& step_up = obligations.step_up;
+    step_up.mfa |= rule.spec.require.mfa;
+    if (const uint32_t age = rule.spec.require.max_age_seconds; age != 0)
+      step_up.max_age_seconds =
+          step_up.max_age_seconds == 0 ? age : std::min(step_up.max_age_seconds, age);
     uint64_t rows = rule.sql ? rule.sql->max_rows() : 0;
     if (rows != 0)
       obligations.max_rows =
@@ -206,6 +215,9 @@ Result<std::shared_ptr<const RuleSet>> RuleSet::Compile(RuleSetSpec spec) {
     set->impl_->Add(std::move(compiled));
     canonical.Rule(rule);
   }
+  if (!spec.second_factors.empty()) canonical.List(spec.second_factors);
+  set->impl_->second_factors =
+      spec.second_factors.empty() ? DefaultSecondFactors() : std::move(spec.second_factors);
   set->impl_->Seal();
   set->impl_->version = canonical.Digest();
   return set;
@@ -293,6 +305,7 @@ bool RuleSet::Visible(const op::Principal& who, std::string_view connection,
 
 const RuleSet::Impl& RuleSet::impl() const { return *impl_; }
 const std::string& RuleSet::version() const { return impl_->version; }
+const std::vector<std::string>& RuleSet::second_factors() const { return impl_->second_factors; }
 size_t RuleSet::size() const { return impl_->rules.size(); }
 
 std::vector<std::string> RuleSet::rule_ids() const { return impl_->ids; }

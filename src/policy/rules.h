@@ -50,6 +50,7 @@ struct RuleSpec {
   std::vector<ArgMatcher> args;
   std::optional<SqlScope> sql;
   std::optional<op::Rate> rate;
+  op::StepUp require;  // how whom it lets through has to have signed in
   std::string message;
 };
 
@@ -57,6 +58,8 @@ struct RuleSpec {
 struct RuleSetSpec {
   std::vector<RuleSpec> rules;
   std::vector<std::string> approvals;
+  /// Values of `amr` and `acr` that count as a second factor; empty: DefaultSecondFactors().
+  std::vector<std::string> second_factors;
 };
 
 /// The rules in force, compiled. Immutable, thread-safe, no clock, no I/O: Decide is a pure
@@ -82,6 +85,8 @@ class RuleSet {
   /// Hex SHA-256 over the canonical form of the rules, first 16 characters.
   const std::string& version() const;
   size_t size() const;
+  /// For CheckStepUp of what Decide demands.
+  const std::vector<std::string>& second_factors() const;
   std::vector<std::string> rule_ids() const;
 
   struct Impl;

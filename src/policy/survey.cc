@@ -38,7 +38,8 @@ void RuleSet::Impl::Add(Rule rule) {
   brief.effect = rule.spec.effect;
   brief.anyone = rule.anyone;
   brief.sql = rule.sql.has_value();
-  brief.obligations = rule.spec.rate || (rule.sql && rule.sql->max_rows() != 0);
+  brief.obligations =
+      rule.spec.rate || rule.spec.require.any() || (rule.sql && rule.sql->max_rows() != 0);
   brief.message = !rule.spec.message.empty();
   briefs_.push_back(brief);
   has_args_.push_back(!rule.args.empty());

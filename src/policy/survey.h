@@ -26,6 +26,7 @@ struct RuleSet::Impl {
   std::vector<std::string> ids;  // of `rules`
   RuleIndex index;
   std::string version;
+  std::vector<std::string> second_factors;
 
   void Add(Rule rule);
   /// To be called once, after the last Add.

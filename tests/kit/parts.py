@@ -66,6 +66,10 @@ class Oidc:
                 self._tokens[key] = json.loads(answer.read())["access_token"]
         return self._tokens[key]
 
+    def holder(self, who: str, resource: str | None = None) -> "Holder":
+        """A key, and a token of `who` that the provider has bound to it (RFC 9449)."""
+        return Holder(self, post_json(f"{self.issuer}/admin/holder", {"who": who, "resource": resource or self.audience}))
+
     def first_port(self) -> int:
         """The port that the audience names, for the first gateway that asks; any free one for the others."""
         taken, self._port_taken = self._port_taken, True
@@ -104,6 +108,18 @@ class Oidc:
 
     def stop(self):
         self.process.stop()
+
+
+class Holder:
+    """Somebody who has the key that a token is bound to."""
+
+    def __init__(self, oidc: Oidc, made: dict):
+        self.oidc, self.id, self.token, self.token_type = oidc, made["holder"], made["token"], made["token_type"]
+
+    def proof(self, method: str, url: str, **how) -> str:
+        """Of a request; `claims`, `header` and `drop` make it another."""
+        return post_json(f"{self.oidc.issuer}/admin/proof",
+                         {"holder": self.id, "token": self.token, "method": method, "url": url, **how})["proof"]
 
 
 class Upstream:

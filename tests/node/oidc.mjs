@@ -10,12 +10,16 @@
 //   POST /admin/leave {who, back}     an account is disabled, or enabled again
 //   POST /admin/forge {audience}      every token of the attack list, made with the live keys
 //   POST /admin/mint {header,payload,key}   one token, signed with a live key ("es", "rs", "ps", "ed")
+// A resource with ?format=opaque gives an opaque token for <audience>, which the client gate-introspects may ask about.
+// Tokens are bound to a key by a DPoP header (RFC 9449), and for the client `bound` to the certificate that the header
+// x-client-certificate holds (RFC 8705), as a TLS terminator in front of the provider would set it.
 import http from 'node:http';
 import crypto from 'node:crypto';
 import { parseArgs } from 'node:util';
 import Provider from 'oidc-provider';
 import { forge, makeKeys, mint, publicJwks } from './forge.mjs';
 import { interact, loginConfiguration } from './oidc_login.mjs';
+import { makeHolder, makeProof } from './proofs.mjs';
 
 const { values: flags } = parseArgs({ options: {
   port: { type: 'string' },
@@ -40,10 +44,11 @@ const CALLERS = {
   tester2: { groups: ['testers'], email: 'tom@example.com' },
   impostor: { groups: ['guests'], email: 'tess@example.com' }, // tester's e-mail, another subject
   overage: { groups: Array.from({ length: 100 }, (_, i) => (i === 0 ? 'testers' : `g${i}`)), email: 'ola@example.com' },
+  bound: { groups: ['testers'], email: 'bo@example.com' },
   entra: { groups: undefined, email: 'eve@example.com' },
 };
 
-const stats = { discovery: 0, jwks: 0, token: 0, other: [] };
+const stats = { discovery: 0, jwks: 0, token: 0, introspection: 0, other: [] };
 let mode = 'up';
 let keys = await makeKeys(`${flags.name}-0`);
 let retired = [];
@@ -56,12 +61,19 @@ let provider;
 function makeProvider() {
   provider = new Provider(issuer, {
     ...people.configuration,
-    clients: [people.client, ...Object.keys(CALLERS).map((client_id) => ({
+    clients: [people.client, {
+      client_id: 'gate-introspects',
+      client_secret: 'gate-introspects-secret',
+      grant_types: [],
+      redirect_uris: [],
+      response_types: [],
+    }, ...Object.keys(CALLERS).map((client_id) => ({
       client_id,
       client_secret: `${client_id}-secret`,
       grant_types: ['client_credentials'],
       redirect_uris: [],
       response_types: [],
+      ...(client_id === 'bound' ? { tls_client_certificate_bound_access_tokens: true } : {}),
     }))],
     jwks: { keys: keys.map((key) => key.jwk) },
     scopes: ['openid', 'offline_access', 'mcp'],
@@ -69,15 +81,23 @@ function makeProvider() {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
+      dPoP: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: (ctx, client) => client.clientId === 'gate-introspects' },
+      mTLS: {
+        enabled: true,
+        certificateBoundAccessTokens: true,
+        getCertificate: (ctx) => decodeURIComponent(ctx.get('x-client-certificate')) || undefined,
+      },
+      revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         defaultResource: (ctx) => (ctx.oidc.client?.clientId === 'sallyport-console' ? undefined : flags.audience),
         useGrantedResource: () => true,
         getResourceServerInfo: (ctx, resource) => ({
           scope: 'mcp',
-          audience: resource,
+          audience: new URL(resource).searchParams.has('format') ? flags.audience : resource,
           accessTokenTTL: Number(new URL(resource).searchParams.get('ttl') ?? 3600),
-          accessTokenFormat: 'jwt',
+          accessTokenFormat: new URL(resource).searchParams.get('format') ?? 'jwt',
           jwt: { sign: { alg: ctx.oidc.client?.clientId === 'ana' ? 'RS256' : 'ES256' } },
         }),
       },
@@ -87,6 +107,7 @@ function makeProvider() {
       const { groups, email } = CALLERS[id] ?? {};
       const claims = { email, name: id };
       if (groups) claims.groups = groups;
+      if (!token.accountId && (token.resourceServer?.accessTokenFormat ?? 'opaque') === 'opaque') claims.sub = id;
       if (token.clientId === 'entra') {
         claims._claim_names = { groups: 'src1' };
         claims._claim_sources = { src1: { endpoint: 'https://graph.windows.net/x/getMemberObjects' } };
@@ -148,6 +169,8 @@ async function admin(req, res) {
     return json(res, { gone: [...gone] });
   }
   if (req.url === '/admin/mint') return json(res, { token: await mint(keys, input) });
+  if (req.url === '/admin/holder') return json(res, await makeHolder(issuer, input));
+  if (req.url === '/admin/proof') return json(res, await makeProof(input));
   if (req.url === '/admin/forge') return json(res, await forge(keys, issuer, input));
   return json(res, {}, 404);
 }
@@ -160,6 +183,7 @@ const server = http.createServer(async (req, res) => {
     if (path.startsWith('/.well-known/')) stats.discovery += 1;
     else if (path === '/jwks') stats.jwks += 1;
     else if (path === '/token') stats.token += 1;
+    else if (path === '/token/introspection') stats.introspection += 1;
     else stats.other.push(path);
     if (mode === 'dark') return json(res, { error: 'down' }, 503);
     if (mode === 'down' && path !== '/token') return json(res, { error: 'down' }, 503);
