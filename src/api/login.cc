@@ -168,7 +168,8 @@ boost::asio::awaitable<Reply> Callback(Visit& visit) {
         *login->provider, (*verified)->principal.subject, std::move(given));
     if (!kept) co_return RefuseLogin(visit, kept.error());
   }
-  const Nanos proved_at = login->fresh_from != 0 ? parts.clock.WallNow() : (*verified)->auth_time;
+  const Nanos proved_at =
+      login->fresh_from != 0 ? parts.clock.WallNow() : (*verified)->principal.auth_time;
   co_return co_await OpenWebSession(visit, (*verified)->principal, login->next, proved_at);
 }
 

@@ -101,13 +101,14 @@ Result<> CheckTimes(json::Value claims, const ProviderConfig& provider, Nanos no
   SALLYPORT_TRY(auto iat, Date(claims, "iat"));
   SALLYPORT_TRY(auto nbf, Date(claims, "nbf"));
   SALLYPORT_TRY(auto auth_time, Date(claims, "auth_time"));
-  if (undated && !iat) iat = std::min(now, exp.value_or(now));
+  const bool dated = iat.has_value();
+  out.issued_at = iat.value_or(0);  // unknown: older than any revocation
+  if (undated && !dated) iat = std::min(now, exp.value_or(now));
   if (!exp || !iat) return Invalid("exp or iat is missing");
-  if (!undated && *exp <= *iat) return Invalid("exp is not after iat");
+  if (dated && *exp <= *iat) return Invalid("exp is not after iat");
   if (*exp - *iat > provider.max_lifetime.count() * kSecond) {
     return Invalid("the token lives longer than max_lifetime");
   }
-  out.issued_at = *iat;
   out.expires_at = *exp;
   out.auth_time = auth_time.value_or(0);
   out.valid_from = std::max(*iat, nbf.value_or(0)) - skew;

@@ -79,19 +79,19 @@ Result<> UsedProofs::Take(const Proof& proof, Nanos now) {
   const std::lock_guard lock(part.mutex);
   while (!part.ends.empty() && part.ends.begin()->first < now) {
     const auto seen = part.seen.find(part.ends.begin()->second);
-    const auto count = part.per_key.find(seen->second);
-    if (--count->second == 0) part.per_key.erase(count);
+    const auto key = seen->second;
+    if (--key->second == 0) part.per_key.erase(key);
     part.seen.erase(seen);
     part.ends.erase(part.ends.begin());
   }
   if (part.seen.contains(proof.id)) return Bad("was used before (jti)");
-  size_t& count = part.per_key[proof.key];
-  if (part.seen.size() >= kMost / kParts || count >= kMostPerKey) {
-    if (count == 0) part.per_key.erase(proof.key);
+  const auto key = part.per_key.try_emplace(proof.key, 0).first;
+  if (part.seen.size() >= kMost / kParts || key->second >= kMostPerKey) {
+    if (key->second == 0) part.per_key.erase(key);
     return Fail(Errc::limit_exceeded, "too many DPoP proofs in one minute");
   }
-  ++count;
-  part.seen.emplace(proof.id, proof.key);
+  ++key->second;
+  part.seen.emplace(proof.id, key);
   part.ends.emplace(proof.issued_at + kWindow, proof.id);
   return {};
 }

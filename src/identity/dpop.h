@@ -42,7 +42,7 @@ Result<Proof> ReadProof(std::string_view proof, const ProofFor& request, Nanos n
 /// who has a token cannot make others' proofs fail; thread-safe.
 class UsedProofs {
  public:
-  static constexpr size_t kMost = 262'144, kMostPerKey = 16'384;
+  static constexpr size_t kMost = 1'048'576, kMostPerKey = 16'384;
 
   /// token_proof_invalid: it was used before; limit_exceeded: too many in the time they count.
   Result<> Take(const Proof& proof, Nanos now);
@@ -50,9 +50,11 @@ class UsedProofs {
  private:
   struct Part {
     std::mutex mutex;
-    std::unordered_map<access::TokenDigest, std::string, access::TokenDigestHash> seen;  // → key
+    std::map<std::string, size_t> per_key;
+    std::unordered_map<access::TokenDigest, std::map<std::string, size_t>::iterator,
+                       access::TokenDigestHash>
+        seen;
     std::multimap<Nanos, access::TokenDigest> ends;
-    std::unordered_map<std::string, size_t> per_key;
   };
   static constexpr size_t kParts = 16;
   std::array<Part, kParts> parts_;  // by key

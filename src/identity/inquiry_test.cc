@@ -170,6 +170,9 @@ TEST_F(OpaqueTest, WhatTheProviderSaysIsJudgedAsATokenIs) {
   EXPECT_EQ(code(Without("iss")), "ok");
   EXPECT_EQ(code(Without("exp")), "token-claims-invalid");
   EXPECT_EQ(code(with("exp", kIat - 61)), "token-claims-invalid");
+  json over = Without("iat");
+  over["exp"] = kIat - 61;
+  EXPECT_EQ(code(over), "token-expired");
   EXPECT_EQ(code(Without("sub")), "token-claims-invalid");
   EXPECT_EQ(code(with("token_type", "refresh_token")), "token-type-wrong");
   EXPECT_EQ(code(with("cnf", {{"jkt", std::string(43, 'k')}})), "token-type-wrong");

@@ -131,7 +131,8 @@ boost::asio::awaitable<void> TakeThere(Visit& visit, ShardState& home, std::stri
 /// Whether the rules take two tokens of one principal for the same caller.
 bool SameRights(const op::Principal& a, const op::Principal& b) {
   return a.name == b.name && a.groups_complete == b.groups_complete && a.owner == b.owner &&
-         a.grant == b.grant && std::ranges::is_permutation(a.groups, b.groups);
+         a.grant == b.grant && a.acr == b.acr && a.amr == b.amr && a.auth_time == b.auth_time &&
+         std::ranges::is_permutation(a.groups, b.groups);
 }
 
 /// A version header of these eras, or none (2025-03-26 has no such header).

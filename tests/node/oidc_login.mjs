@@ -14,7 +14,8 @@ export function loginConfiguration(callers, redirects, gone = new Set()) {
       scope: 'openid profile email groups offline_access',
     },
     configuration: {
-      claims: { openid: ['sub'], profile: ['name'], email: ['email'], groups: ['groups'] },
+      acrValues: ['mfa'],
+      claims: { openid: ['sub', 'acr', 'amr', 'auth_time'], profile: ['name'], email: ['email'], groups: ['groups'] },
       conformIdTokenClaims: false,
       issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token') && !gone.has('refresh_token'),
       rotateRefreshToken: true,
@@ -53,7 +54,10 @@ export async function interact(provider, callers, req, res) {
   }
   if (req.method === 'POST') {
     const { login } = await form(req);
-    const result = login in callers ? { login: { accountId: login, amr: ['pwd', 'otp'] } } : { error: 'access_denied', error_description: 'no such person' };
+    // A second factor is asked for where the client asks for it.
+    const strong = (details.params.acr_values ?? '').split(' ').includes('mfa');
+    const how = strong ? { amr: ['pwd', 'otp'], acr: 'mfa' } : { amr: ['pwd'] };
+    const result = login in callers ? { login: { accountId: login, ...how } } : { error: 'access_denied', error_description: 'no such person' };
     await provider.interactionFinished(req, res, result, { mergeWithLastSubmission: false });
     return true;
   }
