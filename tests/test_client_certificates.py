@@ -63,6 +63,7 @@ def gateway(scratch, oidc, upstream, authority, pairs):
     def change(config):
         cert, key = authority.issue("gate")
         config["server"]["listen"]["https"] = f"127.0.0.1:{port}"
+        config["server"]["allowed_hosts"] = [f"127.0.0.1:{port}"]
         config["server"]["tls"] = {"cert": str(cert), "key": {"file": str(key)}, "client_ca": str(authority.cert)}
         config["identity"]["agents"] += [
             {"name": "batch", "owner": "group:ops", "match": {"certificate": "sha256:" + fingerprint(pairs["batch"])}},
@@ -90,7 +91,7 @@ def test_an_agent_by_its_certificate_alone(gateway, authority, pairs, name, agen
     caller = Tls(gateway, pairs[name], authority=authority.cert)
     assert caller.call("echo", {"message": "x"}).text() == "Echo: x"
     who = [e["who"] for e in gateway.audit(event="auth.success") if e["who"].get("agent") == agent][-1]
-    assert who["sub"].startswith(subject) and who["class"] == token_class, who
+    assert who["subject"].startswith(subject) and who["token_class"] == token_class, who
 
 
 @pytest.mark.parametrize("name", ["other", "sibling", "two", None])
@@ -144,6 +145,7 @@ def test_the_programming_interface_knows_the_agent(gateway, authority, pairs):
     answer = connection.getresponse()
     me = json.loads(answer.read())
     assert answer.status == 200 and me["subject"] == SVID and me["issuer"] == "spiffe://acme.example", me
+    connection.close()
     connection.request("POST", "/api/v1/revocations", b"{}", {"Origin": "https://evil.example", "Content-Type": "application/json"})
     assert connection.getresponse().status == 403, "a certificate in a browser is no leave for other sites"
 

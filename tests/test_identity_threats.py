@@ -233,7 +233,7 @@ def test_an_issuer_inside_is_not_connected_to(start_gateway, tmp, upstream, list
     port = listener.url.rsplit(":", 1)[1]
 
     def change(config):
-        config["identity"]["providers"] = [{"name": "inside", "oidc": {"issuer": f"https://{host}:{port}", "audience": "x"}}]
+        config["identity"]["providers"] = [{"name": "inside", "oidc": {"issuer": f"https://{host}:{port}", "audience": "x", "allow_loopback_http": False}}]
         config["identity"]["agents"] = []
     gateway = start_gateway(tmp / "gateway", None, [http_connection("up", upstream.url)], changes=change, start=False)
     gateway.launch()
@@ -253,8 +253,8 @@ def test_the_same_name_at_another_provider_is_somebody_else(start_gateway, tmp, 
         assert gateway.client("up", token=oidc.token_of("tess", "tess@example.com")).call("echo", {"message": "x"}).text() == "Echo: x"
         for token in (second.token_of("tess", "tess@example.com"), oidc.token_of("mallory", "tess@example.com"),
                       second.token_of("mallory", f"{oidc.issuer}|tess"), second.token_of(f"{oidc.issuer}|tess", "tess@example.com")):
-            assert "echo" not in gateway.client("up", token=token).tool_names()
-            assert "result" not in gateway.client("up", token=token).call("echo", {"message": "x"}).answer
+            reply = gateway.client("up", token=token).call("echo", {"message": "x"})
+            assert reply.status == 401 or "error" in reply.answer, reply
     finally:
         second.stop()
 

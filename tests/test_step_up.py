@@ -45,7 +45,7 @@ def gateway(scratch, oidc, upstream, server):
     part.stop()
 
 
-def tester(gateway, **claims) -> str:
+def token_of_tester(gateway, **claims) -> str:
     return gateway.oidc.token_of("tester", "tess@example.com", ["testers"], **claims)
 
 
@@ -58,7 +58,7 @@ def reason(reply) -> str:
     ({}, "mfa-required"), ({"amr": ["pwd"]}, "mfa-required"), ({"amr": "otp"}, "ok"), ({"amr": ["pwd", "otp"]}, "ok"), ({"acr": "mfa"}, "ok"),
     ({"acr": "0"}, "mfa-required"), ({"amr": [7]}, "mfa-required"), ({"acr": ""}, "mfa-required"), ({"amr": ["MFA"]}, "mfa-required")])
 def test_a_rule_can_want_a_second_factor(gateway, fresh, claims, expected):
-    client = gateway.client("up", token=tester(gateway, **claims))
+    client = gateway.client("up", token=token_of_tester(gateway, **claims))
     assert reason(client.call("echo", {"message": "x"})) == "ok"
     reply = client.call("list_orders")
     assert reason(reply) == expected, reply
@@ -72,7 +72,7 @@ def test_a_rule_can_want_a_second_factor(gateway, fresh, claims, expected):
                                            (None, "mfa-required")])
 def test_a_rule_can_want_a_fresh_sign_in(gateway, age, expected):
     claims = {} if age is None else {"auth_time": int(time.time()) - age}
-    assert reason(gateway.client("up", token=tester(gateway, **claims)).call("get_order", {"id": "o_1"})) == expected
+    assert reason(gateway.client("up", token=token_of_tester(gateway, **claims)).call("get_order", {"id": "o_1"})) == expected
 
 
 def test_a_session_steps_up_in_the_browser_and_its_token_stays(gateway, tmp):
@@ -103,11 +103,11 @@ def test_another_person_cannot_step_up_a_session(gateway, tmp):
 
 
 def test_a_database_says_so_with_a_hint(gateway):
-    wire = Wire(Where(gateway.pg_port, "token", tester(gateway, auth_time=int(time.time())), "lab"))
+    wire = Wire(Where(gateway.pg_port, "token", token_of_tester(gateway, auth_time=int(time.time())), "lab"))
     error = errors(wire.query("SELECT id FROM t"))[0]
     assert error["C"] == "42501" and "second factor" in error["H"], error
     wire.terminate()
-    wire = Wire(Where(gateway.pg_port, "token", tester(gateway, auth_time=int(time.time()), **STRONG), "lab"))
+    wire = Wire(Where(gateway.pg_port, "token", token_of_tester(gateway, auth_time=int(time.time()), **STRONG), "lab"))
     assert wire.rows("SELECT id FROM t") == [["1"]]
     wire.terminate()
 
@@ -132,11 +132,11 @@ def test_an_administrator_without_a_second_factor(gateway):
     strong = gateway.oidc.token_of("admin", groups=["gate-admins"], **STRONG)
     assert api(gateway, "POST", "/api/v1/revocations", strong, body)[0] == 200
     # Who is no administrator is told that, whatever the factors.
-    assert api(gateway, "POST", "/api/v1/revocations", tester(gateway, **STRONG), body)[1]["code"] == "policy-default-deny"
+    assert api(gateway, "POST", "/api/v1/revocations", token_of_tester(gateway, **STRONG), body)[1]["code"] == "policy-default-deny"
 
 
 def test_an_approver_signs_in_again_with_a_second_factor(gateway, fresh):
-    asker = gateway.client("up", token=tester(gateway))
+    asker = gateway.client("up", token=token_of_tester(gateway))
     asker.call("refund_order", {"order_id": "o_1a2b3c4d", "amount": 7, "currency": "EUR"})
     lead = Browser()
     lead.sign_in(gateway, "lead")
@@ -152,7 +152,7 @@ def test_an_approver_signs_in_again_with_a_second_factor(gateway, fresh):
 
 
 def test_to_say_no_needs_no_second_factor(gateway, fresh):
-    asker = gateway.client("up", token=tester(gateway))
+    asker = gateway.client("up", token=token_of_tester(gateway))
     asker.call("refund_order", {"order_id": "o_5e6f7a8b", "amount": 8, "currency": "EUR"})
     weak = gateway.oidc.token_of("lead", groups=["payments-leads"], amr=["pwd"])
     request = api(gateway, "GET", "/api/v1/approvals?state=pending", weak)[1]["approvals"][0]
@@ -172,7 +172,7 @@ def test_a_demand_that_says_nothing_is_refused(gateway, tmp, require):
 
 def test_a_session_of_a_strong_token_is_not_used_by_a_weak_one(gateway):
     """The older eras keep a session at the gate; it goes with what it was opened with."""
-    strong = gateway.client("up", version="2025-11-25", token=tester(gateway, **STRONG)).start()
+    strong = gateway.client("up", version="2025-11-25", token=token_of_tester(gateway, **STRONG)).start()
     assert strong.call("list_orders").status == 200
-    strong.token = tester(gateway, amr=["pwd"])
+    strong.token = token_of_tester(gateway, amr=["pwd"])
     assert strong.call("list_orders").status == 404

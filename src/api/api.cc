@@ -199,7 +199,7 @@ Task<Caller> Api::Identify(const net::HttpRequest& request) {
     co_return browser;
   auto agent = parts_.verifier.ByCertificate(*request.certificate);
   if (!agent && agent.error().code == Errc::token_missing) co_return browser;
-  SALLYPORT_CO_CHECK(std::move(agent));
+  if (!agent) co_return std::unexpected(std::move(agent.error()));
   co_return Caller{.who = (*agent)->principal, .live = nullptr, .by_cookie = false, .token = {}};
 }
 

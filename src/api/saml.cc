@@ -14,6 +14,7 @@
 #include "api/web_session.h"
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "identity/principal.h"
 #include "saml/request.h"
 
 namespace sallyport::api {
@@ -29,7 +30,7 @@ const std::vector<std::string>* Values(const saml::Assertion& assertion, const s
 }
 
 bool IsDisplayName(std::string_view text) {
-  return !text.empty() && text.size() <= kLongestName &&
+  return !text.empty() && text.size() <= kLongestName && !identity::LooksLikeAccount(text) &&
          std::ranges::none_of(text, [](uint8_t c) { return c < 0x20 || c == 0x7f; });
 }
 
@@ -129,6 +130,9 @@ boost::asio::awaitable<Reply> Finish(Visit& visit) {
   if (!assertion) co_return RefuseLogin(visit, assertion.error());
   const Nanos proved_at =
       login->fresh_from != 0 ? parts.clock.WallNow() : assertion->authenticated_at;
+  if (identity::LooksLikeAccount(assertion->name_id.value))
+    co_return RefuseLogin(visit, Error(Errc::token_claims_invalid,
+                                       "The NameID has the form by which rules name accounts."));
   op::Principal who = PrincipalOf(*login->provider, *assertion);
   parts.saml->Remember(who, assertion->name_id, assertion->session_index);
   co_return co_await OpenWebSession(visit, std::move(who), login->next, proved_at);

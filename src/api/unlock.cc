@@ -3,6 +3,7 @@
 #include "api/body.h"
 #include "api/endpoints.h"
 #include "api/web_session.h"
+#include "policy/step_up.h"
 
 namespace sallyport::api {
 namespace {
@@ -42,10 +43,16 @@ boost::asio::awaitable<Reply> Ask(Visit& visit) {
     co_return Sorry(Error(Errc::session_unknown, "There is no such session."));
   const auto caller = BrowserOf(visit.parts, visit.request());
   if (caller) visit.caller = *caller;
-  const bool mfa = visit.query.Has("mfa");
-  if (!caller || !IsFresh(visit))
+  const bool mfa = visit.query.Has("mfa"), asked = visit.query.Has("asked");
+  const bool strong =
+      !mfa ||
+      (caller && policy::HasSecondFactor(visit.who(), visit.parts.gate.rules()->second_factors()));
+  if (!caller || !IsFresh(visit) || (!strong && !asked))
     co_return co_await BeginFreshLogin(
-        visit, "/unlock?" + std::string(mfa ? "mfa&" : "") + "session=" + id);
+        visit, "/unlock?" + std::string(mfa ? "mfa&asked&" : "") + "session=" + id);
+  if (!strong)
+    co_return Sorry(Error(Errc::mfa_required,
+                          "Your identity provider does not say that you used a second factor."));
   const auto info = visit.parts.sessions.Find(id);
   const op::Principal& who = visit.who();
   if (!info || info->session->who.issuer != who.issuer || info->session->who.subject != who.subject)

@@ -182,9 +182,10 @@ Result<> Gateway::Impl::BuildFrontend() {
                                .record_bytes = root.evidence.payload_bytes,
                                .connections = {},
                                .settings = SettingsOf(root, masker)};
-  for (const identity::ProviderConfig& provider : root.providers)
+  for (const identity::ProviderConfig& provider : root.providers) {
     options.issuers.push_back(provider.issuer);
-  options.advertise_dpop |= provider.dpop != identity::Dpop::taken;
+    options.advertise_dpop |= provider.dpop != identity::Dpop::taken;
+  }
   if (WantsGateTokens(root)) {
     SALLYPORT_TRY(issuer_keys, credential::IssuerKeys::Open(root.server.data_dir / "state/issuer",
                                                             SystemClock()));

@@ -140,13 +140,16 @@ void Inquiry::AskThen(const std::string& token, std::function<void()> done) {
     const std::lock_guard lock(mutex_);
     const auto flight = flights_.find(digest);
     const bool joins = flight != flights_.end() && !stopping_ && waiting_ < kMostWaiting;
-    turned_away_ = !joins && !MayAsk(digest, now);
+    const bool turned_away = !joins && !MayAsk(digest, now);
+    // Also those who look a moment later are told that it is the flood.
+    if (turned_away) turned_away_ = true;
+    if (allowance_ > kBurst / 2) turned_away_ = false;
     if (joins) {
       flight->second.done.push_back(std::move(done));
       ++waiting_;
       return;
     }
-    if (!turned_away_) {
+    if (!joins && !turned_away) {
       Flight fresh{token, {}};
       fresh.done.push_back(std::move(done));
       flights_.emplace(digest, std::move(fresh));

@@ -10,7 +10,7 @@ namespace sallyport::identity {
 namespace {
 
 bool IsDisplayName(std::string_view s) {
-  return !s.empty() && s.size() <= 256 &&
+  return !s.empty() && s.size() <= 256 && !LooksLikeAccount(s) &&
          std::ranges::none_of(s, [](uint8_t c) { return c < 0x20 || c == 0x7f; });
 }
 
@@ -43,9 +43,16 @@ bool Matches(const AgentConfig::Match& match, json::Value claims, const CheckedC
 
 }  // namespace
 
+bool LooksLikeAccount(std::string_view text) {
+  const size_t bar = text.find('|');
+  return bar != text.npos && text.find(':') < bar;
+}
+
 Result<VerifiedToken> MakeVerified(json::Value claims, const CheckedClaims& checked,
                                    const ProviderConfig& provider,
                                    const std::vector<AgentConfig>& agents) {
+  if (LooksLikeAccount(checked.subject))
+    return Fail(Errc::token_claims_invalid, "sub has the form by which rules name accounts");
   VerifiedToken out;
   out.issued_at = checked.issued_at;
   out.expires_at = checked.expires_at;

@@ -128,10 +128,10 @@ boost::asio::awaitable<void> TakeThere(Visit& visit, ShardState& home, std::stri
   }
 }
 
-/// Whether the rules take two tokens of one principal for the same caller.
+/// Whether the rules take `b`, who comes now, for no less than `a`, who opened the session.
 bool SameRights(const op::Principal& a, const op::Principal& b) {
   return a.name == b.name && a.groups_complete == b.groups_complete && a.owner == b.owner &&
-         a.grant == b.grant && a.acr == b.acr && a.amr == b.amr && a.auth_time == b.auth_time &&
+         a.grant == b.grant && a.acr == b.acr && a.amr == b.amr && a.auth_time <= b.auth_time &&
          std::ranges::is_permutation(a.groups, b.groups);
 }
 
