@@ -181,8 +181,12 @@ Result<> Gateway::Impl::BuildFrontend() {
                                .record_bytes = root.evidence.payload_bytes,
                                .connections = {},
                                .settings = SettingsOf(root, masker)};
-  for (const identity::ProviderConfig& provider : root.providers)
-    options.issuers.push_back(provider.issuer);
+  // Clients take the first.
+  const oauth::Config& server = root.oauth_server;
+  if (server.enabled) options.issuers.push_back(OriginOf(root));
+  for (const identity::ProviderConfig& provider : root.providers) {
+    if (!server.enabled || server.list_providers) options.issuers.push_back(provider.issuer);
+  }
   if (WantsGateTokens(root)) {
     SALLYPORT_TRY(issuer_keys, credential::IssuerKeys::Open(root.server.data_dir / "state/issuer",
                                                             SystemClock()));

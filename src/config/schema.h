@@ -15,6 +15,7 @@
 #include "identity/signal_config.h"
 #include "mask/masker.h"
 #include "net/http.h"
+#include "oauth/config.h"
 #include "op/decision.h"
 #include "policy/rules.h"
 #include "policy/unmask.h"
@@ -242,6 +243,7 @@ struct Root {
   std::vector<identity::SignalConfig> signals;  // one for each OIDC provider, in their order
   std::map<std::string, std::vector<std::string>> roles;
   std::vector<Person> persons;
+  oauth::Config oauth_server;
   std::vector<Connection> connections;
   Masking masking;
   std::vector<Approval> approvals;
