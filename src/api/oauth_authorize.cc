@@ -282,15 +282,17 @@ Reply Allow(const Visit& visit, const Asked& asked, bool after_form) {
   return SendTo(AnswerUrl(server, asked, {{"code", code}}), asked, after_form);
 }
 
+Error Gone() {
+  return Error(Errc::state_invalid,
+               "this request was answered already, or waited for more than ten minutes");
+}
+
 /// The request that waits under `handle`.
 boost::asio::awaitable<std::optional<Reply>> Fetch(const Visit& visit, std::string handle,
                                                    Asked& asked, bool after_form) {
   OauthServer& server = *visit.parts.oauth;
   const auto query = server.Kept(handle);
-  if (!query)
-    co_return Sorry(
-        Error(Errc::state_invalid,
-              "this request was answered already, or waited for more than ten minutes"));
+  if (!query) co_return Sorry(Gone());
   const std::string client_id = Form(*query).Get("client_id");
   if (OauthDocuments::IsUrl(client_id)) {
     const auto prepared = co_await server.documents().Prepare(client_id);
@@ -308,7 +310,7 @@ boost::asio::awaitable<Reply> Ask(Visit& visit) {
   Asked asked;
   if (auto sorry = co_await Fetch(visit, handle, asked, false)) co_return *std::move(sorry);
   if (!asked.ask_again && MayRemember(asked) && server.grants().Agreed(ConsentOf(visit, asked))) {
-    server.Drop(handle);
+    if (!server.Drop(handle)) co_return Sorry(Gone());
     if (const auto recorded = RecordConsent(visit, asked, true, "as agreed before"); !recorded)
       co_return Problem(recorded.error());
     co_return Allow(visit, asked, false);
@@ -328,7 +330,7 @@ boost::asio::awaitable<Reply> Decide(Visit& visit) {
     co_return Problem(Error(Errc::request_malformed, "decision is neither allow nor deny"));
   Asked asked;
   if (auto sorry = co_await Fetch(visit, handle, asked, true)) co_return *std::move(sorry);
-  server.Drop(handle);
+  if (!server.Drop(handle)) co_return Sorry(Gone());
   if (const auto recorded = RecordConsent(visit, asked, decision == "allow", ""); !recorded)
     co_return Problem(recorded.error());
   if (decision == "deny") {

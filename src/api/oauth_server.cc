@@ -125,9 +125,12 @@ std::optional<std::string> OauthServer::Kept(std::string_view handle) const {
   return found->second.query;
 }
 
-void OauthServer::Drop(std::string_view handle) {
+bool OauthServer::Drop(std::string_view handle) {
   const std::lock_guard lock(mutex_);
-  if (const auto found = waiting_.find(handle); found != waiting_.end()) waiting_.erase(found);
+  const auto found = waiting_.find(handle);
+  if (found == waiting_.end()) return false;
+  waiting_.erase(found);
+  return true;
 }
 
 std::string KnownScopes(std::string_view asked) {

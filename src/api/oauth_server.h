@@ -71,7 +71,8 @@ class OauthServer {
   /// Requests that wait for their person: the query of each, under a handle.
   std::string Keep(std::string query);
   std::optional<std::string> Kept(std::string_view handle) const;
-  void Drop(std::string_view handle);
+  /// Takes it away; false: somebody else has.
+  bool Drop(std::string_view handle);
 
  private:
   struct Waiting {

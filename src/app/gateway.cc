@@ -183,7 +183,10 @@ Result<> Gateway::Impl::BuildFrontend() {
                                .settings = SettingsOf(root, masker)};
   // Clients take the first.
   const oauth::Config& server = root.oauth_server;
-  if (server.enabled) options.issuers.push_back(OriginOf(root));
+  if (server.enabled) {
+    options.issuers.push_back(OriginOf(root));
+    options.scopes = {"mcp:read", "mcp:write"};
+  }
   for (const identity::ProviderConfig& provider : root.providers) {
     if (!server.enabled || server.list_providers) options.issuers.push_back(provider.issuer);
   }

@@ -114,8 +114,13 @@ Result<VerifiedPtr> TokenVerifier::JudgeSession(std::string_view token) {
   const TokenDigest digest = DigestToken(token);
   auto checked = sessions->Check(digest);
   if (!checked) {
-    if (checked.error().code == Errc::session_unknown && !access::WellFormed(token))
-      return Fail(Errc::token_malformed, "the token of a session is not whole");
+    if (checked.error().code == Errc::session_unknown) {
+      if (!access::WellFormed(token))
+        return Fail(Errc::token_malformed, "the token of a session is not whole");
+      // Forgotten, or renewed twice since: its client has to renew it or sign in, as with any that
+      // is over.
+      return Fail(Errc::session_ended, "there is no session of this token");
+    }
     return std::unexpected(std::move(checked.error()));
   }
   const access::LivePtr live = std::move(*checked);

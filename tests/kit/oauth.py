@@ -2,9 +2,11 @@
 
 import base64
 import hashlib
+import http.server
 import json
 import secrets
 import subprocess
+import threading
 import urllib.parse
 
 from kit import capture
@@ -132,3 +134,41 @@ class SdkClient:
     def stop(self) -> None:
         self.process.stdin.close()
         self.process.wait(10)
+
+
+class Documents:
+    """An HTTP server of client ID metadata documents: `pages` says what stands at a path, `asked` what was asked for."""
+
+    def __init__(self):
+        self.pages: dict[str, tuple[int, dict, bytes]] = {}
+        self.asked: list[str] = []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.asked.append(self.path)
+                status, headers, body = outer.pages.get(self.path, (404, {}, b""))
+                self.send_response(status)
+                for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.base = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def put(self, path: str, changes: dict | None = None, status: int = 200, headers: dict | None = None, body: bytes | None = None) -> str:
+        """A document; its client_id."""
+        document = {"client_id": self.base + path, "client_name": "A client", "redirect_uris": ["http://127.0.0.1/callback"],
+                    "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"], "token_endpoint_auth_method": "none",
+                    **(changes or {})}
+        self.pages[path] = (status, headers or {}, json.dumps(document).encode() if body is None else body)
+        return self.base + path
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()

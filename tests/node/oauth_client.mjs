@@ -3,7 +3,7 @@
 //   first   {"sdk": 1|2, "url", "redirect", "client": {…}|null, "document": URL|null, "name"}
 //   connect → {"connected": true} | {"authorize": URL} | {"error"}      finish {"callback": URL} → {"finished": true} | {"error"}
 //   call {"name", "arguments"} → {"result"} | {"authorize"} | {"error"}  state → {"tokens", "client", "asked": [...]}
-//   spoil {"access_token"} puts another access token in place of the one that was given
+//   spoil {"access_token", …} puts others in place of the tokens that were given
 import { createInterface } from 'node:readline';
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -67,7 +67,7 @@ const does = {
   }),
   call: ({ name, arguments: args }) => attempt(async () => ({ result: await client.callTool({ name, arguments: args }) })),
   state: () => ({ tokens: kept.tokens ?? null, client: kept.client ?? null, asked }),
-  spoil: ({ access_token }) => { kept.tokens = { ...kept.tokens, access_token }; return { spoilt: true }; },
+  spoil: ({ do: _, ...tokens }) => { kept.tokens = { ...kept.tokens, ...tokens }; return { spoilt: true }; },
 };
 for (let line = await next(); line; line = await next()) say(await does[line.do](line));
 process.exit(0);
