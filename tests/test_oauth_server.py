@@ -250,6 +250,16 @@ def test_an_ended_session_is_not_renewed(gateway, browser, tmp):
     assert again.status == 400 and again.json["error"] == "invalid_grant"
 
 
+def test_a_refresh_token_is_given_back(gateway, browser):
+    """RFC 7009: with it goes the session, and its access token."""
+    given = Client(gateway).tokens(browser)
+    server = well_known(gateway, "oauth-authorization-server")
+    body = urllib.parse.urlencode({"token": given["refresh_token"], "token_type_hint": "refresh_token"}).encode()
+    assert Browser().ask("POST", server["revocation_endpoint"], body, {"Content-Type": "application/x-www-form-urlencoded"}, site="").status == 200
+    assert gateway.client("tools", token=given["access_token"]).request("tools/list").status == 401
+    assert Client(gateway).refresh(given["refresh_token"]).json["error"] == "invalid_grant"
+
+
 def test_renewing_does_not_unlock(instead, browser):
     """Idle is idle: neither the renewal nor the new token is work (PCI DSS 8.2.8)."""
     part = instead("idle", sessions={"idle": "2s"})
