@@ -19,7 +19,7 @@ function entry(session) {
       byId('complaint').textContent = error.message;
     }
   }}, t('endSession'));
-  return h('li', {class: 'sheet'}, h('div', {class: 'head line-of'}, h('strong', {}, t(session.kind === 'web' ? 'inBrowser' : 'onCommandLine')), session.this_one && h('span', {class: 'chip good', 'data-mark': '●'}, t('thisOne')),
+  return h('li', {class: 'sheet'}, h('div', {class: 'head line-of'}, h('strong', {}, t({web: 'inBrowser', mcp: 'byMcpClient'}[session.kind] ?? 'onCommandLine')), session.this_one && h('span', {class: 'chip good', 'data-mark': '●'}, t('thisOne')),
     locked && h('span', {class: 'chip wait', 'data-mark': '◔'}, t('lockedState'))),
   h('dl', {class: 'facts'}, [['opened', when(session.opened_at)], ['lastWork', when(session.worked_at)], ['ends', when(session.expires_at)], ['limits', session.limits && session.limits.map((limit) => h('div', {}, reveal(limit.words)))], ['reason', session.reason && reveal(session.reason)],
     ['client', session.client && reveal(session.client)], ['session', h('code', {}, session.id)]].filter(([, value]) => value).map(([name, value]) => [h('dt', {}, t(name)), h('dd', {}, value)])),

@@ -34,7 +34,7 @@ const ENGLISH = {
   removeLast: 'It is your only one: you can approve nothing until you have added another.', passkeyNeeded: 'Your passkey was removed. To approve again, add another. To say no you need none.',
   passkeyCancelled: 'The passkey was not used: cancelled, or none of yours is on this device.', passkeyKnown: 'This device has a passkey of yours already.', passkeyUnsupported: 'This browser cannot use passkeys here. They need https and a host name, not an address.',
   sessionsIntro: 'Where you are logged in. Ending a session cuts what it is doing at once.', noSessions: 'You have no sessions', endSession: 'End', sessionEnded: 'The session is ended.', inBrowser: 'In a browser',
-  onCommandLine: 'On the command line', thisOne: 'This one', lockedState: 'Locked', opened: 'Opened', lastWork: 'Last work', limits: 'Only', client: 'Client', session: 'Session',
+  onCommandLine: 'On the command line', byMcpClient: 'An MCP client', thisOne: 'This one', lockedState: 'Locked', opened: 'Opened', lastWork: 'Last work', limits: 'Only', client: 'Client', session: 'Session',
   hours: '{h} h {m} min', minutes: '{m} min {s} s', seconds: '{s} s',
 };
 
@@ -72,7 +72,7 @@ const GERMAN = {
   removeLast: 'Es ist Ihr einziger: Sie können nichts freigeben, bis Sie einen anderen hinzugefügt haben.', passkeyNeeded: 'Ihr Passkey wurde entfernt. Um wieder freizugeben, fügen Sie einen anderen hinzu. Zum Ablehnen brauchen Sie keinen.',
   passkeyCancelled: 'Der Passkey wurde nicht benutzt: abgebrochen, oder keiner von Ihren ist auf diesem Gerät.', passkeyKnown: 'Dieses Gerät hat schon einen Passkey von Ihnen.', passkeyUnsupported: 'Dieser Browser kann hier keine Passkeys benutzen. Sie brauchen https und einen Namen statt einer Adresse.',
   sessionsIntro: 'Wo Sie angemeldet sind. Eine Sitzung zu beenden trennt sofort, was sie tut.', noSessions: 'Sie haben keine Sitzungen', endSession: 'Beenden', sessionEnded: 'Die Sitzung ist beendet.', inBrowser: 'In einem Browser',
-  onCommandLine: 'Auf der Kommandozeile', thisOne: 'Diese hier', lockedState: 'Gesperrt', opened: 'Begonnen', lastWork: 'Zuletzt benutzt', limits: 'Nur', client: 'Programm', session: 'Sitzung',
+  onCommandLine: 'Auf der Kommandozeile', byMcpClient: 'Ein MCP-Programm', thisOne: 'Diese hier', lockedState: 'Gesperrt', opened: 'Begonnen', lastWork: 'Zuletzt benutzt', limits: 'Nur', client: 'Programm', session: 'Sitzung',
   hours: '{h} h {m} min', minutes: '{m} min {s} s', seconds: '{s} s',
 };
 

@@ -67,13 +67,18 @@ class Marks {
 struct Live {
   std::string id;      // "u_…"
   op::Principal who;   // who.session is `id`
-  std::string kind;    // "cli", "web"
+  std::string kind;    // "cli", "web", "workload", "mcp"
   std::string reason;  // why the person opened it, in their words; may be empty
   std::string scope;   // what it is limited to, as who.grant; empty: nothing but the rules
   std::string client;  // name of the program, and where from; for people only
   Nanos opened_at = 0;
   Nanos authenticated_at = 0;
   Nanos expires_at = 0;
+  /// Of a session whose tokens are renewed (OAuth): when the present one ends; 0: with the session.
+  Nanos token_until = 0;
+  /// The one resource (RFC 8707) that it is good at, as an absolute URL; one that ends in a slash is
+  /// everything below it. Empty: the whole gateway.
+  std::string resource;
   std::string unlock_url;  // where its person unlocks it
   std::shared_ptr<Marks> marks;
 };

@@ -53,6 +53,7 @@ void Sessions::Adopt(Row row) {
   names_.Saw(live->who.issuer, live->who.subject, live->who.name, clock_.WallNow());
   Entry& entry = by_id_[live->id];
   entry = {.digest = row.digest,
+           .before = std::nullopt,
            .live = live,
            .told = row.state,
            .noted_at = row.worked_at,
@@ -116,6 +117,10 @@ Task<Opened> Sessions::Open(Opening opening) {
   live.opened_at = now;
   live.authenticated_at = opening.authenticated_at;
   live.expires_at = opened.expires_at;
+  live.resource = std::move(opening.resource);
+  if (opening.token_lasts.count() > 0 && opening.token_lasts < lasts)
+    live.token_until = now + opening.token_lasts.count();
+  opened.token_until = live.token_until != 0 ? live.token_until : live.expires_at;
   SALLYPORT_CO_CHECK(co_await store_->Put(row));
   Saw(live.who, live.authenticated_at);
   LivePtr adopted;
@@ -141,7 +146,53 @@ Result<LivePtr> Sessions::Check(const TokenDigest& digest) {
   if (!live) return Fail(Errc::session_unknown, "there is no such session");
   const State state = live->marks->Look();
   if (state != State::active) return std::unexpected(WhyNot(*live, state));
+  if (live->token_until != 0 && clock_.WallNow() >= live->token_until)
+    return Fail(Errc::token_expired, "the token has expired; its client renews it");
   return live;
+}
+
+Task<Opened> Sessions::Renew(std::string id, std::chrono::nanoseconds token_lasts, bool keep) {
+  Row row;
+  TokenDigest before{};
+  LivePtr old;
+  Opened opened{.token = NewToken(), .id = id};
+  const Nanos now = clock_.WallNow();
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = by_id_.find(id);
+    if (found == by_id_.end()) co_return Fail(Errc::session_unknown, "there is no such session");
+    old = found->second.live;
+    before = found->second.digest;
+  }
+  row.state = old->marks->Look();
+  if (Over(row.state)) co_return std::unexpected(WhyNot(*old, row.state));
+  row.digest = DigestToken(opened.token);
+  row.session = *old;
+  row.session.marks = nullptr;
+  row.session.token_until = std::min(now + token_lasts.count(), old->expires_at);
+  row.worked_at = old->marks->worked_at();
+  opened.expires_at = old->expires_at;
+  opened.token_until = row.session.token_until;
+  SALLYPORT_CO_CHECK(co_await store_->Put(row));
+  auto live = std::make_shared<Live>(row.session);
+  live->marks = old->marks;
+  {
+    const std::lock_guard lock(mutex_);
+    Entry& entry = by_id_[id];
+    if (entry.live != old) co_return Fail(Errc::state_invalid, "the session has just changed");
+    if (entry.before) Drop(*entry.before);
+    entry.before = std::nullopt;
+    if (keep) entry.before = before;
+    if (!keep) Drop(before);
+    entry.digest = row.digest;
+    entry.live = live;
+  }
+  Publish(row.digest, live);
+  if (const State state = live->marks->Look(); Over(state)) {
+    SALLYPORT_CO_CHECK(co_await store_->Put({{id, state, row.worked_at, clock_.WallNow()}}));
+    co_return std::unexpected(WhyNot(*live, state));
+  }
+  co_return opened;
 }
 
 Task<> Sessions::Unlock(std::string id, op::Principal fresh, Nanos authenticated_at) {
@@ -179,6 +230,8 @@ Task<> Sessions::Unlock(std::string id, op::Principal fresh, Nanos authenticated
     const std::lock_guard lock(mutex_);
     Entry& entry = by_id_[id];
     entry.live = live;
+    if (entry.before) Drop(*entry.before);
+    entry.before.reset();
     entry.told = State::active;
     entry.noted_at = row.worked_at;
   }
@@ -355,6 +408,7 @@ void Sessions::Tick() {
         continue;
       }
       Drop(entry.digest);
+      if (entry.before) Drop(*entry.before);
       gone.push_back(it->first);
       it = by_id_.erase(it);
     }

@@ -26,18 +26,21 @@ namespace sallyport::access {
 /// What a session is opened with.
 struct Opening {
   op::Principal who;
-  std::string kind;  // "cli", "web"
+  std::string kind;  // "cli", "web", "workload", "mcp"
   std::string reason;
   std::string scope;  // limits as policy::Grant reads them; empty: none
   std::string client;
-  std::chrono::nanoseconds lasts{0};  // 0: max_duration, which is the most
-  Nanos authenticated_at = 0;         // when the person proved who they are
+  std::chrono::nanoseconds lasts{0};        // 0: max_duration, which is the most
+  Nanos authenticated_at = 0;               // when the person proved who they are
+  std::string resource = {};                // as Live::resource
+  std::chrono::nanoseconds token_lasts{0};  // 0: as long as the session
 };
 
 struct Opened {
   std::string token;  // shown once; only its digest is kept
   std::string id;     // "u_…"
   Nanos expires_at = 0;
+  Nanos token_until = 0;  // when the token ends, which may be renewed until then
 };
 
 struct SessionInfo {
@@ -94,7 +97,12 @@ class Sessions {
   /// request_malformed (the scope), limit_exceeded, session_ended (the person was revoked after
   /// `authenticated_at`).
   Task<Opened> Open(Opening opening);
-  /// The session of a token: session_unknown, session_locked, session_ended.
+  /// Another token of the session, good for `token_lasts` and no longer than the session: a locked
+  /// session stays locked, and renewing is no work. With `keep` the token before goes on to its own
+  /// end, as calls may be on their way; older ones are worth nothing any more. session_unknown,
+  /// session_ended.
+  Task<Opened> Renew(std::string id, std::chrono::nanoseconds token_lasts, bool keep);
+  /// The session of a token: session_unknown, session_locked, session_ended, token_expired.
   Result<LivePtr> Check(std::string_view token) { return Check(DigestToken(token)); }
   Result<LivePtr> Check(const TokenDigest& digest);
   /// A fresh login of the same person lets a locked session go on, with the groups of today:
@@ -139,6 +147,7 @@ class Sessions {
  private:
   struct Entry {
     TokenDigest digest;
+    std::optional<TokenDigest> before;  // of the token that was renewed
     LivePtr live;
     State told = State::active;  // callbacks have run for this state
     Nanos noted_at = 0;          // the mark that the store has

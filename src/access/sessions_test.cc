@@ -105,6 +105,39 @@ TEST(Token, FormAndChecksum) {
   EXPECT_FALSE(WellFormed(""));
 }
 
+TEST_F(SessionsTest, ATokenMayBeRenewedAsLongAsItsSessionLasts) {
+  const auto first = Await(sessions_->Open({.who = Ana(),
+                                            .kind = "mcp",
+                                            .authenticated_at = clock_.WallNow(),
+                                            .resource = "https://gate/mcp/a",
+                                            .token_lasts = std::chrono::minutes(5)}));
+  ASSERT_TRUE(first);
+  EXPECT_EQ((*sessions_->Check(first->token))->resource, "https://gate/mcp/a");
+  clock_.Advance(std::chrono::minutes(4));
+  const auto second = Await(sessions_->Renew(first->id, std::chrono::minutes(5), true));
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->id, first->id);
+  EXPECT_TRUE(Good(first->token) && Good(second->token));
+  clock_.Advance(std::chrono::minutes(1));
+  EXPECT_EQ(CodeOf(first->token), Errc::token_expired);
+  EXPECT_TRUE(Good(second->token));
+  const auto third = Await(sessions_->Renew(first->id, std::chrono::minutes(5), false));
+  ASSERT_TRUE(third);
+  EXPECT_EQ(CodeOf(second->token), Errc::session_unknown) << "nobody has got it";
+  EXPECT_EQ(CodeOf(first->token), Errc::session_unknown);
+  Restart();
+  EXPECT_EQ((*sessions_->Check(third->token))->resource, "https://gate/mcp/a");
+  // Renewing is no work, and does not unlock.
+  clock_.Advance(std::chrono::minutes(10));
+  sessions_->Tick();
+  const auto fourth = Await(sessions_->Renew(first->id, std::chrono::minutes(5), true));
+  ASSERT_TRUE(fourth);
+  EXPECT_EQ(CodeOf(fourth->token), Errc::session_locked);
+  ASSERT_TRUE(Await(sessions_->Revoke({.session = first->id}, "ana", "left")));
+  EXPECT_EQ(CodeOf(fourth->token), Errc::session_ended);
+  EXPECT_FALSE(Await(sessions_->Renew(first->id, std::chrono::minutes(5), true)));
+}
+
 TEST_F(SessionsTest, ATokenIsItsSession) {
   const Opened opened = Open();
   const auto live = sessions_->Check(opened.token);

@@ -44,6 +44,8 @@ std::string Encode(const Live& live) {
               {"client", live.client},
               {"opened_at", live.opened_at},
               {"authenticated_at", live.authenticated_at},
+              {"resource", live.resource},
+              {"token_until", live.token_until},
               {"expires_at", live.expires_at}}
       .dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -73,6 +75,9 @@ Result<Live> Decode(std::string_view text) {
   get("kind", live.kind), get("reason", live.reason), get("scope", live.scope);
   get("client", live.client), get("opened_at", live.opened_at);
   get("authenticated_at", live.authenticated_at), get("expires_at", live.expires_at);
+  // Sessions that an earlier version has kept say nothing of these.
+  if (data.contains("resource")) get("resource", live.resource);
+  if (data.contains("token_until")) get("token_until", live.token_until);
   // Not in sessions of before: how those people signed in is not known.
   if (data.contains("acr"))
     get("acr", who.acr), get("amr", who.amr), get("auth_time", who.auth_time);
@@ -124,7 +129,7 @@ Result<> LoadRevocations(state::Database& db, Store::Loaded& loaded) {
 state::Writer::Work Saving(Row row) {
   return [row = std::move(row)](state::Database& db) -> Result<> {
     SALLYPORT_TRY(auto s, db.Use("INSERT INTO session VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO"
-                                 " UPDATE SET data = excluded.data, state = excluded.state,"
+                                 " UPDATE SET digest = excluded.digest, data = excluded.data, state = excluded.state,"
                                  " worked_at = excluded.worked_at, ended_at = excluded.ended_at"));
     s.Bind(row.session.id).BindBytes(AsText(row.digest)).Bind(Encode(row.session));
     s.Bind(int64_t(row.state)).Bind(row.worked_at).Bind(row.ended_at);

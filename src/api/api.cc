@@ -7,6 +7,7 @@
 #include "api/endpoints.h"
 #include "api/exchange.h"
 #include "api/logins.h"
+#include "api/oauth_server.h"
 #include "api/saml_logins.h"
 #include "api/web_session.h"
 #include "net/event.h"
@@ -55,7 +56,8 @@ void AddSecurityHeaders(net::Headers& headers, bool secure) {
 }  // namespace
 
 Api::Api(Options options)
-    : router_(MakeRouter()),
+    : router_(MakeRouter(options.oauth != nullptr,
+                         options.oauth && options.oauth->config().registration)),
       origins_(options.public_url, options.allowed_hosts, {}),
       logins_(std::make_unique<Logins>(std::move(options.logins), options.clock)),
       devices_(std::make_unique<DeviceLogins>(options.clock)),
@@ -68,6 +70,7 @@ Api::Api(Options options)
                 .replays = options.replays,
                 .transmitters = options.transmitters,
                 .sources = std::move(options.signals)}),
+      oauth_(std::move(options.oauth)),
       parts_{.gate = options.gate,
              .sessions = options.sessions,
              .verifier = options.verifier,
@@ -82,6 +85,7 @@ Api::Api(Options options)
              .devices = devices_.get(),
              .exchanged = exchanged_.get(),
              .saml = saml_.get(),
+             .oauth = oauth_.get(),
              .signals = &signals_,
              .refusals = &refusals_,
              .offboarding = std::move(options.offboarding),
@@ -139,6 +143,7 @@ void Api::Stop() {
   person_poll_->Stop();
   fetcher_.Stop();
   logins_->Stop();
+  if (oauth_) oauth_->Stop();
 }
 
 bool Api::Takes(std::string_view path) {

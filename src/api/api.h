@@ -26,6 +26,8 @@ class Signer;
 
 namespace sallyport::api {
 
+class OauthServer;
+
 /// What the API is built of. References must outlive it.
 struct Options {
   gate::Gate& gate;
@@ -54,6 +56,7 @@ struct Options {
   /// How long access may go on after somebody has left, by provider.
   std::vector<identity::Offboarding> offboarding;
   std::map<std::string, std::string> groups_from;  // provider: the claim or attribute they stand in
+  std::shared_ptr<OauthServer> oauth = nullptr;  // null: it is off
 };
 
 /// Pages and API of the gateway: every path of the https listener that is not of the MCP front-end
@@ -98,6 +101,7 @@ class Api {
   Signals signals_;
   std::vector<std::unique_ptr<SsfPoll>> event_polls_;
   std::unique_ptr<PersonPoll> person_poll_;
+  std::shared_ptr<OauthServer> oauth_;
   Parts parts_;
 };
 

@@ -2,7 +2,7 @@
 
 namespace sallyport::api {
 
-Router MakeRouter() {
+Router MakeRouter(bool oauth, bool registration) {
   Router router;
   AddAssets(router);
   AddSessions(router);
@@ -23,6 +23,11 @@ Router MakeRouter() {
   AddPasskeys(router);
   AddPages(router);
   AddUpstreamIssuer(router);
+  if (oauth) {
+    AddOauthMetadata(router);
+    AddOauthAuthorize(router);
+    if (registration) AddOauthRegister(router);
+  }
   return router;
 }
 

@@ -23,9 +23,14 @@ void AddTokenRevocation(Router& router);   // token_revocation.cc: /oauth/revoke
 void AddApprovals(Router& router);         // approvals.cc: /api/v1/approvals
 void AddEvents(Router& router);            // events.cc: /api/v1/events
 void AddPasskeys(Router& router);          // passkeys.cc: /api/v1/passkeys
+void AddOauthMetadata(Router& router);     // oauth_metadata.cc: RFC 8414
+void AddOauthAuthorize(Router& router);    // oauth_authorize.cc: /oauth/authorize, /oauth/consent
+void AddOauthRegister(Router& router);     // oauth_register.cc: /oauth/register
 void AddPages(Router& router);             // pages.cc: /approvals, /passkeys, /sessions
 void AddUpstreamIssuer(Router& router);    // upstream_issuer.cc: /.well-known/openid-configuration
 
-Router MakeRouter();
+/// `oauth`: with what makes the gateway the authorization server of MCP clients.
+/// `registration`: of clients that register themselves too.
+Router MakeRouter(bool oauth, bool registration = false);
 
 }  // namespace sallyport::api

@@ -7,6 +7,7 @@
 #include "access/digest.h"
 #include "api/body.h"
 #include "api/endpoints.h"
+#include "api/oauth_server.h"
 #include "identity/workload.h"
 
 namespace sallyport::api {
@@ -79,6 +80,9 @@ std::optional<Reply> Unfit(const Form& form, const std::string& public_url) {
 boost::asio::awaitable<Reply> Exchange(Visit& visit) {
   const auto form = ReadForm(visit);
   if (!form) co_return Refuse(form.error());
+  // Grants of MCP clients, where this gateway is their authorization server.
+  if (visit.parts.oauth != nullptr && form->Get("grant_type") != kExchange)
+    co_return co_await GrantToken(visit, *form);
   if (auto unfit = Unfit(*form, visit.parts.public_url)) co_return *std::move(unfit);
   const std::string token = form->Get("subject_token");
   if (token.empty() || token.size() > kLongestToken)

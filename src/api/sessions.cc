@@ -49,6 +49,7 @@ ordered_json Describe(const access::SessionInfo& info, const Caller& caller, con
           {"reason", live.reason},
           {"limits", Limits(live.who, parts)},
           {"client", live.client},
+          {"resource", live.resource},
           {"opened_at", FormatUtc(live.opened_at)},
           {"worked_at", FormatUtc(info.worked_at)},
           {"working", info.working},

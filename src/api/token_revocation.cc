@@ -5,6 +5,7 @@
 #include "access/token.h"
 #include "api/body.h"
 #include "api/endpoints.h"
+#include "api/oauth_server.h"
 
 namespace sallyport::api {
 namespace {
@@ -32,7 +33,9 @@ boost::asio::awaitable<Reply> Revoke(Visit& visit) {
     co_return Refuse(Error(Errc::token_type_wrong, "only tokens of this gateway end here"),
                      "unsupported_token_type");
   // Who asks shows nothing but the token, and learns nothing from the answer (section 2.2).
-  const std::string id = visit.parts.sessions.IdOf(token);
+  std::string id = visit.parts.sessions.IdOf(token);
+  if (OauthServer* server = visit.parts.oauth; id.empty() && server != nullptr)
+    id = server->grants().SessionOf(token);  // a refresh token
   if (const auto info = id.empty() ? std::nullopt : visit.parts.sessions.Find(id)) {
     const auto ended =
         co_await visit.parts.sessions.Revoke({.session = id}, info->session->who.name,

@@ -38,6 +38,7 @@ class ChangeFeed;
 class DeviceLogins;
 class Exchanged;
 class Logins;
+class OauthServer;
 class PersonPoll;
 class SamlLogins;
 class Signals;
@@ -62,6 +63,7 @@ struct Parts {
   DeviceLogins* devices = nullptr;    // those of programs without a browser
   Exchanged* exchanged = nullptr;     // tokens of workloads that have opened a session
   SamlLogins* saml = nullptr;         // those by SAML
+  OauthServer* oauth = nullptr;       // null: not the authorization server of MCP clients
   Signals* signals = nullptr;         // what providers tell of people that leave
   PersonPoll* person_poll = nullptr;  // asks whether people are still there
   gate::Refusals* refusals = nullptr;

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "mask/seal.h"
 #include "net/fetch.h"
+#include "oauth/store.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "secrets/source.h"
@@ -87,6 +88,7 @@ Result<std::unique_ptr<state::Database>> OpenState(const std::filesystem::path& 
   SALLYPORT_CHECK(approval::Desk::Migrate(*db));
   SALLYPORT_CHECK(approval::Passkeys::Migrate(*db));
   SALLYPORT_CHECK(access::PrepareState(*db));
+  SALLYPORT_CHECK(oauth::PrepareState(*db));
   return db;
 }
 

@@ -182,8 +182,14 @@ Result<> Gateway::Impl::BuildFrontend() {
                                .record_bytes = root.evidence.payload_bytes,
                                .connections = {},
                                .settings = SettingsOf(root, masker)};
+  // Clients take the first.
+  const oauth::Config& server = root.oauth_server;
+  if (server.enabled) {
+    options.issuers.push_back(OriginOf(root));
+    options.scopes = {"mcp:read", "mcp:write"};
+  }
   for (const identity::ProviderConfig& provider : root.providers) {
-    options.issuers.push_back(provider.issuer);
+    if (!server.enabled || server.list_providers) options.issuers.push_back(provider.issuer);
     options.advertise_dpop |= provider.dpop != identity::Dpop::taken;
   }
   if (WantsGateTokens(root)) {

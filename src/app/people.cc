@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "access/store_sqlite.h"
+#include "api/oauth_server.h"
 #include "app/keys.h"
 #include "app/offboarding.h"
 #include "mask/seal.h"
 #include "net/event.h"
+#include "oauth/store.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "policy/step_up.h"
@@ -88,6 +90,36 @@ std::vector<api::LoginProvider> LoginsOf(const config::Root& root, Result<>& fai
   return out;
 }
 
+/// Null if it is off.
+std::shared_ptr<api::OauthServer> OauthServerOf(const config::Root& root, state::Writer& state,
+                                                Result<>& failed) {
+  if (!root.oauth_server.enabled) return nullptr;
+  const auto key = KeyFile(root.server.data_dir / "state/state.key");
+  auto sealer = key ? state::Sealer::Make(*key) : std::unexpected(key.error());
+  if (!sealer) {
+    failed = std::unexpected(std::move(sealer).error());
+    return nullptr;
+  }
+  api::OauthServer::Options options{.config = root.oauth_server,
+                                    .secrets = {},
+                                    .public_url = root.server.public_url,
+                                    .connections = {},
+                                    .store = oauth::MakeSqliteStore(state),
+                                    .sealer = std::move(*sealer),
+                                    .clock = SystemClock()};
+  while (options.public_url.ends_with('/')) options.public_url.pop_back();
+  for (const config::Connection& connection : root.connections) {
+    if (connection.mcp) options.connections.push_back(connection.name);
+  }
+  for (const oauth::ClientConfig& client : root.oauth_server.clients) {
+    if (!client.secret) continue;
+    auto secret = secrets::Resolve(*client.secret);
+    if (!secret) failed = std::unexpected(std::move(secret).error());
+    if (secret) options.secrets[client.id] = std::move(*secret);
+  }
+  return std::make_shared<api::OauthServer>(std::move(options));
+}
+
 std::vector<std::string> SecondFactors(const config::Root& root) {
   return root.mfa.accept.empty() ? policy::DefaultSecondFactors() : root.mfa.accept;
 }
@@ -150,7 +182,7 @@ People::People(const config::Root& root, state::Writer& state, gate::Gate& gate,
     std::vector<op::MaskCount> counts;
     about.why = mask::Seal::Text(*masker_.load(), live.reason, kWords, counts).text;
     about.grant = mask::Seal::Text(*masker_.load(), live.scope, kLimits, counts).text;
-    Record(op::EventType::session_opened, about);
+    Record(op::EventType::session_opened, about, live.resource);
   });
 }
 
@@ -164,6 +196,7 @@ Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifi
   desk_ = &approvals.desk();
   Result<> failed;
   auto logins = LoginsOf(root, failed);
+  auto server = OauthServerOf(root, state_, failed);
   SALLYPORT_CHECK(std::move(failed));
   std::shared_ptr<const saml::Signer> saml_signer;
   if (!root.saml.empty()) {
@@ -208,7 +241,8 @@ Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifi
       .person_polls = std::move(person_polls),
       .grants = grants_.get(),
       .offboarding = WorstCasesOf(root),
-      .groups_from = GroupPlacesOf(root)});
+      .groups_from = GroupPlacesOf(root),
+      .oauth = std::move(server)});
   desk_->OnChange([this](const approval::Request& request) { api_->Tell(request); });
   obs::Metrics().Observe("sallyport_sessions", "Sessions of people that have not ended",
                          [this] { return double(sessions_->List().size()); });
@@ -243,9 +277,11 @@ void People::Stop() {
   if (api_) api_->Stop();
 }
 
-void People::Record(op::EventType type, const op::AccessEvidence& about) {
+void People::Record(op::EventType type, const op::AccessEvidence& about,
+                    const std::string& resource) {
   op::Evidence evidence;
   evidence.type = type;
+  evidence.resource = resource;
   evidence.access = &about;
   if (const auto recorded = gate_.Record(std::move(evidence)); !recorded)
     obs::Log(obs::Level::error, "access.not_recorded", {{"event", op::EventName(type)}});

@@ -56,7 +56,8 @@ class People {
   static boost::asio::awaitable<void> Finish(People& people, std::shared_ptr<Cut> cut);
   void OnEnd(const access::Ended& ended);
   void OnLock(const access::Live& live, bool locked);
-  void Record(op::EventType type, const op::AccessEvidence& about);
+  void Record(op::EventType type, const op::AccessEvidence& about,
+              const std::string& resource = {});
 
   gate::Gate& gate_;
   state::Writer& state_;

@@ -341,6 +341,8 @@ void ReadIdentity(Context& context, const Node& node, Root& root, Places& places
   std::map<std::string, std::string> account_owners;
   for (const Node& person : fields.List("persons"))
     ReadPerson(context, person, root, places, person_names, account_owners);
+  if (const Node* server = fields.Get("oauth_server"))
+    ReadOauthServer(context, *server, root, places);
   if (const Node* mfa = fields.Get("mfa")) ReadMfa(context, *mfa, root);
   if (const Node* roles = fields.Get("roles")) {
     Fields f(context, *roles, "identity.roles");

@@ -15,6 +15,7 @@
 #include "identity/signal_config.h"
 #include "mask/masker.h"
 #include "net/http.h"
+#include "oauth/config.h"
 #include "op/decision.h"
 #include "policy/rules.h"
 #include "policy/unmask.h"
@@ -251,6 +252,7 @@ struct Root {
   std::map<std::string, std::vector<std::string>> roles;
   Mfa mfa;
   std::vector<Person> persons;
+  oauth::Config oauth_server;
   std::vector<Connection> connections;
   Masking masking;
   std::vector<Approval> approvals;

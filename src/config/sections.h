@@ -32,6 +32,8 @@ void ReadIdentity(Context& context, const Node& node, Root& root, Places& places
 /// What else a provider that is read has: sends, email_subjects, ssf, poll. `oidc`: its options,
 /// null of a SAML provider.
 void ReadSignals(Fields& fields, const identity::ProviderConfig* oidc, bool people, Root& root);
+/// identity.oauth_server
+void ReadOauthServer(Context& context, const Node& node, Root& root, Places& places);
 void ReadConnections(Context& context, const std::vector<Node>& nodes, Root& root);
 /// connections[].mcp.http.auth of the server at `url`.
 UpstreamAuth ReadUpstreamAuth(Context& context, const Node& node, const std::string& where,

@@ -115,6 +115,15 @@ Task<VerifiedPtr> TokenVerifier::AuthenticateLogin(std::string id_token, IdToken
   co_return JudgeLogin(id_token, check, nullptr);
 }
 
+Task<VerifiedPtr> TokenVerifier::AuthenticateIdJag(std::string token, IdJagCheck check,
+                                                   std::chrono::steady_clock::time_point deadline) {
+  bool wants_refresh = false;
+  auto verdict = JudgeIdJag(token, check, &wants_refresh);
+  if (verdict || !wants_refresh) co_return verdict;
+  co_await WaitForKeys(token, deadline);
+  co_return JudgeIdJag(token, check, nullptr);
+}
+
 Task<LogoutToken> TokenVerifier::AuthenticateLogout(
     std::string token, std::chrono::steady_clock::time_point deadline) {
   bool wants_refresh = false;

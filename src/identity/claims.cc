@@ -249,6 +249,38 @@ Result<CheckedClaims> CheckIdToken(const Jws& jws, const ProviderConfig& provide
   return out;
 }
 
+Result<CheckedClaims> CheckIdJag(const Jws& jws, const ProviderConfig& provider,
+                                 const IdJagCheck& check, Nanos now) {
+  const json::Value claims = jws.claims.root();
+  CheckedClaims out;
+  if (jws.typ != "oauth-id-jag+jwt") return WrongType("typ is not that of an ID-JAG");
+  SALLYPORT_CHECK(RefuseEventsAndProofs(claims));
+  if (claims["cnf"]) return WrongType("it is bound to a key of the client, which is not taken");
+  if (ShowsWorkload(claims)) return WrongType("it is a workload's token, not an ID-JAG");
+  if (claims["iss"].string() != provider.issuer)
+    return Fail(Errc::token_issuer_unknown, "iss is not the issuer that the key belongs to");
+  const json::Value aud = claims["aud"];
+  const bool ours =
+      aud.string() == check.audience || (aud.size() == 1 && aud.first().string() == check.audience);
+  if (!ours) return Fail(Errc::token_audience_wrong, "aud is not this gateway alone");
+  SALLYPORT_TRY(out.client_id, ShortText(claims, "client_id", 512));
+  if (out.client_id.empty() || out.client_id != check.client_id)
+    return Invalid("client_id is not the client that shows it");
+  SALLYPORT_CHECK(CheckTimes(claims, provider, now, out));
+  SALLYPORT_TRY(out.subject, ShortText(claims, "sub", 255));
+  SALLYPORT_TRY(out.token_id, ShortText(claims, "jti", 255));
+  if (out.subject.empty() || out.token_id.empty()) return Invalid("sub or jti is missing");
+  const json::Value resource = claims["resource"];
+  const auto one = resource.size() == 1 ? resource.first().string() : resource.string();
+  if (!one || one->size() > 2048) return Invalid("it does not name one resource");
+  out.resources.emplace_back(*one);
+  SALLYPORT_TRY(out.acr, ShortText(claims, "acr", 255));
+  SALLYPORT_TRY(out.sid, ShortText(claims, "sid", 255));
+  out.amr = Words(claims["amr"]);
+  out.scopes = Words(claims["scope"]);
+  return out;
+}
+
 Result<LogoutToken> CheckLogoutToken(const Jws& jws, const ProviderConfig& provider, Nanos now) {
   const json::Value claims = jws.claims.root();
   if (!jws.typ.empty() && jws.typ != "logout+jwt" && jws.typ != "jwt")

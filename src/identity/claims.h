@@ -67,6 +67,19 @@ struct IdTokenCheck {
 Result<CheckedClaims> CheckIdToken(const Jws& jws, const ProviderConfig& provider,
                                    const IdTokenCheck& check, Nanos now);
 
+/// What an ID-JAG has to answer to.
+struct IdJagCheck {
+  std::string audience;   // our issuer identifier
+  std::string client_id;  // of the client that shows it, which has proved itself
+};
+
+/// Judges the claims of an identity assertion of a provider for one of our clients (Identity
+/// Assertion Authorization Grant, draft-ietf-oauth-identity-assertion-authz-grant, section 4.4):
+/// `typ` oauth-id-jag+jwt, `aud` is us and nobody else, `client_id` the client, `jti`, one
+/// `resource`, which is left in `resources`. Errors as CheckClaims.
+Result<CheckedClaims> CheckIdJag(const Jws& jws, const ProviderConfig& provider,
+                                 const IdJagCheck& check, Nanos now);
+
 /// Who has been signed out at the provider.
 struct LogoutToken {
   std::string issuer, subject, sid;  // at least one of the last two

@@ -27,12 +27,14 @@ struct VerifiedToken {
   std::string bound_certificate;       // x5t#S256: of the client's certificate of the connection
   bool whole_gateway = false;          // `aud` names the gateway itself
   std::vector<std::string> resources;  // single resources of ours that `aud` names
+  std::string below;                   // all resources that begin so; empty: none
   access::LivePtr live;                // of a session token; null for a provider's own
   std::string groups_note;             // why the groups are incomplete; empty if they are complete
 
   /// Whether the token is meant for this resource of ours.
   bool Covers(std::string_view resource) const {
-    return whole_gateway || std::ranges::find(resources, resource) != resources.end();
+    return whole_gateway || std::ranges::find(resources, resource) != resources.end() ||
+           (!below.empty() && resource.starts_with(below));
   }
 };
 using VerifiedPtr = std::shared_ptr<const VerifiedToken>;

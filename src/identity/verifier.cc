@@ -144,8 +144,13 @@ Result<VerifiedPtr> TokenVerifier::JudgeSession(std::string_view token) {
   const TokenDigest digest = DigestToken(token);
   auto checked = sessions->Check(digest);
   if (!checked) {
-    if (checked.error().code == Errc::session_unknown && !access::WellFormed(token))
-      return Fail(Errc::token_malformed, "the token of a session is not whole");
+    if (checked.error().code == Errc::session_unknown) {
+      if (!access::WellFormed(token))
+        return Fail(Errc::token_malformed, "the token of a session is not whole");
+      // Forgotten, or renewed twice since: its client has to renew it or sign in, as with any that
+      // is over.
+      return Fail(Errc::session_ended, "there is no session of this token");
+    }
     return std::unexpected(std::move(checked.error()));
   }
   const access::LivePtr live = std::move(*checked);
@@ -158,7 +163,9 @@ Result<VerifiedPtr> TokenVerifier::JudgeSession(std::string_view token) {
   made->principal = live->who;
   made->issued_at = live->authenticated_at;
   made->expires_at = live->expires_at;
-  made->whole_gateway = true;
+  made->whole_gateway = live->resource.empty();
+  if (live->resource.ends_with('/')) made->below = live->resource;
+  if (!made->whole_gateway && made->below.empty()) made->resources = {live->resource};
   made->live = live;
   impl_->cache.Insert(digest, made, {.valid_until = live->expires_at});
   return made;
@@ -196,6 +203,28 @@ Result<VerifiedPtr> TokenVerifier::JudgeLogin(std::string_view token, const IdTo
   SALLYPORT_CHECK(VerifySignature(read.jws, *read.found.key));
   if (!claims) return std::unexpected(claims.error());
   SALLYPORT_TRY(VerifiedToken verified, MakeVerified(read.jws.claims.root(), *claims, config, {}));
+  return std::make_shared<const VerifiedToken>(std::move(verified));
+}
+
+Result<VerifiedPtr> TokenVerifier::JudgeIdJag(std::string_view token, const IdJagCheck& check,
+                                              bool* wants_refresh) {
+  const Nanos now = impl_->clock.WallNow();
+  SALLYPORT_TRY(auto read, impl_->ReadSigned(token));
+  const ProviderConfig& config = read.provider->issuer->config();
+  const auto claims = CheckIdJag(read.jws, config, check, now);
+  if (read.found.key == nullptr) {
+    if (wants_refresh != nullptr) *wants_refresh = read.found.may_refresh && claims.has_value();
+    return Fail(read.found.why, "the signature of the ID-JAG cannot be checked");
+  }
+  SALLYPORT_CHECK(VerifySignature(read.jws, *read.found.key));
+  if (!claims) return std::unexpected(claims.error());
+  SALLYPORT_TRY(VerifiedToken verified, MakeVerified(read.jws.claims.root(), *claims, config, {}));
+  // One without groups says nothing of groups; it does not say that there are none.
+  if (verified.principal.groups.empty()) verified.principal.groups_complete = false;
+  if (impl_->options.sessions != nullptr &&
+      impl_->options.sessions->Revoked(verified.principal, verified.issued_at, verified.skew))
+    return Fail(Errc::session_ended,
+                "the person's credentials were revoked after this one was issued");
   return std::make_shared<const VerifiedToken>(std::move(verified));
 }
 

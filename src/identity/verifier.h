@@ -125,6 +125,10 @@ class TokenVerifier {
   /// Authenticate does.
   Task<VerifiedPtr> AuthenticateLogin(std::string id_token, IdTokenCheck check,
                                       std::chrono::steady_clock::time_point deadline);
+  /// The same for an ID-JAG, with which a provider lets one of our clients have a token in a
+  /// person's name. Whether it was shown before is for the caller to see to.
+  Task<VerifiedPtr> AuthenticateIdJag(std::string token, IdJagCheck check,
+                                      std::chrono::steady_clock::time_point deadline);
   /// The same for a logout token; one that was seen before is token_claims_invalid.
   Task<LogoutToken> AuthenticateLogout(std::string token,
                                        std::chrono::steady_clock::time_point deadline);
@@ -149,6 +153,8 @@ class TokenVerifier {
   Result<VerifiedPtr> Judge(std::string_view token, bool* wants_refresh);
   Result<VerifiedPtr> JudgeSession(std::string_view token);
   Result<VerifiedPtr> JudgeLogin(std::string_view token, const IdTokenCheck& check,
+                                 bool* wants_refresh);
+  Result<VerifiedPtr> JudgeIdJag(std::string_view token, const IdJagCheck& check,
                                  bool* wants_refresh);
   Result<LogoutToken> JudgeLogout(std::string_view token, bool* wants_refresh);
   Result<RevocationToken> JudgeRevocation(std::string_view token,

@@ -36,7 +36,20 @@ Result<> TurnAway(Front& front, const net::HttpRequest& request, std::string_vie
   return Fail(Errc::rate_limited);
 }
 
+std::string Scopes(const Front& front) {
+  std::string out;
+  for (const std::string& scope : front.options.scopes) out += (out.empty() ? "" : " ") + scope;
+  return out;
+}
+
 }  // namespace
+
+void AskForMore(const Front& front, std::string_view connection, WireAnswer& answer) {
+  answer.status = 403;
+  answer.headers.Add("WWW-Authenticate", R"(Bearer error="insufficient_scope", scope=")" +
+                                             Scopes(front) + R"(", resource_metadata=")" +
+                                             front.MetadataUrl(connection) + '"');
+}
 
 Task<identity::VerifiedPtr> Authenticate(Front& front, const net::HttpRequest& request,
                                          std::string_view connection) {
@@ -102,12 +115,7 @@ boost::asio::awaitable<void> Challenge(Front& front, net::HttpExchange& exchange
       value += R"(, error="invalid_token", error_description=")" +
                std::string(ReasonCode(error.code)) + '"';
     }
-    if (!front.options.scopes.empty()) {
-      value += ", scope=\"";
-      for (const std::string& scope : front.options.scopes)
-        value += (value.ends_with('"') ? "" : " ") + scope;
-      value += '"';
-    }
+    if (!front.options.scopes.empty()) value += ", scope=\"" + Scopes(front) + '"';
     answer.headers.Add("WWW-Authenticate", std::move(value));
     if (std::string proof = ProofChallenge(front, exchange.request(), error); !proof.empty())
       answer.headers.Add("WWW-Authenticate", std::move(proof));

@@ -2,6 +2,7 @@
 
 #include "identity/verifier.h"
 #include "mcp/front.h"
+#include "mcp/to_wire.h"
 #include "net/http_server.h"
 
 namespace sallyport::mcp {
@@ -16,6 +17,10 @@ Task<identity::VerifiedPtr> Authenticate(Front& front, const net::HttpRequest& r
 /// 9728, RFC 6750). The refusal is recorded first.
 boost::asio::awaitable<void> Challenge(Front& front, net::HttpExchange& exchange,
                                        std::string_view connection, const Error& error);
+
+/// Makes `answer`, a refusal for the limits of the session, a 403 that tells an OAuth client which
+/// scopes to ask its person for: all of them at once (RFC 6750 section 3.1, MCP authorization).
+void AskForMore(const Front& front, std::string_view connection, WireAnswer& answer);
 
 /// answer_locked.cc: what a session that is locked gets. It is no fault of the token, which goes on
 /// when the session is unlocked, and a 401 would make clients throw it away: so a tool call gets a

@@ -3,6 +3,7 @@
 #include "base/ids.h"
 #include "base/trace.h"
 #include "mask/hidden_number.h"
+#include "mcp/bearer.h"
 #include "mcp/call_events.h"
 #include "mcp/call_hold.h"
 #include "mcp/envelope.h"
@@ -243,6 +244,13 @@ class Conduct {
   const Tool* tool_ = nullptr;
 };
 
+/// An OAuth client that has asked for less than there is can ask its person for more.
+bool MayAskForMore(const Call& call, const WireAnswer& answer) {
+  const auto& credential = call.credential;
+  return answer.beyond_grant && credential && credential->live && credential->live->kind == "mcp" &&
+         !call.several && !call.background;
+}
+
 }  // namespace
 
 boost::asio::awaitable<WireAnswer> AnswerCall(Call& call) {
@@ -318,7 +326,9 @@ boost::asio::awaitable<void> RunCall(std::shared_ptr<Call> call) {
   Outgoing out;
   // In the session eras 404 says that the session is gone, and other statuses hide the answer from
   // clients.
-  const bool plain = call->modern() || answer.status == 429 || answer.status == 503;
+  const bool more = MayAskForMore(*call, answer);
+  if (more) AskForMore(call->front, call->place.connection->name, answer);
+  const bool plain = call->modern() || more || answer.status == 429 || answer.status == 503;
   out.status = plain ? answer.status : 200;
   out.headers = std::move(answer.headers);
   out.json = answer.error ? ErrorMessage(call->reply_id, answer.json)

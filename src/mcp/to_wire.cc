@@ -315,6 +315,7 @@ WireAnswer ToWire(const op::Refusal& refusal, const WireContext& context) {
   if (refusal.error.code == Errc::approval_denied) text += " (" + refusal.error.detail + ")";
   if (!decision.message.empty()) text += ' ' + decision.message;
   WireAnswer answer = Say(verdict, WithId(std::move(text), refusal.decision_id), context);
+  answer.beyond_grant = refusal.error.code == Errc::grant_exceeded;
   if (refusal.retry_after_seconds > 0) {
     answer.headers.Add("Retry-After", std::to_string(refusal.retry_after_seconds));
   }

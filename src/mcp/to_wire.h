@@ -33,6 +33,7 @@ struct WireAnswer {
   std::string json;
   std::string code;  // for the log: "tool-error", or the JSON-RPC error code; empty if all is well
   net::Headers headers;
+  bool beyond_grant = false;  // the session's own limits are why it was refused
 };
 
 /// Where an answer goes.

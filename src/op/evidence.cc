@@ -17,6 +17,7 @@ std::string_view EventName(EventType type) {
     case EventType::session_opened: return "session.opened";
     case EventType::session_locked: return "session.locked";
     case EventType::session_unlocked: return "session.unlocked";
+    case EventType::consent_decided: return "consent.decided";
     case EventType::session_killed: return "session.killed";
     case EventType::signal_received: return "signal.received";
     case EventType::request_refused: return "request.refused";

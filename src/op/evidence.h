@@ -29,6 +29,7 @@ enum class EventType : uint8_t {
   session_opened,    // a person signed in: a session of the gateway's own; `access`
   session_locked,    // idle for too long
   session_unlocked,
+  consent_decided,   // a person lets a client have tokens of theirs, or does not (`ok` false); before it counts
   session_killed,    // ended, with all that rested on it; `access` says whose, by whom, why, how much
   signal_received,   // an identity provider told of something that ends nobody's access; `detail` says what
   request_refused, // refused before it became an operation: malformed, smuggled, oversized, foreign
