@@ -30,7 +30,7 @@ def server():
 @pytest.fixture(scope="module")
 def gateway(scratch, oidc, upstream, server):
     part = PgGateway(scratch / "gateway", oidc, [database("lab", server, "lab", "app"), http_connection("tools", upstream.url)], RULES,
-                     PASSWORD, changes=with_login, env=LOGIN_ENV)
+                     PASSWORD, changes=lambda c: (with_login(c), c["identity"]["roles"]["auditor"].extend(["user:ada@example.com", f"user:{oidc.issuer}|grace"])), env=LOGIN_ENV)
     yield part
     part.stop()
 
@@ -84,6 +84,17 @@ def test_whoami_why_of_a_providers_own_token(gateway, oidc, tmp):
     assert not me["groups_complete"] and "100" in me["groups_note"], me
     shown = person.run("whoami", "--why", "--token-file", tmp / "cut").stdout
     assert "the provider cut the list" in shown and "groups cut" in shown and "groups from" in shown and "access" in shown
+
+
+def test_a_role_is_not_given_to_whoever_calls_themselves_so(gateway, oidc):
+    """nOAuth: the name in a token is what people choose at some providers; the account is the issuer and the subject."""
+    def roles(subject, email):
+        page = Browser().api(gateway.public_url, "GET", "/api/v1/me?why", headers={"Authorization": "Bearer " + oidc.token_of(subject, email)})
+        assert page.status == 200, page
+        return page.json["roles"]
+
+    assert roles("thief", "ada@example.com") == roles("thief-2", f"{oidc.issuer}|grace") == []
+    assert roles("grace", "whatever@example.com") == ["auditor"]
 
 
 def test_the_forms_work_in_a_real_browser(gateway, scratch, tmp):

@@ -37,7 +37,8 @@ bool IsMeant(const std::string& entry, const op::Principal& who) {
   if (entry.starts_with("group:"))
     return std::ranges::find(who.groups, entry.substr(6)) != who.groups.end();
   if (entry.starts_with("agent:")) return !who.agent.empty() && entry.substr(6) == who.agent;
-  return entry == "user:" + who.name;
+  // Not the name: people choose it themselves at some providers (invariant I4).
+  return entry == "user:" + who.subject || entry == "user:" + who.issuer + "|" + who.subject;
 }
 
 obs::Histogram& KillSeconds(std::string_view source) {
