@@ -255,6 +255,7 @@ def test_a_refresh_token_is_given_back(gateway, browser):
     given = Client(gateway).tokens(browser)
     server = well_known(gateway, "oauth-authorization-server")
     body = urllib.parse.urlencode({"token": given["refresh_token"], "token_type_hint": "refresh_token"}).encode()
+    assert server["global_token_revocation_endpoint"] == gateway.public_url + "/global-token-revocation"
     assert Browser().ask("POST", server["revocation_endpoint"], body, {"Content-Type": "application/x-www-form-urlencoded"}, site="").status == 200
     assert gateway.client("tools", token=given["access_token"]).request("tools/list").status == 401
     assert Client(gateway).refresh(given["refresh_token"]).json["error"] == "invalid_grant"

@@ -24,18 +24,21 @@ boost::asio::awaitable<Reply> Metadata(Visit& visit) {
       config.clients, [](const oauth::ClientConfig& c) { return c.secret.has_value(); });
   std::vector<std::string> methods{"none"};
   if (secrets) methods.insert(methods.end(), {"client_secret_basic", "client_secret_post"});
-  ordered_json body{{"issuer", issuer},
-                    {"authorization_endpoint", issuer + "/oauth/authorize"},
-                    {"token_endpoint", issuer + "/token"},
-                    {"revocation_endpoint", issuer + "/oauth/revoke"},
-                    {"revocation_endpoint_auth_methods_supported", {"none"}},
-                    {"response_types_supported", {"code"}},
-                    {"response_modes_supported", {"query"}},
-                    {"grant_types_supported", grants},
-                    {"code_challenge_methods_supported", {"S256"}},
-                    {"token_endpoint_auth_methods_supported", methods},
-                    {"scopes_supported", {kScopeRead, kScopeWrite}},
-                    {"authorization_response_iss_parameter_supported", true}};
+  ordered_json body{
+      {"issuer", issuer},
+      {"authorization_endpoint", issuer + "/oauth/authorize"},
+      {"token_endpoint", issuer + "/token"},
+      {"revocation_endpoint", issuer + "/oauth/revoke"},
+      {"revocation_endpoint_auth_methods_supported", {"none"}},
+      {"response_types_supported", {"code"}},
+      {"response_modes_supported", {"query"}},
+      {"grant_types_supported", grants},
+      {"code_challenge_methods_supported", {"S256"}},
+      {"token_endpoint_auth_methods_supported", methods},
+      {"scopes_supported", {kScopeRead, kScopeWrite}},
+      {"authorization_response_iss_parameter_supported", true},
+      {"global_token_revocation_endpoint", issuer + "/global-token-revocation"},
+      {"global_token_revocation_endpoint_auth_methods_supported", {"global-token-revocation+jwt"}}};
   body["client_id_metadata_document_supported"] =
       !config.client_id_hosts.empty() || config.allow_loopback_http;
   if (!config.id_jag.empty()) {
