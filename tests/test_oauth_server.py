@@ -303,10 +303,9 @@ def test_a_code_is_for_who_asked(gateway, browser, changes):
     assert answer.json["error"] in ("invalid_grant", "invalid_request", "invalid_client", "invalid_target", "unsupported_grant_type"), answer
 
 
-def test_a_code_is_good_for_a_minute(gateway, browser):
+def test_a_wrong_code_does_not_spoil_the_right_one(gateway, browser):
     ours = Client(gateway)
     code = ours.code(browser)
-    time.sleep(0.1)
     assert ours.redeem(code[:-1] + ("A" if code[-1] != "A" else "B")).json["error"] == "invalid_grant"
     assert ours.redeem(code).status == 200
 
