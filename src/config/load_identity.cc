@@ -347,7 +347,19 @@ void ReadIdentity(Context& context, const Node& node, Root& root, Places& places
   if (const Node* roles = fields.Get("roles")) {
     Fields f(context, *roles, "identity.roles");
     for (std::string_view role : {"admin", "approver", "auditor"}) {
-      if (f.Get(role) != nullptr) root.roles[std::string(role)] = ReadWho(f, role, false, places);
+      if (f.Get(role) == nullptr) continue;
+      const auto& who = root.roles[std::string(role)] = ReadWho(f, role, false, places);
+      for (const std::string& entry : who) {
+        if (!entry.starts_with("user:") || entry.find('@') == entry.npos ||
+            entry.find('|') != entry.npos)
+          continue;
+        context.Warn(f.ValueMark(role), kCfgNoEffect,
+                     "identity.roles." + std::string(role) + ": " + entry +
+                         " is taken for a subject; a role is never given to a name or an e-mail "
+                         "address, which people choose themselves at some providers",
+                     "write user:SUBJECT, user:ISSUER|SUBJECT (`sallyport whoami` shows both) or a "
+                     "group");
+      }
     }
     f.Done();
   }

@@ -230,6 +230,27 @@ TEST(Load, PostgresConnections) {
   EXPECT_EQ(limits.message_bytes, 2u << 20);
 }
 
+TEST(Load, WarnsOfRolesForNames) {
+  const auto warnings = [](const std::string& admin) {
+    const auto result = LoadText(
+        "version: 1\n"
+        "server: { public_url: \"http://127.0.0.1:7300\", listen: { http: \"127.0.0.1:7300\" },\n"
+        "  data_dir: state }\n"
+        "identity:\n"
+        "  providers: [{ name: corp, oidc: { issuer: \"https://a.example\", audience: x } }]\n"
+        "  roles: { admin: [" +
+            admin +
+            "] }\n"
+            "connections: [{ name: e, mcp: { stdio: { command: [npx] } } }]\n"
+            "policies: [{ id: try, effect: allow, who: [any], on: { connection: e } }]\n",
+        "x.yaml");
+    return std::ranges::count_if(
+        result.problems, [](const Problem& p) { return p.message.contains("is taken for a"); });
+  };
+  EXPECT_EQ(warnings("user:ana@example.com"), 1);
+  EXPECT_EQ(warnings("user:u1, \"user:https://a.example|ana@example.com\", group:a@b"), 0);
+}
+
 TEST(Load, WarnsOfDatabasesThatNobodyReaches) {
   auto warned = [](std::string text, std::string_view from, std::string_view to) {
     text.replace(text.find(from), from.size(), to);
