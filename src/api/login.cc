@@ -168,8 +168,9 @@ boost::asio::awaitable<Reply> Callback(Visit& visit) {
         *login->provider, (*verified)->principal.subject, std::move(given));
     if (!kept) co_return RefuseLogin(visit, kept.error());
   }
-  const Nanos proved_at =
-      login->fresh_from != 0 ? parts.clock.WallNow() : (*verified)->principal.auth_time;
+  // Only what was asked for counts as proof: a provider may let somebody through because of an
+  // earlier login, however recent.
+  const Nanos proved_at = login->fresh_from != 0 ? parts.clock.WallNow() : 0;
   co_return co_await OpenWebSession(visit, (*verified)->principal, login->next, proved_at);
 }
 

@@ -128,8 +128,7 @@ boost::asio::awaitable<Reply> Finish(Visit& visit) {
                           Error(Errc::state_invalid, "The identity provider has not answered."));
   auto assertion = co_await Verify(visit, *login, std::move(response));
   if (!assertion) co_return RefuseLogin(visit, assertion.error());
-  const Nanos proved_at =
-      login->fresh_from != 0 ? parts.clock.WallNow() : assertion->authenticated_at;
+  const Nanos proved_at = login->fresh_from != 0 ? parts.clock.WallNow() : 0;
   if (identity::LooksLikeAccount(assertion->name_id.value))
     co_return RefuseLogin(visit, Error(Errc::token_claims_invalid,
                                        "The NameID has the form by which rules name accounts."));

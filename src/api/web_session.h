@@ -8,7 +8,7 @@ namespace sallyport::api {
 
 /// Opens a web session for who has just signed in, ends the one that the browser had, and sends the
 /// browser to `next` with the new cookie: the session of a browser changes with every login.
-/// `proved_at`: when the person showed the provider who they are; 0: it did not say.
+/// `proved_at`: when the person showed the provider anew who they are; 0: that was not asked for.
 boost::asio::awaitable<Reply> OpenWebSession(Visit& visit, op::Principal who, std::string next,
                                              Nanos proved_at);
 

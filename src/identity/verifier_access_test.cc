@@ -106,7 +106,7 @@ TEST_F(AccessTest, ASessionIsACredentialLikeOthers) {
   EXPECT_EQ((*verified)->principal.session, opened.id);
   EXPECT_EQ(verifier_->Known(opened.token), *verified);  // the same object, as callers are known by
   EXPECT_EQ(Code("sps_nonsense"), "token-malformed");
-  EXPECT_EQ(Code(access::NewToken()), "session-unknown");
+  EXPECT_EQ(Code(access::NewToken()), "session-ended") << "its client has to sign in again";
   EXPECT_EQ(Code(Open("web").token), "token-type-wrong");
 }
 

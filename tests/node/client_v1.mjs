@@ -29,4 +29,5 @@ await run(client, {
   call: (params, options) => client.callTool(params, undefined, options),
   version: () => transport.protocolVersion ?? null,
 });
-process.exit(0);
+// A pipe takes what was written only in time.
+process.stdout.write("", () => process.exit(0));

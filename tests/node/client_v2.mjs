@@ -28,4 +28,5 @@ await run(client, {
   call: (params, options) => client.callTool(params, options),
   version: () => client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion ?? null,
 });
-process.exit(0);
+// A pipe takes what was written only in time.
+process.stdout.write("", () => process.exit(0));
