@@ -59,8 +59,7 @@ if [ "$(cat build/keycloak/.installed 2>/dev/null)" != "$keycloak" ] && command 
       -DoutputDirectory="$PWD/build/keycloak-parts" >&2; then
     unzip -q build/keycloak-parts/keycloak-quarkus-dist-$keycloak.zip -d build/keycloak-parts
     mv build/keycloak-parts/keycloak-$keycloak build/keycloak
-    build/keycloak/bin/kc.sh build --db=dev-mem >/dev/null
-    echo "$keycloak" > build/keycloak/.installed
+    if build/keycloak/bin/kc.sh build --db=dev-mem >/dev/null; then echo "$keycloak" > build/keycloak/.installed; fi
   fi
   rm -rf build/keycloak-parts
 fi

@@ -11,7 +11,7 @@ from kit.parts import Gateway, http_connection
 from kit.person import LOGIN_ENV, ROLES_AND_LOGIN, Browser
 from kit.process import free_port
 
-pytestmark = pytest.mark.skipif(not (HOME / "bin/kc.sh").exists(), reason="no Keycloak: tests/setup.sh could not install it")
+pytestmark = pytest.mark.skipif(not (HOME / ".installed").exists(), reason="no Keycloak: tests/setup.sh could not install it")
 POLICIES = [{"id": "testers", "effect": "allow", "who": ["group:testers", "agent:agent-refunds"], "on": {"connection": "tools", "tools": ["*"]}}]
 
 
