@@ -96,7 +96,7 @@ Api::Api(Options options)
              .changes = std::make_shared<ChangeFeed>()} {
   parts_.secure = parts_.public_url.starts_with("https://");
   for (SsfPoll::Options& poll : options.event_polls)
-    event_polls_.push_back(std::make_unique<SsfPoll>(std::move(poll), signals_, fetcher_));
+    event_polls_.push_back(std::make_unique<SsfPoll>(std::move(poll), signals_, workers_));
   std::vector<PersonPoll::Source> asked;
   for (const PersonPollSource& poll : options.person_polls) {
     if (const LoginProvider* provider = logins_->Provider(poll.provider))
@@ -104,7 +104,7 @@ Api::Api(Options options)
   }
   person_poll_ = std::make_unique<PersonPoll>(PersonPoll::Options{.sessions = options.sessions,
                                                                   .logins = *logins_,
-                                                                  .fetcher = fetcher_,
+                                                                  .workers = workers_,
                                                                   .grants = options.grants,
                                                                   .clock = options.clock,
                                                                   .sources = std::move(asked)});
@@ -141,7 +141,7 @@ void Api::Start(boost::asio::any_io_executor executor) {
 void Api::Stop() {
   for (const auto& poll : event_polls_) poll->Stop();
   person_poll_->Stop();
-  fetcher_.Stop();
+  workers_.Stop();
   logins_->Stop();
   if (oauth_) oauth_->Stop();
 }

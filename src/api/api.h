@@ -97,7 +97,7 @@ class Api {
   std::unique_ptr<DeviceLogins> devices_;
   std::unique_ptr<Exchanged> exchanged_;
   std::unique_ptr<SamlLogins> saml_;
-  Fetcher fetcher_{4};
+  Workers workers_{4};
   Signals signals_;
   std::vector<std::unique_ptr<SsfPoll>> event_polls_;
   std::unique_ptr<PersonPoll> person_poll_;

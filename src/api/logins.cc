@@ -15,8 +15,9 @@ namespace sallyport::api {
 namespace {
 
 constexpr size_t kMost = 10'000;
+constexpr size_t kThreads = 2;
 constexpr size_t kMostWaiting = 64;  // what anybody can ask for delays logins so much at most
-constexpr std::chrono::seconds kFetchWithin{10};
+constexpr std::chrono::seconds kRunWithin{10};
 constexpr Nanos kEndpointsFor = std::chrono::nanoseconds(std::chrono::minutes(10)).count();
 
 std::string Digest(std::string_view text) { return Base64UrlEncode(access::DigestToken(text)); }
@@ -33,31 +34,15 @@ void MakeRoom(Map& map, Nanos now) {
   }
 }
 
-/// What one fetch leaves for the coroutine that waits for it; touched on its shard only.
-struct Outcome {
-  explicit Outcome(boost::asio::any_io_executor executor) : done(executor) {}
-  Result<FetchResponse> response = Fail(Errc::upstream_timeout);
-  net::Event done;
-};
-
 }  // namespace
-
-struct Logins::Threads {
-  std::atomic<size_t> waiting{0};  // pieces of work that have not ended
-  boost::asio::thread_pool pool{2};
-  std::stop_source stop;
-};
 
 std::string Challenge(std::string_view verifier) { return Digest(verifier); }
 
 Logins::Logins(std::vector<LoginProvider> providers, const Clock& clock)
-    : providers_(std::move(providers)), clock_(clock), threads_(std::make_unique<Threads>()) {}
+    : providers_(std::move(providers)), clock_(clock), workers_(kThreads) {}
 Logins::~Logins() { Stop(); }
 
-void Logins::Stop() {
-  threads_->stop.request_stop();
-  threads_->pool.join();
-}
+void Logins::Stop() { workers_.Stop(); }
 
 const LoginProvider* Logins::Provider(std::string_view name) const {
   for (const LoginProvider& provider : providers_) {
@@ -145,37 +130,22 @@ Nanos Logins::ProvedAt(std::string_view session) const {
 }
 
 Task<> Logins::Run(std::function<void()> work) {
-  if (threads_->waiting >= kMostWaiting)
+  if (*waiting_ >= kMostWaiting)
     co_return Fail(Errc::limit_exceeded, "too many logins at once; try again in a moment");
-  ++threads_->waiting;
-  const auto executor = co_await net::ThisExecutor();
-  const auto outcome = std::make_shared<Outcome>(executor);
-  boost::asio::post(threads_->pool, [executor, outcome, waiting = &threads_->waiting,
-                                    work = std::move(work)]() mutable {
-    work();
-    --*waiting;
-    net::Post(executor, [outcome = std::move(outcome)] { outcome->done.Set(); });
-  });
-  co_return co_await outcome->done.Wait(kFetchWithin);
+  ++*waiting_;
+  co_return co_await workers_.Run(
+      [waiting = waiting_, work = std::move(work)] {
+        work();
+        --*waiting;
+      },
+      kRunWithin);
 }
 
 Task<FetchResponse> Logins::Fetch(const LoginProvider& provider, FetchRequest request) {
   request.ca_file = provider.ca_file;
   request.allow_addresses = provider.allow_addresses;
   request.allow_loopback_http = provider.allow_loopback_http;
-  request.stop = threads_->stop.get_token();
-  const auto executor = co_await net::ThisExecutor();
-  const auto outcome = std::make_shared<Outcome>(executor);
-  boost::asio::post(threads_->pool, [executor, outcome, request = std::move(request)]() mutable {
-    auto response = net::FetchUrl(request);
-    net::Post(executor, [outcome = std::move(outcome),
-                         response = std::make_shared<Result<FetchResponse>>(std::move(response))] {
-      outcome->response = std::move(*response);
-      outcome->done.Set();
-    });
-  });
-  SALLYPORT_CO_CHECK(co_await outcome->done.Wait(kFetchWithin));
-  co_return std::move(outcome->response);
+  return workers_.Fetch(std::move(request));
 }
 
 Task<ProviderEndpoints> Logins::Discover(const LoginProvider& provider) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -11,6 +12,7 @@
 
 #include "access/sessions.h"
 #include "api/login_provider.h"
+#include "api/workers.h"
 #include "base/clock.h"
 #include "base/fetch.h"
 #include "base/result.h"
@@ -94,7 +96,6 @@ class Logins {
     std::string session;
     Nanos until = 0;
   };
-  struct Threads;
   void Sweep(Nanos now);  // with mutex_
 
   const std::vector<LoginProvider> providers_;
@@ -107,7 +108,9 @@ class Logins {
   };
   std::map<std::string, Proof, std::less<>> proofs_;  // by session
   std::map<std::string, std::pair<Nanos, ProviderEndpoints>> endpoints_;
-  std::unique_ptr<Threads> threads_;
+  const std::shared_ptr<std::atomic<size_t>> waiting_ =
+      std::make_shared<std::atomic<size_t>>(0);  // pieces of work that have not ended
+  Workers workers_;
 };
 
 }  // namespace sallyport::api

@@ -1,13 +1,8 @@
 #include "api/oauth_documents.h"
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <charconv>
 #include <utility>
-
-#include "net/event.h"
-#include "net/fetch.h"
 
 namespace sallyport::api {
 namespace {
@@ -16,25 +11,15 @@ using oauth::Client;
 using oauth::RedirectUri;
 
 constexpr size_t kMostKnown = 1'000, kMostFetching = 16;
-constexpr std::chrono::seconds kWithin{6}, kFailedFor{30};
+constexpr size_t kThreads = 2;
+constexpr std::chrono::seconds kFailedFor{30};
 constexpr std::chrono::seconds kLeast{60}, kUsual{3600}, kMost{86'400};
 
 Nanos Nanoseconds(std::chrono::seconds s) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(s).count();
 }
 
-struct Outcome {
-  explicit Outcome(boost::asio::any_io_executor executor) : done(executor) {}
-  Result<FetchResponse> response = Fail(Errc::upstream_timeout);
-  net::Event done;
-};
-
 }  // namespace
-
-struct OauthDocuments::Threads {
-  boost::asio::thread_pool pool{2};
-  std::stop_source stop;
-};
 
 std::chrono::seconds KeptFor(const FetchResponse& response) {
   const std::string_view field = response.Header("cache-control");
@@ -74,13 +59,10 @@ Result<Client> ReadDocument(const std::string& client_id, const FetchResponse& r
 }
 
 OauthDocuments::OauthDocuments(const oauth::Config& config, const Clock& clock)
-    : config_(config), clock_(clock), threads_(std::make_unique<Threads>()) {}
+    : config_(config), clock_(clock), workers_(kThreads) {}
 OauthDocuments::~OauthDocuments() { Stop(); }
 
-void OauthDocuments::Stop() {
-  threads_->stop.request_stop();
-  threads_->pool.join();
-}
+void OauthDocuments::Stop() { workers_.Stop(); }
 
 bool OauthDocuments::IsUrl(std::string_view client_id) {
   return client_id.starts_with("https://") || client_id.starts_with("http://");
@@ -141,32 +123,21 @@ Task<> OauthDocuments::Prepare(std::string client_id) {
   request.allow_addresses = config_.allow_addresses;
   request.allow_loopback_http = config_.allow_loopback_http;
   request.max_body = oauth::kMaxMetadataBytes;
-  request.stop = threads_->stop.get_token();
-  const auto executor = co_await net::ThisExecutor();
-  const auto outcome = std::make_shared<Outcome>(executor);
-  boost::asio::post(threads_->pool, [executor, outcome, request = std::move(request)]() mutable {
-    auto response = net::FetchUrl(request);
-    net::Post(executor, [outcome = std::move(outcome),
-                         response = std::make_shared<Result<FetchResponse>>(std::move(response))] {
-      outcome->response = std::move(*response);
-      outcome->done.Set();
-    });
-  });
-  const auto waited = co_await outcome->done.Wait(kWithin);
+  const auto response = co_await workers_.Fetch(std::move(request));
   {
     const std::lock_guard lock(mutex_);
     --fetching_;
   }
-  if (!waited || !outcome->response) {
-    const Error why = !waited ? waited.error() : outcome->response.error();
+  if (!response) {
+    const Error& why = response.error();
     Keep(client_id,
          Fail(why.code, "the client's document cannot be had" +
                             (why.detail.empty() ? std::string() : ": " + why.detail)),
          Nanoseconds(kFailedFor));
     co_return Result<>{};
   }
-  auto client = ReadDocument(client_id, *outcome->response);
-  const auto lasts = client ? KeptFor(*outcome->response) : kFailedFor;
+  auto client = ReadDocument(client_id, *response);
+  const auto lasts = client ? KeptFor(*response) : kFailedFor;
   Keep(client_id, std::move(client), Nanoseconds(lasts));
   co_return Result<>{};
 }

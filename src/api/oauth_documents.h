@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "api/workers.h"
 #include "base/clock.h"
 #include "base/fetch.h"
 #include "base/task.h"
@@ -42,7 +43,6 @@ class OauthDocuments {
     Result<oauth::Client> client;
     Nanos until = 0;
   };
-  struct Threads;
   bool Trusts(std::string_view host) const;
   void Keep(const std::string& client_id, Result<oauth::Client> client, Nanos lasts);
 
@@ -51,7 +51,7 @@ class OauthDocuments {
   mutable std::mutex mutex_;
   std::map<std::string, Known, std::less<>> known_;
   size_t fetching_ = 0;
-  std::unique_ptr<Threads> threads_;
+  Workers workers_;
 };
 
 /// The client of a fetched document; errors say what is wrong with it.

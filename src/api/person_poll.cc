@@ -109,7 +109,7 @@ Task<PersonPoll::Answer> PersonPoll::LookUp(const Source& source, const Person& 
   FetchRequest request = RequestTo(provider, endpoints.userinfo);
   request.headers = {{"Accept", "application/json"},
                      {"Authorization", "Bearer " + std::string(access_token.Reveal())}};
-  SALLYPORT_CO_TRY(const FetchResponse response, co_await options_.fetcher.Fetch(request));
+  SALLYPORT_CO_TRY(const FetchResponse response, co_await options_.workers.Fetch(request));
   if (response.status == 401) co_return Answer::gone;
   const auto document = json::Document::Parse(response.body);
   const bool same = document && document->root()["sub"].string() == person.subject;
@@ -133,7 +133,7 @@ Task<PersonPoll::Answer> PersonPoll::Redeem(const Source& source, const Person& 
         PercentEncode(provider.client_id) + ":" + PercentEncode(provider.client_secret.Reveal());
     request.headers.emplace_back("Authorization", "Basic " + Base64Encode(AsBytes(both)));
   }
-  SALLYPORT_CO_TRY(const FetchResponse response, co_await options_.fetcher.Fetch(request));
+  SALLYPORT_CO_TRY(const FetchResponse response, co_await options_.workers.Fetch(request));
   const auto document = json::Document::Parse(response.body);
   if (!document) co_return Answer::none;
   // Nothing else is said of the person: a wrong secret of ours, or a fault over there, is not.

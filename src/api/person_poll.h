@@ -10,9 +10,9 @@
 
 #include "access/kept_grants.h"
 #include "access/sessions.h"
-#include "api/fetcher.h"
 #include "api/login_provider.h"
 #include "api/logins.h"
+#include "api/workers.h"
 
 namespace sallyport::api {
 
@@ -35,7 +35,7 @@ class PersonPoll {
   struct Options {
     access::Sessions& sessions;
     Logins& logins;
-    Fetcher& fetcher;
+    Workers& workers;
     access::KeptGrants* grants = nullptr;
     const Clock& clock;
     std::vector<Source> sources;

@@ -61,10 +61,10 @@ Result<std::vector<std::pair<std::string, std::string>>> ReadSets(std::string_vi
   return out;
 }
 
-SsfPoll::SsfPoll(Options options, Signals& signals, Fetcher& fetcher)
+SsfPoll::SsfPoll(Options options, Signals& signals, Workers& workers)
     : options_(std::move(options)),
       signals_(signals),
-      fetcher_(fetcher),
+      workers_(workers),
       good_at_(SteadyNow().count()) {}
 
 double SsfPoll::age() const {
@@ -86,7 +86,7 @@ Task<SsfPoll::Answer> SsfPoll::Ask() {
                      {"Authorization", "Bearer " + std::string(token.Reveal())}};
   request.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   request.max_body = kMostBytes;
-  SALLYPORT_CO_TRY(const FetchResponse response, co_await fetcher_.Fetch(std::move(request)));
+  SALLYPORT_CO_TRY(const FetchResponse response, co_await workers_.Fetch(std::move(request)));
   if (response.status != 200)
     co_return Fail(Errc::upstream_protocol,
                    "the transmitter answered with status " + std::to_string(response.status));

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "api/fetcher.h"
 #include "api/signals.h"
+#include "api/workers.h"
 #include "base/secret.h"
 
 namespace sallyport::api {
@@ -25,8 +25,8 @@ class SsfPoll {
     std::function<Result<Secret>()> token;
     std::chrono::seconds every{30};
   };
-  /// `signals` and `fetcher` must outlive it.
-  SsfPoll(Options options, Signals& signals, Fetcher& fetcher);
+  /// `signals` and `workers` must outlive it.
+  SsfPoll(Options options, Signals& signals, Workers& workers);
 
   /// Until Stop; never two at a time.
   boost::asio::awaitable<void> Run();
@@ -45,7 +45,7 @@ class SsfPoll {
 
   const Options options_;
   Signals& signals_;
-  Fetcher& fetcher_;
+  Workers& workers_;
   std::atomic<bool> stopped_{false};
   std::atomic<std::chrono::steady_clock::rep> good_at_;
   std::vector<std::string> acks_;
