@@ -1,7 +1,6 @@
 """What requests for approval live on: a kill -9 at every point of a life, the clock set forward and back, floods of one caller, and a
 state that is full, locked or damaged. What cannot be known for sure is refused, with its reason and in the log."""
 
-import pathlib
 import sqlite3
 import subprocess
 import time
@@ -12,10 +11,9 @@ from kit.approver import Approver
 from kit.parts import Gateway, http_connection
 from kit.process import eventually, free_port
 from kit.refunds import ask, held, refund, rule_of
+from kit.shifted_clock import ShiftedClock
 
-FAKETIME = pathlib.Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")  # Debian: faketime
 SHORT = 3.0
-
 
 RULES = [rule_of("short", "short", lte=10), rule_of("two", "two", gt=10, lte=100), rule_of("one", "one", gt=100),
          {"id": "others", "effect": "allow", "who": ["any"], "on": {"connection": "orders", "tools": ["echo"]}}]
@@ -121,26 +119,10 @@ def test_its_time_runs_while_the_gateway_is_down(gateway, lead, upstream, order,
 
 # ---- the clock
 
-class Clock:
-    """The wall clock of a process, moved by seconds while it runs; its steady clock goes on."""
-
-    def __init__(self, file: pathlib.Path):
-        self.file = file
-        self.step(0)
-        self.env = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_NO_CACHE": "1",
-                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
-
-    def step(self, seconds: int):
-        fresh = self.file.with_suffix(".new")
-        fresh.write_text(f"{seconds:+d}s\n")
-        fresh.replace(self.file)
-
-
 @pytest.fixture
 def stepped(tmp, start_gateway, oidc, upstream):
     """A gateway at a clock of its own, and tokens that are good at every time that is tried here."""
-    assert FAKETIME.exists(), "Debian: apt-get install faketime"
-    clock = Clock(tmp / "clock")
+    clock = ShiftedClock(tmp / "clock")
     part = start_gateway(tmp / "gate", oidc, [http_connection("orders", upstream.url)], RULES, port=free_port(), env=clock.env,
                          changes=settings)
     now = int(time.time())

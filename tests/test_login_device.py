@@ -12,7 +12,7 @@ from kit.parts import Gateway, http_connection
 from kit.paths import sallyport
 from kit.person import LOGIN_ENV, Browser, Person, with_login
 from kit.process import Process, eventually, free_port
-from test_hold_state import Clock
+from kit.shifted_clock import ShiftedClock
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +242,7 @@ def test_polling_too_fast(gateway, tess):
 
 
 def test_it_expires(another, tmp):
-    clock = Clock(tmp / "clock")
+    clock = ShiftedClock(tmp / "clock")
     gate = another(env=clock.env)
     tess = Browser()
     tess.sign_in(gate, "tester")

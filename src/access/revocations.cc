@@ -36,7 +36,9 @@ void Revocations::Add(const RevocationRow& row) {
 void Revocations::AddAll(Nanos at) { all_ = std::max(all_.load(), at); }
 
 bool Revocations::Covers(const op::Principal& who, Nanos issued_at) const {
-  if (issued_at <= all_.load(std::memory_order_relaxed)) return true;
+  // 0: of nobody. A credential that does not say when it was issued counts as older than the epoch.
+  if (const Nanos all = all_.load(std::memory_order_relaxed); all != 0 && issued_at <= all)
+    return true;
   if (count_.load(std::memory_order_acquire) == 0) return false;
   const std::shared_lock lock(mutex_);
   const auto covered = [&](const auto& table, std::string_view what) {

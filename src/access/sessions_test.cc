@@ -308,6 +308,9 @@ TEST_F(SessionsTest, RevokingAPersonEndsEveryCredentialIssuedBefore) {
   EXPECT_TRUE(Good(other.token));
   EXPECT_TRUE(sessions_->Revoked(Ana(), before));
   EXPECT_FALSE(sessions_->Revoked(eve, before));
+  // One that does not say when it was issued is older than any revocation; none does not end it.
+  EXPECT_TRUE(sessions_->Revoked(Ana(), -int64_t{60} * 1'000'000'000));
+  EXPECT_FALSE(sessions_->Revoked(eve, -int64_t{60} * 1'000'000'000));
   // A login that was made before does not open a session any more; one made later does.
   const auto late =
       Await(sessions_->Open({.who = Ana(), .kind = "cli", .authenticated_at = before}));
