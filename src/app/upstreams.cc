@@ -9,6 +9,7 @@
 #include "credential/aws.h"
 #include "credential/exchange.h"
 #include "credential/oauth.h"
+#include "credential/snowflake.h"
 #include "mcp/upstream_http.h"
 #include "mcp/upstream_stdio.h"
 #include "net/fetch.h"
@@ -24,14 +25,15 @@ constexpr std::chrono::seconds kDescribeTimeout{5};
 using Credential = std::function<void(net::Headers&)>;
 
 Result<Credential> MakeCredential(const config::UpstreamAuth& auth) {
-  const bool fixed = auth.kind == config::UpstreamAuth::Kind::bearer ||
-                     auth.kind == config::UpstreamAuth::Kind::header;
-  if (!fixed) return Credential();
+  using Kind = config::UpstreamAuth::Kind;
+  const bool named = auth.kind == Kind::header, snowflake = auth.kind == Kind::snowflake_pat;
+  if (!named && !snowflake && auth.kind != Kind::bearer) return Credential();
   SALLYPORT_TRY(std::shared_ptr<RotatingSecret> secret, RotatingSecret::Make(auth.secret));
-  const bool bearer = auth.kind == config::UpstreamAuth::Kind::bearer;
-  const std::string header = bearer ? "Authorization" : auth.header;
-  return Credential([secret, header, bearer](net::Headers& headers) {
-    headers.Add(header, (bearer ? "Bearer " : "") + std::string(secret->Get().Reveal()));
+  const std::string header = named ? auth.header : "Authorization";
+  return Credential([secret, header, named, snowflake](net::Headers& headers) {
+    headers.Add(header, (named ? "" : "Bearer ") + std::string(secret->Get().Reveal()));
+    if (snowflake)
+      headers.Add(std::string(credential::kSnowflakeTokenType), "PROGRAMMATIC_ACCESS_TOKEN");
   });
 }
 
@@ -39,8 +41,9 @@ Result<Credential> MakeCredential(const config::UpstreamAuth& auth) {
 Result<> CheckReferences(const config::UpstreamAuth& auth) {
   using Kind = config::UpstreamAuth::Kind;
   std::vector<secrets::Ref> refs;
-  if (auth.kind == Kind::oauth) refs = {auth.oauth.client_secret};
-  if (auth.kind == Kind::exchange) refs = {auth.exchange.server.client_secret};
+  if (auth.kind == Kind::oauth) refs = {auth.oauth.client_secret, auth.oauth.client_key};
+  if (auth.kind == Kind::exchange)
+    refs = {auth.exchange.server.client_secret, auth.exchange.server.client_key};
   if (auth.kind == Kind::sigv4)
     refs = {auth.sigv4.keys.secret_access_key, auth.sigv4.keys.session_token,
             auth.sigv4.keys.token};
@@ -57,17 +60,20 @@ credential::CredentialPtr MakeLiveCredential(const std::string& connection,
   using Kind = config::UpstreamAuth::Kind;
   switch (auth.kind) {
     case Kind::sigv4:
-      return credential::MakeSigV4(connection, auth.sigv4, net::FetchUrl, SystemClock());
+      return credential::MakeSigV4(connection, auth.sigv4, issuer, net::FetchUrl, SystemClock());
     case Kind::oauth:
       return credential::MakeOAuth(connection, auth.oauth, net::FetchUrl, SystemClock());
     case Kind::exchange:
       return credential::MakeExchange(connection, auth.exchange, issuer, net::FetchUrl,
                                       SystemClock());
     case Kind::gate_jwt:
-      return credential::MakeGateJwt(auth.gate_jwt, issuer, SystemClock());
+      return credential::MakeGateJwt(connection, auth.gate_jwt, issuer, SystemClock());
+    case Kind::snowflake_external_oauth:
+      return credential::MakeSnowflakeOAuth(connection, auth.snowflake, issuer, SystemClock());
     case Kind::none:
     case Kind::bearer:
     case Kind::header:
+    case Kind::snowflake_pat:
       break;
   }
   return nullptr;
@@ -144,11 +150,24 @@ Result<mcp::FrontendConnection> MakeConnection(const config::Connection& connect
 }
 
 bool WantsGateTokens(const config::Root& root) {
+  using Kind = config::UpstreamAuth::Kind;
   return std::ranges::any_of(root.connections, [](const config::Connection& connection) {
     const auto* http =
         connection.mcp ? std::get_if<config::McpHttp>(&connection.mcp->upstream) : nullptr;
-    return http != nullptr && (http->auth.kind == config::UpstreamAuth::Kind::gate_jwt ||
-                               http->auth.kind == config::UpstreamAuth::Kind::exchange);
+    if (http == nullptr) return false;
+    const config::UpstreamAuth& auth = http->auth;
+    switch (auth.kind) {
+      case Kind::gate_jwt:
+      case Kind::exchange:
+      case Kind::snowflake_external_oauth:
+        return true;
+      case Kind::sigv4:
+        return auth.sigv4.keys.names_caller;
+      case Kind::oauth:
+        return auth.oauth.signs && auth.oauth.client_key.empty();
+      default:
+        return false;
+    }
   });
 }
 

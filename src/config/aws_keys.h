@@ -18,8 +18,9 @@ void CheckWord(Fields& fields, std::string_view key, const std::string& text, st
 
 /// ca, allow_addresses, allow_loopback_http
 credential::Reach ReadReach(Fields& fields);
-/// sigv4.credentials and what is spelled like it.
-credential::AwsKeys ReadAwsKeys(Context& context, const Node& node, const std::string& where);
+/// sigv4.credentials and what is spelled like it. `per_caller`: it may be a key for each caller.
+credential::AwsKeys ReadAwsKeys(Context& context, const Node& node, const std::string& where,
+                                bool per_caller = false);
 /// region and credentials of an rds_iam.
 credential::RdsIam ReadRdsIam(Fields& fields);
 

@@ -62,6 +62,22 @@ void WarnOfIdlePostgres(Context& context, const Root& root, const Places& places
   }
 }
 
+/// What connections say of agents and providers.
+void CheckNamed(Context& context, const Root& root, const Places& places) {
+  std::vector<std::string_view> providers;
+  for (const auto& [name, mark] : places.provider_marks) providers.push_back(name);
+  for (const Context::Named& named : context.named) {
+    if (named.agent || !named.name.empty()) {
+      CheckUses(context, {{named.mark, named.where, named.name}},
+                named.agent ? NamesOf(root.agents) : providers, named.agent ? "agent" : "provider");
+    } else if (providers.size() > 1) {
+      context.Error(named.mark, kCfgMissingKey,
+                    named.where + " is needed: there is more than one provider",
+                    "name the one whose people log in there");
+    }
+  }
+}
+
 }  // namespace
 
 void CheckAcross(Context& context, const Root& root, const Places& places) {
@@ -75,6 +91,7 @@ void CheckAcross(Context& context, const Root& root, const Places& places) {
     if (std::ranges::find(places.saml, name) == places.saml.end()) providers.push_back(name);
   }
   CheckUses(context, places.providers, providers, "OIDC provider");
+  CheckNamed(context, root, places);
   if (HasErrors(context.problems)) return;
   WarnOfIdleRules(context, root, places);
   WarnOfIdlePostgres(context, root, places);

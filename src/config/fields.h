@@ -31,6 +31,14 @@ struct Context {
     secrets::Ref::Kind kind;
   };
   std::vector<Remote> remote;
+  /// Agents and providers that are named where Places is not at hand. An empty provider: there has
+  /// to be one only.
+  struct Named {
+    Mark mark;
+    std::string where, name;
+    bool agent = false;
+  };
+  std::vector<Named> named;
 
   void Error(Mark at, std::string_view code, std::string message, std::string hint = {});
   void Warn(Mark at, std::string_view code, std::string message, std::string hint = {});

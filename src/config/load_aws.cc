@@ -2,6 +2,7 @@
 
 #include "config/aws_keys.h"
 #include "config/sections.h"
+#include "json/document.h"
 
 namespace sallyport::config {
 
@@ -32,7 +33,49 @@ credential::Reach ReadReach(Fields& fields) {
 
 namespace {
 
-void ReadWebIdentity(Context& context, const Node& node, const std::string& where,
+constexpr size_t kPolicyLength = 2048, kPolicyArns = 10;  // AWS STS API Reference
+
+/// The token: a reference, or the gate's own for each caller.
+void ReadIdentityToken(Fields& fields, bool per_caller, credential::AwsKeys& keys) {
+  Context& context = fields.context();
+  const std::string where = fields.where() + ".token";
+  const Node* token = fields.Require("token", "write token: gate_jwt, or { file: PATH }");
+  if (token == nullptr) return;
+  if (!token->is(Node::Kind::scalar) || token->text != "gate_jwt") {
+    if (auto ref = fields.Secret("token")) keys.token = *ref;
+    return;
+  }
+  keys.names_caller = true;
+  if (!per_caller) {
+    context.Error(token->mark, kCfgConflict, where + ": here there is no caller to name",
+                  "write token: { file: PATH } of the gateway's own web identity");
+  }
+}
+
+/// What only makes the role's rights smaller.
+void ReadSessionPolicy(Fields& fields, credential::AwsKeys& keys) {
+  Context& context = fields.context();
+  if (auto policy = fields.Text("session_policy")) keys.session_policy = *policy;
+  if (!keys.session_policy.empty()) {
+    const auto read = json::Document::Parse(keys.session_policy);
+    if (!read || !read->root()["Statement"] || keys.session_policy.size() > kPolicyLength) {
+      context.Error(fields.ValueMark("session_policy"), kCfgBadValue,
+                    fields.where() + ".session_policy is no IAM policy of at most 2048 characters",
+                    "write its JSON: '{\"Version\":\"2012-10-17\",\"Statement\":[…]}'");
+    }
+  }
+  keys.session_policy_arns = fields.Texts("session_policy_arns");
+  const bool arns = std::ranges::all_of(keys.session_policy_arns, [](const std::string& arn) {
+    return arn.starts_with("arn:") && arn.contains(":policy/");
+  });
+  if (!arns || keys.session_policy_arns.size() > kPolicyArns) {
+    context.Error(fields.ValueMark("session_policy_arns"), kCfgBadValue,
+                  fields.where() + ".session_policy_arns are not at most 10 ARNs of policies",
+                  "write [arn:aws:iam::ACCOUNT:policy/NAME]");
+  }
+}
+
+void ReadWebIdentity(Context& context, const Node& node, const std::string& where, bool per_caller,
                      credential::AwsKeys& keys) {
   Fields fields(context, node, where);
   keys.kind = credential::AwsKeys::Kind::web_identity;
@@ -42,9 +85,22 @@ void ReadWebIdentity(Context& context, const Node& node, const std::string& wher
     context.Error(fields.ValueMark("role_arn"), kCfgBadValue, where + ".role_arn is no role's ARN",
                   "write arn:aws:iam::ACCOUNT:role/NAME");
   }
-  fields.Require("token", "write token: { file: PATH } of the web identity token");
-  if (auto token = fields.Secret("token")) keys.token = *token;
-  if (auto name = fields.Text("session_name")) keys.session_name = *name;
+  ReadIdentityToken(fields, per_caller, keys);
+  if (auto audience = fields.Text("audience")) {
+    keys.audience = *audience;
+    if (!keys.names_caller || audience->empty()) {
+      context.Error(fields.MarkOf("audience"), kCfgConflict,
+                    where + ".audience is of the gateway's own token", "add token: gate_jwt");
+    }
+  }
+  if (auto name = fields.Text("session_name")) {
+    keys.session_name = *name;
+    if (keys.names_caller) {
+      context.Error(fields.MarkOf("session_name"), kCfgConflict,
+                    where + ".session_name: with token: gate_jwt it names the caller", "remove it");
+    }
+  }
+  ReadSessionPolicy(fields, keys);
   if (keys.session_name.size() < 2 || keys.session_name.size() > 64 ||
       !IsWord(keys.session_name, "+=,.@_-")) {
     context.Error(fields.ValueMark("session_name"), kCfgBadValue,
@@ -61,7 +117,8 @@ void ReadWebIdentity(Context& context, const Node& node, const std::string& wher
 
 }  // namespace
 
-credential::AwsKeys ReadAwsKeys(Context& context, const Node& node, const std::string& where) {
+credential::AwsKeys ReadAwsKeys(Context& context, const Node& node, const std::string& where,
+                                bool per_caller) {
   using Kind = credential::AwsKeys::Kind;
   constexpr std::string_view kHint =
       "write environment, chain, { file: PATH, profile: NAME }, { access_key_id: ID, "
@@ -106,7 +163,7 @@ credential::AwsKeys ReadAwsKeys(Context& context, const Node& node, const std::s
     }
   }
   if (const Node* web = fields.Get("web_identity")) {
-    ReadWebIdentity(context, *web, where + ".web_identity", keys);
+    ReadWebIdentity(context, *web, where + ".web_identity", per_caller, keys);
     ++kinds;
   }
   if (kinds != 1) {

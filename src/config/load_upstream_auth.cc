@@ -1,5 +1,6 @@
 #include "config/aws_keys.h"
 #include "config/sections.h"
+#include "config/upstream_snowflake.h"
 #include "identity/url.h"
 
 namespace sallyport::config {
@@ -8,7 +9,8 @@ namespace {
 using std::chrono::seconds;
 
 constexpr std::string_view kOneKind =
-    "keep one of bearer, header, sigv4, oauth, exchange and gate_jwt";
+    "keep one of bearer, header, sigv4, oauth, exchange, gate_jwt, snowflake_pat and "
+    "snowflake_external_oauth";
 
 void ReadHeader(Context& context, const Node& node, const std::string& where, UpstreamAuth& auth) {
   Fields f(context, node, where);
@@ -37,7 +39,7 @@ void ReadSigV4(Context& context, const Node& node, const std::string& where, Ups
   auth.sigv4.region = fields.RequiredText("region", "write eu-central-1 or the like");
   CheckWord(fields, "region", auth.sigv4.region, "-", "write eu-central-1 or the like");
   if (const Node* keys = fields.Get("credentials"))
-    auth.sigv4.keys = ReadAwsKeys(context, *keys, where + ".credentials");
+    auth.sigv4.keys = ReadAwsKeys(context, *keys, where + ".credentials", true);
   fields.Done();
 }
 
@@ -139,7 +141,8 @@ UpstreamAuth ReadUpstreamAuth(Context& context, const Node& node, const std::str
   for (const auto& [key, reader, live] :
        {Kind{"header", ReadHeader, false}, Kind{"sigv4", ReadSigV4, true},
         Kind{"oauth", ReadOAuth, true}, Kind{"exchange", ReadExchange, true},
-        Kind{"gate_jwt", ReadGateJwt, true}}) {
+        Kind{"gate_jwt", ReadGateJwt, true}, Kind{"snowflake_pat", ReadSnowflakePat, true},
+        Kind{"snowflake_external_oauth", ReadSnowflakeOAuth, true}}) {
     const Node* kind = fields.Get(key);
     if (kind == nullptr) continue;
     const std::string there = where + "." + std::string(key);
@@ -148,6 +151,8 @@ UpstreamAuth ReadUpstreamAuth(Context& context, const Node& node, const std::str
                     std::string(kOneKind));
     reader(context, *kind, there, auth);
     if (live) CheckPrivate(context, *kind, there, url);
+    if (key.starts_with("snowflake"))
+      CheckSnowflakeHost(context, kind->mark, "the server's url", url);
   }
   fields.Done();
   return auth;

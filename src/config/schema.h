@@ -79,13 +79,24 @@ struct Server {
 
 /// How the gate proves itself to an upstream.
 struct UpstreamAuth {
-  enum class Kind { none, bearer, header, sigv4, oauth, gate_jwt, exchange } kind = Kind::none;
+  enum class Kind {
+    none,
+    bearer,
+    header,
+    sigv4,
+    oauth,
+    gate_jwt,
+    exchange,
+    snowflake_pat,
+    snowflake_external_oauth
+  } kind = Kind::none;
   std::string header;   // for Kind::header
-  secrets::Ref secret;  // for Kind::bearer and Kind::header
+  secrets::Ref secret;  // for Kind::bearer, Kind::header and Kind::snowflake_pat
   credential::SigV4 sigv4;
   credential::OAuth oauth;
   credential::GateJwt gate_jwt;
   credential::Exchange exchange;
+  credential::SnowflakeOAuth snowflake;
   bool operator==(const UpstreamAuth&) const = default;
 };
 
@@ -260,6 +271,7 @@ struct Root {
   Evidence evidence;
   std::optional<credential::Vault> vault;
   std::optional<credential::AwsSecrets> aws_secrets;
+  std::optional<credential::Pkcs11> issuer_pkcs11;  // none: files in data_dir
   milliseconds session_max{4 * 3'600'000};
   milliseconds session_idle{15 * 60'000};
   std::vector<std::string> notes;  // keys that are understood but not acted on yet, for `validate`

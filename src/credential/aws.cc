@@ -4,9 +4,10 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "credential/aws_caller.h"
 #include "credential/aws_keys.h"
-#include "credential/renewal.h"
 #include "credential/sigv4.h"
+#include "credential/wallet.h"
 
 namespace sallyport::credential {
 namespace {
@@ -39,23 +40,28 @@ std::optional<Nanos> ReadHttpDate(std::string_view text) {
 
 class SigV4Credential final : public Credential {
  public:
-  SigV4Credential(const std::string& connection, SigV4 config, Fetch fetch, const Clock& clock)
-      : config_(std::move(config)), clock_(clock), keys_(connection, clock, 1) {
-    obtain_ = [this, fetch = std::move(fetch)](std::stop_token stop) {
-      return ObtainAwsKey(config_.keys, config_.region, fetch, clock_, std::move(stop));
-    };
-  }
+  SigV4Credential(const std::string& connection, SigV4 config, GateIssuer issuer, Fetch fetch,
+                  const Clock& clock)
+      : config_(std::move(config)),
+        issuer_(std::move(issuer)),
+        fetch_(std::move(fetch)),
+        clock_(clock),
+        keys_(
+            connection,
+            config_.keys.names_caller ? Wallet::Holds::one_for_each_caller
+                                      : Wallet::Holds::one_for_all,
+            [this](const op::Principal& who, std::stop_token stop) {
+              return Obtain(who, std::move(stop));
+            },
+            clock) {}
 
   Task<MaterialPtr> Apply(const Outgoing& request, net::Headers& headers) override {
-    MaterialPtr key = keys_.Known({}, obtain_);
-    if (!key) {
-      SALLYPORT_CO_TRY(key, co_await keys_.Get({}, obtain_));
-    }
+    SALLYPORT_CO_TRY(MaterialPtr key, co_await keys_.For(request));
     SALLYPORT_CO_CHECK(Sign(request, *key, headers));
     co_return key;
   }
 
-  bool Refused(const Outgoing&, const MaterialPtr& used, int status,
+  bool Refused(const Outgoing& request, const MaterialPtr& used, int status,
                const net::Headers& answer) override {
     bool other = false;
     const auto date = ReadHttpDate(answer.Find("date").value_or(""));
@@ -68,11 +74,22 @@ class SigV4Credential final : public Credential {
     }
     const std::string_view type = answer.Find("x-amzn-errortype").value_or("");
     if (status == 401 || type.contains("Expired") || type.contains("UnrecognizedClient"))
-      other = keys_.Refused({}, used) || other;
+      other = keys_.Refused(request, used) || other;
     return other;
   }
 
+  void Forget(const std::function<bool(const op::Principal&)>& whom) override {
+    if (config_.keys.names_caller) keys_.Forget(whom);
+  }
+
  private:
+  Result<Material> Obtain(const op::Principal& who, std::stop_token stop) const {
+    if (!config_.keys.names_caller)
+      return ObtainAwsKey(config_.keys, config_.region, fetch_, clock_, std::move(stop));
+    return ObtainAwsKeyFor(who, config_.keys, config_.region, issuer_, fetch_, clock_,
+                           std::move(stop));
+  }
+
   Result<> Sign(const Outgoing& request, const Material& material, net::Headers& headers) const {
     const std::string host = HostField(request.url.origin);
     AwsRequest what{.method = request.method,
@@ -94,17 +111,19 @@ class SigV4Credential final : public Credential {
   }
 
   const SigV4 config_;
+  const GateIssuer issuer_;
+  const Fetch fetch_;
   const Clock& clock_;
-  Renewal::Obtain obtain_;
   std::atomic<Nanos> skew_{0};  // AWS's clock minus ours
-  Renewal keys_;                // last: its threads use the others
+  Wallet keys_;                 // last: its threads use the others
 };
 
 }  // namespace
 
-CredentialPtr MakeSigV4(const std::string& connection, SigV4 config, Fetch fetch,
+CredentialPtr MakeSigV4(const std::string& connection, SigV4 config, GateIssuer issuer, Fetch fetch,
                         const Clock& clock) {
-  return std::make_shared<SigV4Credential>(connection, std::move(config), std::move(fetch), clock);
+  return std::make_shared<SigV4Credential>(connection, std::move(config), std::move(issuer),
+                                           std::move(fetch), clock);
 }
 
 }  // namespace sallyport::credential

@@ -96,7 +96,8 @@ std::string CodeOf(std::string_view xml) {
   return code && code->size() <= 64 ? ' ' + std::string(*code) : "";
 }
 
-FetchRequest AssumeRole(const AwsKeys& keys, const std::string& region, const Secret& token) {
+FetchRequest RequestRole(const AwsKeys& keys, const std::string& region,
+                         const WebIdentity& identity) {
   FetchRequest request;
   request.url = keys.sts_url.empty() ? "https://sts." + region + ".amazonaws.com/" : keys.sts_url;
   request.method = "POST";
@@ -104,9 +105,14 @@ FetchRequest AssumeRole(const AwsKeys& keys, const std::string& region, const Se
                      {"accept", "application/xml"}};
   request.body = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=" +
                  PercentEncode(keys.role_arn) +
-                 "&RoleSessionName=" + PercentEncode(keys.session_name) +
+                 "&RoleSessionName=" + PercentEncode(identity.session_name) +
                  "&DurationSeconds=" + std::to_string(keys.duration.count()) +
-                 "&WebIdentityToken=" + PercentEncode(token.Reveal());
+                 "&WebIdentityToken=" + PercentEncode(identity.token.Reveal());
+  if (!keys.session_policy.empty()) request.body += "&Policy=" + PercentEncode(keys.session_policy);
+  for (size_t i = 0; i < keys.session_policy_arns.size(); ++i) {
+    request.body += "&PolicyArns.member." + std::to_string(i + 1) +
+                    ".arn=" + PercentEncode(keys.session_policy_arns[i]);
+  }
   request.ca_file = keys.reach.ca.string();
   request.allow_addresses = keys.reach.allow_addresses;
   request.allow_loopback_http = keys.reach.allow_loopback_http;
@@ -116,22 +122,9 @@ FetchRequest AssumeRole(const AwsKeys& keys, const std::string& region, const Se
 
 Result<Material> FromWebIdentity(const AwsKeys& keys, const std::string& region, const Fetch& fetch,
                                  const Clock& clock, std::stop_token stop) {
-  SALLYPORT_TRY(const Secret token, Read(keys.token));
-  FetchRequest request = AssumeRole(keys, region, token);
-  request.stop = std::move(stop);
-  auto answer = fetch(request);
-  explicit_bzero(request.body.data(), request.body.size());
-  if (!answer) return Failed("STS: " + answer.error().detail);
-  if (answer->status != 200)
-    return Failed("STS answered HTTP " + std::to_string(answer->status) + CodeOf(answer->body));
-  Nanos end = 0;
-  auto made = ReadAssumedRole(answer->body, end);
-  explicit_bzero(answer->body.data(), answer->body.size());
-  if (!made) return made;
-  const Nanos now = clock.WallNow();
-  if (end <= now) return Failed("STS gave a key that has expired; check the clock");
-  SetTimes(*made, now, end);
-  return made;
+  SALLYPORT_TRY(Secret token, Read(keys.token));
+  return AssumeRole(keys, region, {std::move(token), keys.session_name}, fetch, clock,
+                    std::move(stop));
 }
 
 Result<Material> FromChain(const AwsKeys& keys, const std::string& region, const Fetch& fetch,
@@ -156,6 +149,26 @@ Result<Material> FromChain(const AwsKeys& keys, const std::string& region, const
 }
 
 }  // namespace
+
+Result<Material> AssumeRole(const AwsKeys& keys, const std::string& region,
+                            const WebIdentity& identity, const Fetch& fetch, const Clock& clock,
+                            std::stop_token stop) {
+  FetchRequest request = RequestRole(keys, region, identity);
+  request.stop = std::move(stop);
+  auto answer = fetch(request);
+  explicit_bzero(request.body.data(), request.body.size());
+  if (!answer) return Failed("STS: " + answer.error().detail);
+  if (answer->status != 200)
+    return Failed("STS answered HTTP " + std::to_string(answer->status) + CodeOf(answer->body));
+  Nanos end = 0;
+  auto made = ReadAssumedRole(answer->body, end);
+  explicit_bzero(answer->body.data(), answer->body.size());
+  if (!made) return made;
+  const Nanos now = clock.WallNow();
+  if (end <= now) return Failed("STS gave a key that has expired; check the clock");
+  SetTimes(*made, now, end);
+  return made;
+}
 
 Result<Material> ReadSharedCredentials(std::string_view text, std::string_view profile) {
   Material made;
@@ -208,6 +221,7 @@ Result<Material> ObtainAwsKey(const AwsKeys& keys, const std::string& region, co
     case AwsKeys::Kind::environment:
       return FromEnvironment();
     case AwsKeys::Kind::web_identity:
+      if (keys.names_caller) return Failed("there is no caller to name");
       return FromWebIdentity(keys, region, fetch, clock, std::move(stop));
     case AwsKeys::Kind::file:
     case AwsKeys::Kind::keys:

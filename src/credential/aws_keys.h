@@ -22,6 +22,18 @@ namespace sallyport::credential {
 Result<Material> ObtainAwsKey(const AwsKeys& keys, const std::string& region, const Fetch& fetch,
                               const Clock& clock, std::stop_token stop);
 
+/// What is shown to STS for a key, and what the session is called there.
+struct WebIdentity {
+  Secret token;
+  std::string session_name;  // RoleSessionName
+};
+
+/// AssumeRoleWithWebIdentity with the role, session policies and duration of `keys`; blocks.
+/// Errors as above.
+Result<Material> AssumeRole(const AwsKeys& keys, const std::string& region,
+                            const WebIdentity& identity, const Fetch& fetch, const Clock& clock,
+                            std::stop_token stop);
+
 /// The key of `profile` in the text of a shared credentials file.
 Result<Material> ReadSharedCredentials(std::string_view text, std::string_view profile);
 

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,8 +37,12 @@ struct AwsKeys {
   secrets::Ref secret_access_key, session_token;
   std::string role_arn;
   std::string session_name = "sallyport";
-  secrets::Ref token;   // of web_identity; read again for each exchange
-  std::string sts_url;  // empty: https://sts.<region>.amazonaws.com/
+  secrets::Ref token;         // of web_identity; read again for each exchange
+  bool names_caller = false;  // web_identity, token: gate_jwt: a key for each caller, by our token
+  std::string audience = "sts.amazonaws.com";    // of our token
+  std::string session_policy;                    // an IAM policy, JSON; empty: none
+  std::vector<std::string> session_policy_arns;  // at most 10
+  std::string sts_url;                           // empty: https://sts.<region>.amazonaws.com/
   std::chrono::seconds duration{3600};
   Reach reach;
   bool operator==(const AwsKeys&) const = default;
@@ -92,10 +98,14 @@ struct OAuth {
   std::string token_url;  // or found through
   std::string issuer;     // (OpenID Connect Discovery, RFC 8414)
   std::string client_id;
-  secrets::Ref client_secret;   // read again for each request of a token
-  bool secret_in_body = false;  // client_auth: post; else HTTP Basic
-  std::string scope;            // empty: not sent
-  std::string resource;         // RFC 8707; empty: not sent
+  secrets::Ref client_secret;      // read again for each request of a token
+  bool secret_in_body = false;     // client_auth: post; else HTTP Basic
+  bool signs = false;              // client_auth: private_key_jwt (RFC 7523); no client_secret
+  secrets::Ref client_key;         // its key, PEM; empty: the key of the gate as an issuer
+  std::string client_key_id;       // `kid` of client_key; empty: not said
+  std::string assertion_audience;  // of what is signed; empty: the issuer, or token_url
+  std::string scope;               // empty: not sent
+  std::string resource;            // RFC 8707; empty: not sent
   Reach reach;
   bool operator==(const OAuth&) const = default;
 };
@@ -107,6 +117,33 @@ struct Exchange {
   std::string audience;          // of the token that is asked for; empty: not sent
   std::string subject_audience;  // of the gate's token; empty: the issuer, or token_url
   bool operator==(const Exchange&) const = default;
+};
+
+/// auth.snowflake_external_oauth: a token of the gate's own in the form of Snowflake's External
+/// OAuth, which names the caller's user and role there.
+struct SnowflakeOAuth {
+  struct Role {
+    std::vector<std::string> who;  // "any", "group:x", "user:x", "agent:x"
+    std::string role;
+    bool operator==(const Role&) const = default;
+  };
+  std::string account_url;     // https://ORG-ACCOUNT.snowflakecomputing.com: the `aud`
+  std::vector<Role> roles;     // the first that speaks of the caller
+  std::string provider;        // whose people log in there; empty: there is one provider only
+  bool login_by_name = false;  // LOGIN_NAME is the caller's name; else the provider's `sub`
+  bool login_in_name = false;  // it stands in the claim `name`; else in `sub`
+  std::chrono::seconds ttl{300};
+  bool operator==(const SnowflakeOAuth&) const = default;
+};
+
+/// issuer_keys.pkcs11: a token (PKCS #11 2.40) that holds the gate's keys as an issuer.
+struct Pkcs11 {
+  std::filesystem::path module;  // the maker's library
+  std::string token_label;       // exactly one of label and slot
+  std::optional<uint64_t> slot;
+  secrets::Ref pin;  // of the user; read again for each login
+  std::string key_label = "sallyport";
+  bool operator==(const Pkcs11&) const = default;
 };
 
 /// auth.gate_jwt: a short-lived token of the gate's own that names the caller.

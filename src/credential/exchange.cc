@@ -1,16 +1,12 @@
 #include "credential/exchange.h"
 
-#include <mutex>
-#include <unordered_map>
-
 #include "credential/encode.h"
 #include "credential/oauth.h"
-#include "credential/renewal.h"
+#include "credential/wallet.h"
 
 namespace sallyport::credential {
 namespace {
 
-constexpr size_t kThreads = 4;
 constexpr std::chrono::seconds kSubjectLife{60};
 constexpr std::string_view kGrant =
     "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange"
@@ -25,59 +21,42 @@ class ExchangeCredential final : public Credential {
         issuer_(std::move(issuer)),
         fetch_(std::move(fetch)),
         clock_(clock),
-        tokens_(connection, clock, kThreads) {
-    const OAuth& server = config_.server;
-    subject_.audience = !config_.subject_audience.empty() ? config_.subject_audience
-                        : !server.issuer.empty()          ? server.issuer
-                                                          : server.token_url;
-    subject_.ttl = kSubjectLife;
-  }
+        subject_(SubjectOf(config_)),
+        tokens_(
+            connection, Wallet::Holds::one_for_each_caller,
+            [this](const op::Principal& who, std::stop_token stop) {
+              return Obtain(who, std::move(stop));
+            },
+            clock) {}
 
   Task<MaterialPtr> Apply(const Outgoing& request, net::Headers& headers) override {
-    if (request.caller == nullptr)
-      co_return Fail(Errc::upstream_credential_failed, "there is no caller to stand for");
-    const op::Principal& who = request.caller->who;
-    const std::string key = KeyOf(who);
-    const Renewal::Obtain obtain = [this, who](std::stop_token stop) {
-      return Obtain(who, std::move(stop));
-    };
-    Remember(key, who);
-    MaterialPtr token = tokens_.Known(key, obtain);
-    if (!token) {
-      SALLYPORT_CO_TRY(token, co_await tokens_.Get(key, obtain));
-    }
+    SALLYPORT_CO_TRY(MaterialPtr token, co_await tokens_.For(request));
     headers.Add("Authorization", "Bearer " + std::string(token->secret.Reveal()));
     co_return token;
   }
 
   bool Refused(const Outgoing& request, const MaterialPtr& used, int status,
                const net::Headers&) override {
-    return status == 401 && request.caller != nullptr &&
-           tokens_.Refused(KeyOf(request.caller->who), used);
+    return status == 401 && tokens_.Refused(request, used);
   }
 
   void Forget(const std::function<bool(const op::Principal&)>& whom) override {
-    const std::lock_guard lock(mutex_);
-    std::erase_if(callers_, [&](const auto& caller) {
-      if (!whom(caller.second)) return false;
-      tokens_.Forget(caller.first);
-      return true;
-    });
+    tokens_.Forget(whom);
   }
 
  private:
-  static std::string KeyOf(const op::Principal& who) { return CallerKey(who) + '\n' + who.session; }
-
-  void Remember(const std::string& key, const op::Principal& who) {
-    const std::lock_guard lock(mutex_);
-    // Those beyond are still kept apart, but live until their own end.
-    if (callers_.size() < Renewal::kMost) callers_.try_emplace(key, who);
+  static GateJwt SubjectOf(const Exchange& config) {
+    const OAuth& server = config.server;
+    return {.audience = !config.subject_audience.empty() ? config.subject_audience
+                        : !server.issuer.empty()         ? server.issuer
+                                                         : server.token_url,
+            .ttl = kSubjectLife};
   }
 
   Result<Material> Obtain(const op::Principal& who, std::stop_token stop) const {
-    auto subject = issuer_.keys->Sign(ClaimsOf(who, issuer_.url, subject_, clock_.WallNow()));
-    if (!subject) return Fail(Errc::upstream_credential_failed, "the token cannot be signed");
-    std::string grant = std::string(kGrant) + PercentEncode(*subject);
+    SALLYPORT_TRY(const std::string subject,
+                  SignAs(issuer_, ClaimsOf(who, issuer_.url, subject_, clock_.WallNow())));
+    std::string grant = std::string(kGrant) + PercentEncode(subject);
     if (!config_.audience.empty()) grant += "&audience=" + PercentEncode(config_.audience);
     return RequestToken(config_.server, std::move(grant), fetch_, clock_, std::move(stop));
   }
@@ -86,10 +65,8 @@ class ExchangeCredential final : public Credential {
   const GateIssuer issuer_;
   const Fetch fetch_;
   const Clock& clock_;
-  GateJwt subject_;
-  std::mutex mutex_;
-  std::unordered_map<std::string, op::Principal> callers_;  // by key
-  Renewal tokens_;                                          // last: its threads use the others
+  const GateJwt subject_;
+  Wallet tokens_;  // last: its threads use the others
 };
 
 }  // namespace

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <optional>
+#include <string>
+#include <string_view>
+
 #include "base/clock.h"
 #include "credential/config.h"
 #include "credential/credential.h"
@@ -21,12 +25,24 @@ struct GateIssuer {
 std::string ClaimsOf(const op::Principal& who, std::string_view issuer, const GateJwt& config,
                      Nanos now);
 
-/// What a token that stands for a caller depends on: never the same for two of them. The parts come
-/// from tokens and may hold anything but line breaks, which the verifier refuses.
-std::string CallerKey(const op::Principal& who);
+/// What a particular relying party wants otherwise.
+struct ClaimsFor {
+  std::optional<std::string> sub, name;
+  std::string more;  // further members: "" or ",\"scp\":…"
+};
+std::string ClaimsOf(const op::Principal& who, std::string_view issuer, const GateJwt& config,
+                     Nanos now, const ClaimsFor& party);
 
-/// A short-lived token that names the caller as `Authorization: Bearer`. One token per caller, used
-/// again in the first half of its life and never for another one. `clock` must outlive it.
-CredentialPtr MakeGateJwt(GateJwt config, GateIssuer issuer, const Clock& clock);
+/// `claims` signed by the gate. May take as long as the keys' home takes.
+/// upstream_credential_failed.
+Result<std::string> SignAs(const GateIssuer& issuer, std::string_view claims);
+
+/// Names the caller as `Authorization: Bearer`. One token per caller and session, renewed after
+/// half its life. `clock` must outlive it.
+CredentialPtr MakeGateJwt(const std::string& connection, GateJwt config, GateIssuer issuer,
+                          const Clock& clock);
+
+/// A token of the gate's own as a Wallet keeps it.
+Material KeepToken(std::string token, std::chrono::seconds life, Nanos now);
 
 }  // namespace sallyport::credential

@@ -98,6 +98,11 @@ void Renewal::Forget(const std::string& key) {
   }
 }
 
+bool Renewal::Knows(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  return entries_.contains(key);
+}
+
 bool Renewal::Refused(const std::string& key, const MaterialPtr& used) {
   const std::lock_guard lock(mutex_);
   const auto at = entries_.find(key);

@@ -48,6 +48,8 @@ class Renewal {
   Task<MaterialPtr> Get(std::string key, Obtain obtain);
   /// What is known under the key is dropped; what is under way is not used.
   void Forget(const std::string& key);
+  /// Whether there is anything under the key, or under way.
+  bool Knows(const std::string& key);
   /// The upstream refused `used`. True: there is, or will be, something else to try.
   bool Refused(const std::string& key, const MaterialPtr& used);
 

@@ -148,7 +148,7 @@ class Aws:
 
 
 class Sts(_Server):
-    """A double of AWS STS: AssumeRoleWithWebIdentity of 2011-06-15, form in, XML out. It knows one token."""
+    """A double of AWS STS: AssumeRoleWithWebIdentity of 2011-06-15, form in, XML out. It knows one token, unless `judge` is another."""
 
     def __init__(self, aws: Aws, token_file):
         sts = self
@@ -156,6 +156,7 @@ class Sts(_Server):
         self.mode = "up"
         self.asked = []
         self.given = []
+        self.token_file = token_file
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -176,11 +177,13 @@ class Sts(_Server):
                 if sts.mode != "up":
                     return self.answer(503, "secret words of STS")
                 good = form["Action"] == "AssumeRoleWithWebIdentity" and form["Version"] == "2011-06-15" and form["RoleSessionName"]
-                if not good or form["WebIdentityToken"] != token_file.read_text().strip():
-                    return self.answer(400, "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidIdentityToken</Code>"
+                code = sts.judge(form) if good else "InvalidParameterValue"
+                if code:
+                    return self.answer(400, f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>"
                                             f"<Message>not {form['WebIdentityToken']}</Message></Error></ErrorResponse>")
                 id, secret, token = key = aws.add(sts.life, token=True, id="ASIA" + secrets.token_hex(8).upper())
                 sts.given.append(key)
+                sts.gave(form, key)
                 end = datetime.datetime.fromtimestamp(time.time() + sts.life, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
                 return self.answer(200, f"""<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <AssumeRoleWithWebIdentityResult>
@@ -197,6 +200,13 @@ class Sts(_Server):
 
         super().__init__(Handler)
         self.url = f"http://127.0.0.1:{self.port}/"
+
+    def judge(self, form: dict) -> str | None:
+        """The code of an error, or None."""
+        return None if form["WebIdentityToken"] == self.token_file.read_text().strip() else "InvalidIdentityToken"
+
+    def gave(self, form: dict, key: tuple[str, str, str]) -> None:
+        """A key has been given for this."""
 
 
 def _part(token: str, index: int) -> dict:
