@@ -10,6 +10,7 @@
 #include "api/oauth_server.h"
 #include "api/saml_logins.h"
 #include "api/web_session.h"
+#include "net/cross_origin.h"
 #include "net/event.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -95,6 +96,7 @@ Api::Api(Options options)
              .issuer_keys = options.issuer_keys,
              .changes = std::make_shared<ChangeFeed>()} {
   parts_.secure = parts_.public_url.starts_with("https://");
+  SetOrigins(options.allowed_hosts, options.allowed_origins);
   for (SsfPoll::Options& poll : options.event_polls)
     event_polls_.push_back(std::make_unique<SsfPoll>(std::move(poll), signals_, workers_));
   std::vector<PersonPoll::Source> asked;
@@ -121,6 +123,11 @@ Result<> Visit::HasRole(std::initializer_list<std::string_view> roles, const cha
     if (why) return {};
   }
   return why;
+}
+
+void Api::SetOrigins(const std::vector<std::string>& hosts,
+                     const std::vector<std::string>& origins) {
+  web_origins_.store(std::make_shared<const net::OriginCheck>(parts_.public_url, hosts, origins));
 }
 
 void Api::Tell(const approval::Request& request) { parts_.changes->Tell(request); }
@@ -226,10 +233,25 @@ boost::asio::awaitable<Reply> Api::Answer(net::HttpExchange& exchange) {
     Record(op::EventType::request_refused, request, error);
     return Problem(error);
   };
-  Router::Match match = router_.Find(request.method, request.path());
+  const bool preflight = net::IsPreflight(request);
+  Router::Match match = router_.Find(
+      preflight ? *request.headers.Find("Access-Control-Request-Method") : request.method,
+      request.path());
   const bool foreign = match.route != nullptr && match.route->foreign;
-  const auto allowed = origins_.Check(foreign ? HostOf(request.headers) : request.headers);
+  const bool web = match.route != nullptr && match.route->web;
+  const auto web_origins = web_origins_.load();
+  const auto allowed =
+      (web ? *web_origins : origins_).Check(foreign ? HostOf(request.headers) : request.headers);
   if (!allowed) co_return refuse(allowed.error());
+  if (web) {
+    const std::string* listed = web_origins->Listed(request.headers);
+    net::SharedWith(listed, exchange);
+    if (listed != nullptr && preflight) {
+      co_await net::AnswerPreflight(exchange, match.route->method);
+      co_return Reply{.sent = true};
+    }
+  }
+  if (preflight) co_return Problem(Error(Errc::method_not_allowed));
   if (match.route == nullptr) {
     co_return Problem(match.known ? Error(Errc::method_not_allowed) : Error(Errc::not_found));
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -35,7 +36,7 @@ struct Options {
   identity::TokenVerifier& verifier;
   const Clock& clock;
   std::string public_url;
-  std::vector<std::string> allowed_hosts;
+  std::vector<std::string> allowed_hosts, allowed_origins;
   std::vector<LoginProvider> logins;
   std::function<bool(const op::Principal&, std::string_view role)> has_role;
   std::function<Result<>(const op::Principal&, std::string_view role)> strong;  // Parts
@@ -56,7 +57,7 @@ struct Options {
   /// How long access may go on after somebody has left, by provider.
   std::vector<identity::Offboarding> offboarding;
   std::map<std::string, std::string> groups_from;  // provider: the claim or attribute they stand in
-  std::shared_ptr<OauthServer> oauth = nullptr;  // null: it is off
+  std::shared_ptr<OauthServer> oauth = nullptr;    // null: it is off
 };
 
 /// Pages and API of the gateway: every path of the https listener that is not of the MCP front-end
@@ -80,6 +81,8 @@ class Api {
   boost::asio::awaitable<void> Handle(net::HttpExchange& exchange);
   /// A request has changed: the pages that look at it hear of it. Thread-safe.
   void Tell(const approval::Request& request);
+  /// Other hosts and origins than at the start (Options). Thread-safe.
+  void SetOrigins(const std::vector<std::string>& hosts, const std::vector<std::string>& origins);
   /// Ends the streams of all pages: the gateway goes down. Thread-safe.
   void EndStreams();
 
@@ -91,7 +94,8 @@ class Api {
   void Record(op::EventType type, const net::HttpRequest& request, const Error& error);
 
   const Router router_;
-  const net::OriginCheck origins_;
+  const net::OriginCheck origins_;                                    // our own pages
+  std::atomic<std::shared_ptr<const net::OriginCheck>> web_origins_;  // and listed ones: Route::web
   gate::Refusals refusals_;
   std::unique_ptr<Logins> logins_;
   std::unique_ptr<DeviceLogins> devices_;

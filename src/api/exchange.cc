@@ -147,7 +147,11 @@ Result<> Exchanged::Take(std::string_view token, const identity::VerifiedToken& 
 }
 
 void AddExchange(Router& router) {
-  router.Add({.method = "POST", .path = "/token", .needs = Needs::nobody, .handler = Exchange});
+  router.Add({.method = "POST",
+              .path = "/token",
+              .needs = Needs::nobody,
+              .handler = Exchange,
+              .web = true});
 }
 
 }  // namespace sallyport::api

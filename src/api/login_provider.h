@@ -25,6 +25,7 @@ struct LoginProvider {
   struct Saml {
     std::function<Result<std::string>()> metadata;  // reads the XML as it is now; thread-safe
     std::string user, groups;                       // names of attributes; empty: none
+    std::string group_prefix;                       // identity::ProviderConfig
   };
   std::optional<Saml> saml;
 };

@@ -56,7 +56,8 @@ void AddOauthMetadata(Router& router) {
   router.Add({.method = "GET",
               .path = "/.well-known/oauth-authorization-server",
               .needs = Needs::nobody,
-              .handler = Metadata});
+              .handler = Metadata,
+              .web = true});
 }
 
 }  // namespace sallyport::api

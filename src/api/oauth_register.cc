@@ -48,8 +48,11 @@ boost::asio::awaitable<Reply> Register(Visit& visit) {
 }  // namespace
 
 void AddOauthRegister(Router& router) {
-  router.Add(
-      {.method = "POST", .path = "/oauth/register", .needs = Needs::nobody, .handler = Register});
+  router.Add({.method = "POST",
+              .path = "/oauth/register",
+              .needs = Needs::nobody,
+              .handler = Register,
+              .web = true});
 }
 
 }  // namespace sallyport::api

@@ -32,6 +32,7 @@ struct Route {
   bool works = false;    // what a person does here keeps the session from being idle
   bool limited = false;  // changes something, and may be asked for in a session with limits too
   bool foreign = false;  // a form of another site may be sent here: nothing rests on who asks
+  bool web = false;      // pages of listed origins may ask too: no browser's cookie counts here
 };
 
 /// Finds the handler of a request. Filled once, then immutable.

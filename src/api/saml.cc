@@ -51,7 +51,8 @@ op::Principal PrincipalOf(const LoginProvider& provider, const saml::Assertion& 
   if (names != nullptr && names->size() == 1 && IsDisplayName((*names)[0])) who.name = (*names)[0];
   if (const auto* groups = Values(assertion, provider.saml->groups)) {
     for (const std::string& group : *groups) {
-      if (IsDisplayName(group) && who.groups.size() < kMostGroups) who.groups.push_back(group);
+      if (IsDisplayName(group) && who.groups.size() < kMostGroups)
+        who.groups.push_back(provider.saml->group_prefix + group);
     }
     who.groups_complete = who.groups.size() == groups->size();
   }

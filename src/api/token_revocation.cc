@@ -48,8 +48,11 @@ boost::asio::awaitable<Reply> Revoke(Visit& visit) {
 }  // namespace
 
 void AddTokenRevocation(Router& router) {
-  router.Add(
-      {.method = "POST", .path = "/oauth/revoke", .needs = Needs::nobody, .handler = Revoke});
+  router.Add({.method = "POST",
+              .path = "/oauth/revoke",
+              .needs = Needs::nobody,
+              .handler = Revoke,
+              .web = true});
 }
 
 }  // namespace sallyport::api

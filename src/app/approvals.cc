@@ -41,6 +41,8 @@ approval::Persons PersonsOf(const config::Root& root) {
           std::ranges::find(root.providers, account.provider, &identity::ProviderConfig::name);
       if (provider != root.providers.end())
         linked.accounts.push_back(provider->issuer + "|" + account.subject);
+      else
+        linked.saml.push_back(account.provider + "|" + account.subject);
     }
     persons.push_back(std::move(linked));
   }

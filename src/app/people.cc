@@ -86,7 +86,8 @@ std::vector<api::LoginProvider> LoginsOf(const config::Root& root, Result<>& fai
                    .saml = api::LoginProvider::Saml{
                        .metadata = [ref = provider.metadata] { return saml::ReadSource(ref); },
                        .user = provider.user,
-                       .groups = provider.groups}});
+                       .groups = provider.groups,
+                       .group_prefix = provider.group_prefix}});
   }
   return out;
 }
@@ -220,6 +221,7 @@ Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifi
       .clock = SystemClock(),
       .public_url = root.server.public_url,
       .allowed_hosts = root.server.allowed_hosts,
+      .allowed_origins = root.server.allowed_origins,
       .logins = std::move(logins),
       .has_role = [this](const op::Principal& who,
                          std::string_view role) { return (*roles_.load())(who, role); },
@@ -268,6 +270,7 @@ void People::Reload(const config::Root& root, std::shared_ptr<const mask::Masker
   roles_.store(std::make_shared<const Roles>(RolesOf(root)));
   strong_.store(std::make_shared<const Strong>(StrongOf(root)));
   masker_.store(std::move(masker));
+  api_->SetOrigins(root.server.allowed_hosts, root.server.allowed_origins);
   if (databases_ != nullptr) databases_->EndWithoutRules();
   frontend_->EndWithoutRules();
 }

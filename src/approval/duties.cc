@@ -30,8 +30,13 @@ bool Owns(std::string_view owner, const op::Principal& voter, const Persons& per
   const Persons::Person* person = persons.Of(voter);
   if (person == nullptr) return false;
   return person->name == name ||
-         std::ranges::any_of(person->accounts, [&](std::string_view account) {
-           return account == name || account.substr(account.rfind('|') + 1) == name;
+         std::ranges::any_of(person->accounts,
+                             [&](std::string_view account) {
+                               return account == name ||
+                                      account.substr(account.rfind('|') + 1) == name;
+                             }) ||
+         std::ranges::any_of(person->saml, [&](std::string_view account) {
+           return Folded(account.substr(account.find('|') + 1)) == Folded(name);
          });
 }
 
@@ -40,10 +45,15 @@ bool Owns(std::string_view owner, const op::Principal& voter, const Persons& per
 Persons::Persons(std::vector<Person> persons) : persons_(std::move(persons)) {
   for (size_t i = 0; i < persons_.size(); ++i) {
     for (const std::string& account : persons_[i].accounts) by_account_.emplace(account, i);
+    for (const std::string& account : persons_[i].saml) by_saml_.emplace(Folded(account), i);
   }
 }
 
 const Persons::Person* Persons::Of(const op::Principal& who) const {
+  if (!by_saml_.empty()) {  // names of providers are unique, of whatever kind they are
+    const auto saml = by_saml_.find(Folded(who.provider + "|" + who.subject));
+    if (saml != by_saml_.end()) return &persons_[saml->second];
+  }
   if (by_account_.empty()) return nullptr;
   const auto at = by_account_.find(Account(who));
   return at == by_account_.end() ? nullptr : &persons_[at->second];

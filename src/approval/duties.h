@@ -19,6 +19,9 @@ class Persons {
   struct Person {
     std::string name;
     std::vector<std::string> accounts;  // "issuer|subject"
+    /// "provider|NameID" of SAML accounts: their issuer stands in metadata that may change.
+    /// Compared without case, because providers repeat the NameID as it was typed.
+    std::vector<std::string> saml = {};
   };
   Persons() = default;
   explicit Persons(std::vector<Person> persons);
@@ -28,7 +31,7 @@ class Persons {
 
  private:
   std::vector<Person> persons_;
-  std::map<std::string, size_t, std::less<>> by_account_;
+  std::map<std::string, size_t, std::less<>> by_account_, by_saml_;
 };
 
 /// Why somebody must not decide about a request.

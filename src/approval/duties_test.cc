@@ -49,6 +49,23 @@ TEST_F(DutiesTest, TheRequesterUnderAnyName) {
   EXPECT_EQ(Says(other), "same-person");
 }
 
+TEST_F(DutiesTest, AnAccountBySamlIsLinkedByItsProvidersName) {
+  persons_ = Persons({{"p", {"https://idp.example|asker"}, {"legacy|Asker.Legacy"}}});
+  op::Principal other = Who("asker.LEGACY");
+  other.issuer = "urn:legacy", other.provider = "legacy", other.name = "Somebody Else";
+  EXPECT_EQ(Says(other), "same-person");
+  other.provider = "other";
+  EXPECT_EQ(Says(other), "may");
+  other.provider = "legacy", other.subject = "asker";  // another provider's subject
+  EXPECT_EQ(Says(other), "may");
+  other.subject = "Asker.Legacy";
+  request_.requester = Who("bot");
+  request_.requester.agent = "bot", request_.requester.owner = "user:p";
+  EXPECT_EQ(Says(other), "agent-owner");
+  request_.requester.owner = "user:asker.legacy";
+  EXPECT_EQ(Says(other), "agent-owner");
+}
+
 TEST_F(DutiesTest, AgentsAndWhoAnswersForThem) {
   op::Principal bot = Who("bot");
   bot.agent = "bot";

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 
 #include "config/sections.h"
 
@@ -78,6 +79,32 @@ void CheckNamed(Context& context, const Root& root, const Places& places) {
   }
 }
 
+/// Groups of several providers are one name space unless they say otherwise: whoever names groups
+/// at one of them could make administrators.
+void WarnOfSharedGroups(Context& context, const Root& root, const Places& places) {
+  std::map<std::string_view, std::string_view> first;  // by prefix
+  const auto named = [](const std::vector<std::string>& who) {
+    return std::ranges::any_of(who, [](const auto& entry) { return entry.starts_with("group:"); });
+  };
+  if (std::ranges::none_of(root.roles, [&](const auto& role) { return named(role.second); }))
+    return;
+  const auto look = [&](std::string_view name, std::string_view prefix) {
+    const auto [other, fresh] = first.try_emplace(prefix, name);
+    if (fresh) return;
+    context.Warn(places.provider_marks.at(std::string(name)), kCfgInsecure,
+                 "groups of \"" + std::string(name) + "\" and \"" + std::string(other->second) +
+                     "\" have the same names, and some give a role of identity.roles",
+                 "add group_prefix to one, unless its administrators may name groups of the other");
+  };
+  for (const auto& provider : root.providers) {
+    if (provider.token_class == identity::TokenClass::access)
+      look(provider.name, provider.group_prefix);
+  }
+  for (const auto& provider : root.saml) {
+    if (!provider.groups.empty()) look(provider.name, provider.group_prefix);
+  }
+}
+
 }  // namespace
 
 void CheckAcross(Context& context, const Root& root, const Places& places) {
@@ -92,9 +119,12 @@ void CheckAcross(Context& context, const Root& root, const Places& places) {
   }
   CheckUses(context, places.providers, providers, "OIDC provider");
   CheckNamed(context, root, places);
+  providers.insert(providers.end(), places.saml.begin(), places.saml.end());
+  CheckUses(context, places.login_providers, providers, "identity provider");
   if (HasErrors(context.problems)) return;
   WarnOfIdleRules(context, root, places);
   WarnOfIdlePostgres(context, root, places);
+  WarnOfSharedGroups(context, root, places);
   // The identity section is checked once more by its owner, which knows algorithms and key rules.
   if (auto checked = identity::CheckConfig({root.providers, root.agents}); !checked) {
     context.Error({}, kCfgBadValue, "identity: " + checked.error().detail);

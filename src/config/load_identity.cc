@@ -8,6 +8,17 @@
 namespace sallyport::config {
 namespace {
 
+std::string ReadGroupPrefix(Fields& fields) {
+  std::string prefix = fields.Text("group_prefix").value_or("");
+  const bool plain =
+      std::ranges::none_of(prefix, [](uint8_t c) { return c <= 0x20 || c == 0x7f || c == ','; });
+  if (prefix.size() > 64 || !plain)
+    fields.context().Error(fields.ValueMark("group_prefix"), kCfgBadValue,
+                           fields.where() + ".group_prefix is no beginning of a group's name",
+                           "write one word, such as partner/");
+  return prefix;
+}
+
 using std::chrono::seconds;
 
 void Set(seconds& target, std::optional<std::chrono::milliseconds> value) {
@@ -40,6 +51,7 @@ void ReadTrust(Fields& fields, identity::ProviderConfig& p) {
   Set(p.max_lifetime, fields.Duration("max_lifetime", 1min, 24h));
   Set(p.stale_if_error, fields.Duration("stale_if_error", 0s, 72h));
   if (auto cut = fields.Count("groups_cut_at", 0, 100'000)) p.groups_cut_at = *cut;
+  p.group_prefix = ReadGroupPrefix(fields);
   if (auto uri = fields.Text("jwks_uri")) p.jwks_uri = *uri;
   if (auto file = fields.Path("jwks_file")) p.jwks_file = file->string();
   if (auto ca = fields.Path("ca")) p.ca_file = ca->string();
@@ -176,6 +188,7 @@ void ReadSaml(Context& context, const Node& node, const std::string& name, Root&
     provider.groups = f.Text("groups").value_or("");
     f.Done();
   }
+  provider.group_prefix = ReadGroupPrefix(fields);
   fields.Done();
   if (root.server.public_url.empty()) {
     context.Error(node.mark, kCfgMissingKey, where + " needs server.public_url",
@@ -309,9 +322,10 @@ void ReadPerson(Context& context, const Node& node, Root& root, Places& places,
     Fields f(context, item, fields.where() + ".accounts");
     Person::Account account;
     account.provider = f.RequiredText("provider", "name one of identity.providers");
-    account.subject = f.RequiredText("subject", "write the sub of its tokens");
+    account.subject =
+        f.RequiredText("subject", "write the sub of its tokens, or the NameID (SAML)");
     if (!account.provider.empty())
-      places.providers.push_back({f.ValueMark("provider"), f.where(), account.provider});
+      places.login_providers.push_back({f.ValueMark("provider"), f.where(), account.provider});
     const auto [at, fresh] =
         owners.try_emplace(account.provider + "|" + account.subject, person.name);
     if (!fresh) {

@@ -173,10 +173,17 @@ void ReadServer(Context& context, const Node& node, Root& root) {
   server.allowed_hosts = fields.Texts("allowed_hosts");
   for (const auto& origin : server.allowed_origins) {
     auto url = ParseUrl(origin);
-    if (url && url->rest.empty()) continue;
-    context.Error(fields.ValueMark("allowed_origins"), kCfgBadValue,
-                  "\"" + origin + "\" in server.allowed_origins is not an origin",
-                  "write scheme://host[:port]");
+    const bool one = url && url->rest.empty() && origin.find('*') == origin.npos;
+    if (!one) {
+      context.Error(fields.ValueMark("allowed_origins"), kCfgBadValue,
+                    "\"" + origin + "\" in server.allowed_origins is not an origin",
+                    "write scheme://host[:port], each origin by itself");
+    } else if (!url->https && !url->loopback) {
+      context.Error(fields.ValueMark("allowed_origins"), kCfgInsecure,
+                    "server.allowed_origins: whoever sits between can change pages of " + origin +
+                        ", which may use people's tokens",
+                    "write https://…; http is for loopback");
+    }
   }
   if (const Node* limits = fields.Get("limits")) ReadLimits(context, *limits, server.limits);
   Set(server.shards, fields.Count("shards", 0, 256));

@@ -240,9 +240,10 @@ struct Login {
 /// identity.providers[].saml: people sign in by SAML 2.0.
 struct SamlProvider {
   std::string name;
-  secrets::Ref metadata;  // of the identity provider; XML
-  std::string user;       // attribute with the readable name; empty: the NameID
-  std::string groups;     // attribute with the groups; empty: none
+  secrets::Ref metadata;     // of the identity provider; XML
+  std::string user;          // attribute with the readable name; empty: the NameID
+  std::string groups;        // attribute with the groups; empty: none
+  std::string group_prefix;  // identity::ProviderConfig
 };
 
 /// identity.mfa

@@ -21,8 +21,9 @@ struct Places {
   std::vector<Use> connections;  // names of connections that something refers to
   std::vector<Use> detectors;
   std::vector<Use> approvals;
-  std::vector<Use> agents;  // agent:x in a who list
-  std::vector<Use> providers;
+  std::vector<Use> agents;                                              // agent:x in a who list
+  std::vector<Use> providers;                                           // that have to be OIDC ones
+  std::vector<Use> login_providers;                                     // of any kind
   std::map<std::string, Mark> provider_marks, agent_marks, rule_marks;  // where each is defined
   std::vector<std::string> saml;  // names of the providers that are not OIDC
 };

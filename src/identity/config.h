@@ -78,6 +78,8 @@ struct ProviderConfig {
   std::vector<std::string> clients;  // client ids allowed when `aud` names several parties
   TokenClass token_class = TokenClass::access;
   ClaimNames claims;
+  /// Put before the name of each of its groups, so that they are no other provider's.
+  std::string group_prefix;
 
   /// Subset of RS256, PS256, ES256, ES384, EdDSA. Keys of other algorithms are not imported.
   std::vector<std::string> algorithms{"RS256", "PS256", "ES256", "ES384", "EdDSA"};

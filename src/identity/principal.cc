@@ -90,6 +90,7 @@ Result<VerifiedToken> MakeVerified(json::Value claims, const CheckedClaims& chec
   }
   Groups groups = ReadGroups(claims, provider.claims.groups, provider.groups_cut_at);
   who.groups = std::move(groups.names);
+  for (std::string& group : who.groups) group.insert(0, provider.group_prefix);
   who.groups_complete = groups.complete;
   out.groups_note = std::move(groups.why);
   return out;

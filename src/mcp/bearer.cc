@@ -54,7 +54,9 @@ void AskForMore(const Front& front, std::string_view connection, WireAnswer& ans
 Task<identity::VerifiedPtr> Authenticate(Front& front, const net::HttpRequest& request,
                                          std::string_view connection) {
   const size_t count = request.headers.Count("Authorization");
-  if (count == 0 && request.certificate != nullptr) {
+  // A page elsewhere, listed or not, does not act with what its browser has: only with a token.
+  const bool page = request.headers.Count("Origin") > 0;
+  if (count == 0 && !page && request.certificate != nullptr) {
     auto agent = front.options.verifier.ByCertificate(*request.certificate);
     if (agent || agent.error().code != Errc::token_missing) co_return agent;
   }

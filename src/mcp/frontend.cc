@@ -9,6 +9,7 @@
 #include "mcp/front.h"
 #include "mcp/frontend_impl.h"
 #include "mcp/upstream_bridge.h"
+#include "net/cross_origin.h"
 #include "net/event.h"
 
 namespace sallyport::mcp {
@@ -203,6 +204,11 @@ boost::asio::awaitable<void> Frontend::Handle(net::HttpExchange& exchange) {
                       found == front.connections.end() ? std::string_view() : name, request.address,
                       nullptr, {}, allowed.error());
     co_return co_await SendError(exchange, recorded ? allowed.error() : recorded.error());
+  }
+  if (request.headers.Count("Origin") > 0) {
+    net::SharedWith(settings->origins.Listed(request.headers), exchange);
+    if (settings->origins.Listed(request.headers) != nullptr && net::IsPreflight(request))
+      co_return co_await net::AnswerPreflight(exchange, "POST, GET, DELETE");
   }
   if (path.starts_with(kMetadata))
     co_return co_await ServeMetadata(front, exchange, path.substr(kMetadata.size()));

@@ -43,8 +43,13 @@ class Exchange final : public HttpExchange {
   /// True if the client has got exactly one whole response.
   bool complete() const { return state_ == State::done && !failed_; }
 
+  void AddToResponse(std::string name, std::string value) override {
+    added_.Add(std::move(name), std::move(value));
+  }
+
   Task<> Respond(int status, Headers headers, std::string body) override {
     if (state_ != State::fresh) co_return Fail(Errc::internal, "a second response");
+    for (const auto& [name, value] : added_.fields()) headers.Add(name, value);
     std::string head = BuildResponseHead(status, headers);
     if (head.empty()) co_return Fail(Errc::internal, "a response field that is malformed");
     state_ = State::done;
@@ -60,6 +65,7 @@ class Exchange final : public HttpExchange {
 
   Task<> Begin(int status, Headers headers) override {
     if (state_ != State::fresh) co_return Fail(Errc::internal, "a second response");
+    for (const auto& [name, value] : added_.fields()) headers.Add(name, value);
     std::string head = BuildResponseHead(status, headers);
     if (head.empty() || HasNoBody(status))
       co_return Fail(Errc::internal, "a response that cannot have a body");
@@ -116,6 +122,7 @@ class Exchange final : public HttpExchange {
 
   HttpConnection& connection_;
   const HttpRequest& request_;
+  Headers added_;
   State state_ = State::fresh;
   bool failed_ = false;
 };

@@ -25,6 +25,9 @@ class HttpExchange {
   /// never.
   virtual Task<> Respond(int status, Headers headers, std::string body) = 0;
 
+  /// Adds a field to the response, whoever makes it. Before Respond or Begin.
+  virtual void AddToResponse(std::string name, std::string value) = 0;
+
   /// Starts a chunked response that is written as it comes; each Write is on the wire when it
   /// returns (or fails: back-pressure is the await). TCP_NODELAY, nothing is held back.
   virtual Task<> Begin(int status, Headers headers) = 0;

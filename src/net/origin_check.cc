@@ -25,6 +25,13 @@ void AddHost(std::vector<std::string>& hosts, std::string host, std::string_view
   hosts.push_back(std::move(host));
 }
 
+/// The scheme's own port is left out (RFC 6454 section 6.2).
+std::string AsBrowsersSay(std::string origin) {
+  const std::string_view port = origin.starts_with("https:") ? ":443" : ":80";
+  if (origin.ends_with(port)) origin.resize(origin.size() - port.size());
+  return origin;
+}
+
 }  // namespace
 
 OriginCheck::OriginCheck(std::string_view public_url, const std::vector<std::string>& hosts,
@@ -50,7 +57,14 @@ OriginCheck::OriginCheck(std::string_view public_url, const std::vector<std::str
     for (const std::string& s : spellings) origins_.push_back(scheme + "://" + s);
   }
   for (const std::string& host : hosts) AddHost(hosts_, Lower(host), port);
-  for (const std::string& origin : origins) origins_.push_back(Lower(origin));
+  for (const std::string& origin : origins) listed_.push_back(AsBrowsersSay(Lower(origin)));
+}
+
+const std::string* OriginCheck::Listed(const Headers& headers) const {
+  const auto origin = headers.Find("Origin");
+  if (!origin) return nullptr;
+  const auto found = std::ranges::find(listed_, Lower(*origin));
+  return found == listed_.end() ? nullptr : &*found;
 }
 
 Result<> OriginCheck::Check(const Headers& headers) const {
@@ -62,7 +76,8 @@ Result<> OriginCheck::Check(const Headers& headers) const {
     return Fail(Errc::host_refused, "the Host field does not name this gateway");
   }
   const auto origin = headers.Find("Origin");
-  if (origin && std::ranges::find(origins_, Lower(*origin)) == origins_.end()) {
+  if (origin && std::ranges::find(origins_, Lower(*origin)) == origins_.end() &&
+      Listed(headers) == nullptr) {
     return Fail(Errc::origin_refused, "requests of this web origin are not accepted");
   }
   return {};

@@ -22,8 +22,12 @@ class OriginCheck {
   /// request_malformed: several Host or Origin fields; host_refused; origin_refused.
   Result<> Check(const Headers& headers) const;
 
+  /// The Origin of a request, if it is one of the operator's additions: pages there may read the
+  /// answer (cross_origin.h). Null for our own pages, and for programs. Lives as long as this.
+  const std::string* Listed(const Headers& headers) const;
+
  private:
-  std::vector<std::string> hosts_, origins_;  // lower case
+  std::vector<std::string> hosts_, origins_, listed_;  // lower case
 };
 
 }  // namespace sallyport::net

@@ -35,6 +35,24 @@ TEST(OriginCheck, PublicName) {
             Errc::request_malformed);
 }
 
+TEST(OriginCheck, OnlyWhatIsListedIsSharedWith) {
+  const OriginCheck check("https://gate.example.com", {},
+                          {"https://Desk.example.com:443", "http://localhost:6274"});
+  const auto listed = [&](const char* origin) {
+    const std::string* found = check.Listed({{"Host", "gate.example.com"}, {"Origin", origin}});
+    return found == nullptr ? std::string("no") : *found;
+  };
+  EXPECT_EQ(listed("https://desk.example.com"), "https://desk.example.com");
+  EXPECT_EQ(listed("http://localhost:6274"), "http://localhost:6274");
+  for (const char* other :
+       {"https://gate.example.com", "null", "*", "", "http://desk.example.com",
+        "https://desk.example.com.evil.test", "https://desk.example.com:444", "http://localhost",
+        "https://evil.test/https://desk.example.com", "https://desk.example.com/"}) {
+    EXPECT_EQ(listed(other), "no") << other;
+  }
+  EXPECT_EQ(check.Listed({{"Host", "gate.example.com"}}), nullptr);
+}
+
 TEST(OriginCheck, LoopbackHasSeveralNamesAndOnePort) {
   const OriginCheck check("http://127.0.0.1:8080", {}, {});
   for (const std::string host : {"127.0.0.1:8080", "localhost:8080", "[::1]:8080"}) {
