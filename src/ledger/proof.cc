@@ -1,10 +1,7 @@
 #include "ledger/proof.h"
 
-#include <charconv>
-#include <cstring>
-#include <optional>
-
 #include "base/bytes.h"
+#include "ledger/lines.h"
 #include "ledger/reader.h"
 
 namespace sallyport::ledger {
@@ -12,14 +9,6 @@ namespace {
 
 constexpr std::string_view kMagic = "c2sp.org/tlog-proof@v1";
 constexpr size_t kMaxHashes = 63;
-
-std::optional<std::string_view> TakeLine(std::string_view& text) {
-  const size_t end = text.find('\n');
-  if (end == std::string_view::npos) return std::nullopt;
-  const std::string_view line = text.substr(0, end);
-  text.remove_prefix(end + 1);
-  return line;
-}
 
 }  // namespace
 
@@ -42,19 +31,17 @@ Result<ProofFile> ParseProof(std::string_view text) {
   }
   ProofFile proof;
   if (!line || !line->starts_with("index ")) return malformed("no index line");
-  const std::string_view number = line->substr(6);
-  const auto [end, error] =
-      std::from_chars(number.data(), number.data() + number.size(), proof.index);
-  if (error != std::errc() || std::to_string(proof.index) != number)
-    return malformed("the index is not a number");
+  const auto index = ParseDecimal(line->substr(6));
+  if (!index) return malformed("the index is not a number");
+  proof.index = *index;
   for (;;) {
     line = TakeLine(text);
     if (!line) return malformed("it ends before the checkpoint");
     if (line->empty()) break;
-    const auto bytes = Base64Decode(*line);
-    if (!bytes || bytes->size() != sizeof(Hash)) return malformed("a hash is not canonical base64");
+    const auto hash = ParseHash(*line);
+    if (!hash) return malformed("a hash is not canonical base64");
     if (proof.hashes.size() == kMaxHashes) return malformed("too many hashes");
-    std::memcpy(proof.hashes.emplace_back().data(), bytes->data(), sizeof(Hash));
+    proof.hashes.push_back(*hash);
   }
   proof.note = text;
   return proof;

@@ -51,6 +51,14 @@ void Publisher::Submit(Commit commit) {
   FailWaiters(commit);
 }
 
+void Publisher::Cosigned(uint64_t size, std::string note) {
+  {
+    const std::lock_guard lock(mutex_);
+    cosigned_.emplace(size, std::move(note));
+  }
+  wake_.notify_one();
+}
+
 bool Publisher::Stop() {
   {
     const std::lock_guard lock(mutex_);
@@ -68,17 +76,21 @@ void Publisher::Run() {
   Result<> result = MakeSpare();
   while (result) {
     std::vector<Commit> commits;
+    std::optional<std::pair<uint64_t, std::string>> cosigned;
     bool stop;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      wake_.wait(lock, [this] { return stopping_ || !queue_.empty() || cosigned_; });
       wake_.wait_until(lock, next_time, [this] { return stopping_; });
       if (abandoned_) return;
       commits.swap(queue_);
+      cosigned.swap(cosigned_);
       stop = stopping_;
     }
     next_time = std::chrono::steady_clock::now() + spacing_;
     if (!commits.empty()) result = Work(commits);
+    if (result && cosigned && cosigned->first == published_)
+      result = tiles_.Publish(cosigned->second);
     if (!result) return Fail(result.error().detail, std::move(commits));
     if (result && stop) {
       result = Retired();

@@ -6,8 +6,10 @@
 #include <functional>
 #include <future>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -51,6 +53,9 @@ class Publisher {
   ~Publisher();  // without Stop: drops what waits
 
   void Submit(Commit commit);
+  /// `note` is the published checkpoint of `size` with cosignatures: takes its place unless a newer
+  /// one is published by then.
+  void Cosigned(uint64_t size, std::string note);
   /// Publishes what waits, syncs everything and ends the thread. False if it had failed.
   bool Stop();
 
@@ -83,6 +88,7 @@ class Publisher {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Commit> queue_;
+  std::optional<std::pair<uint64_t, std::string>> cosigned_;
   bool stopping_ = false;
   bool abandoned_ = false;
   bool failed_ = false;

@@ -20,11 +20,19 @@ constexpr unsigned kEntries = ~0u;
 /// Besides tiles: the checkpoint, the key, and what a process left that died while it replaced a
 /// file.
 bool IsOwnName(std::string_view file) {
-  return file == "checkpoint" || file == "vkey" || file == "checkpoint.tmp" || file == "vkey.tmp" ||
+  return file == "checkpoint" || file == "checkpoint.cosigned" || file == "vkey" ||
+         file == "checkpoint.tmp" || file == "checkpoint.cosigned.tmp" || file == "vkey.tmp" ||
          file == "tile.tmp";
 }
 
 std::string Index(uint64_t i) { return std::to_string(i); }
+
+/// A head that the log had before.
+struct Remembered {
+  Checkpoint head;
+  const char* name;
+  const char* file;
+};
 
 /// One pass over a log. Everything is recomputed from the bundles and compared with what is stored.
 class Verification {
@@ -36,7 +44,8 @@ class Verification {
       : files_(files), options_(options), visit_(std::move(visit)) {}
 
   VerifyReport Run() {
-    if (CheckKey() && CheckCheckpoint() && CheckOlder() && ListFiles()) {
+    if (CheckKey() && CheckCheckpoint()) CheckRemembered();
+    if (verifier_ && !report_.origin.empty() && ListFiles()) {
       CheckContents();
       for (const auto& [key, widths] : seen_) {
         for (unsigned width : widths) {
@@ -96,22 +105,37 @@ class Verification {
     return true;
   }
 
-  bool CheckOlder() {
-    if (options_.older_checkpoint.empty()) return true;
-    Result<Checkpoint> older = verifier_->OpenCheckpoint(options_.older_checkpoint);
+  void CheckRemembered() {
+    if (!options_.older_checkpoint.empty()) {
+      report_.older_size =
+          Remember("checkpoint", "the remembered checkpoint", options_.older_checkpoint);
+    }
+    const Result<std::string> cosigned = files_.Read("checkpoint.cosigned");
+    if (cosigned) {
+      report_.cosigned_size =
+          Remember("checkpoint.cosigned", "the cosigned checkpoint", *cosigned);
+      report_.cosigned = *cosigned;
+    } else if (cosigned.error().code != Errc::not_found) {
+      Report("checkpoint.cosigned", std::nullopt, cosigned.error().detail);
+    }
+  }
+
+  /// Has the log compared with a head that it had before. Its size, if this log's key has signed it.
+  std::optional<uint64_t> Remember(const char* file, const char* name, const std::string& note) {
+    Result<Checkpoint> older = verifier_->OpenCheckpoint(note);
     if (!older) {
-      Report("checkpoint", std::nullopt,
-             "the remembered checkpoint is not one of this log: " + older.error().detail);
-      return true;
+      Report(file, std::nullopt,
+             std::string(name) + " is not one of this log: " + older.error().detail);
+      return std::nullopt;
     }
-    report_.older_size = older->size;
     if (older->size > checkpoint_.size) {
-      Report("checkpoint", std::nullopt,
-             "rollback: the log has " + Index(checkpoint_.size) +
-                 " entries, the remembered checkpoint has " + Index(older->size));
+      Report(file, std::nullopt,
+             "rollback: the log has " + Index(checkpoint_.size) + " entries, " + name + " has " +
+                 Index(older->size));
     }
-    older_ = *std::move(older);
-    return true;
+    const uint64_t size = older->size;
+    older_.push_back({*std::move(older), name, file});
+    return size;
   }
 
   /// Sorts out the files that are not the current ones: partial tiles of older checkpoints, and
@@ -191,10 +215,12 @@ class Verification {
   }
 
   void CompareOlder() {
-    if (older_ && older_->size == tree_.size() && older_->root != tree_.Root()) {
-      Report("checkpoint", std::nullopt,
-             "fork: the first " + Index(older_->size) +
-                 " entries are not those of the remembered checkpoint");
+    for (const Remembered& older : older_) {
+      if (older.head.size == tree_.size() && older.head.root != tree_.Root()) {
+        Report(older.file, std::nullopt,
+               "fork: the first " + Index(older.head.size) + " entries are not those of " +
+                   older.name);
+      }
     }
   }
 
@@ -270,7 +296,7 @@ class Verification {
   VerifyReport report_;
   std::optional<NoteVerifier> verifier_;
   Checkpoint checkpoint_;
-  std::optional<Checkpoint> older_;
+  std::vector<Remembered> older_;
   std::map<TileKey, std::set<unsigned>> seen_;
   Frontier tree_;
   std::vector<std::string> levels_;
@@ -352,6 +378,8 @@ std::string VerifyReport::Text() const {
   }
   if (older_size && ok())
     out += "It continues the remembered checkpoint of " + Index(*older_size) + " entries.\n";
+  if (cosigned_size && ok())
+    out += "It continues the cosigned checkpoint of " + Index(*cosigned_size) + " entries.\n";
   if (uncovered > 0)
     out += Index(uncovered) + " more entries wait in the write-ahead log for a checkpoint.\n";
   return out;
@@ -370,6 +398,7 @@ std::string VerifyReport::Json() const {
   object.Number("files", files);
   object.Number("uncovered", uncovered);
   if (older_size) object.Number("older_size", *older_size);
+  if (cosigned_size) object.Number("cosigned_size", *cosigned_size);
   std::string& list = object.Key("problems");
   list += '[';
   for (size_t i = 0; i < problems.size(); ++i) {

@@ -38,6 +38,8 @@ struct VerifyReport {
   uint64_t uncovered = 0;  // entries in the write-ahead log that no published checkpoint covers yet
   std::optional<uint64_t>
       older_size;  // of the remembered checkpoint, once its signature was verified
+  std::optional<uint64_t> cosigned_size;  // of log/checkpoint.cosigned, the same; if there is one
+  std::string cosigned;                   // its note
 
   std::string Summary() const;  // one line without its end, for people
   std::string Text() const;     // a few lines for people
@@ -45,8 +47,9 @@ struct VerifyReport {
 };
 
 /// Recomputes everything from the entries: each bundle, each tile of each level, also the partial
-/// ones that older checkpoints used, the root, the signature; with a remembered checkpoint that
-/// this log still is the one it was (no rollback, no fork). Reads each byte once; memory does not
+/// ones that older checkpoints used, the root, the signature; with a remembered checkpoint, and with
+/// the one that witnesses have cosigned, that this log still is the one it was (no rollback, no
+/// fork). The cosignatures are not looked at: see witness/policy.h. Reads each byte once; memory does not
 /// grow with the log.
 VerifyReport VerifyLog(const LogFiles& files, const VerifyOptions& options);
 

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "ledger/file.h"
+#include "ledger/reader.h"
 #include "ledger/tile.h"
 #include "ledger/wal.h"
 #include "ledger/writer_impl.h"
@@ -25,6 +26,33 @@ size_t FittingSegment(const std::filesystem::path& dir, size_t wanted) {
   if (::statvfs(dir.c_str(), &fs) != 0) return wanted;
   const size_t share = size_t(fs.f_bavail) * fs.f_frsize / 24;
   return std::min(wanted, std::max<size_t>(share, 256 << 10));
+}
+
+/// What witnesses have seen must be there: going on without it would be another log under the same
+/// key.
+Result<> ContinuesCosigned(const std::filesystem::path& data_dir, const NoteVerifier& verifier,
+                           uint64_t size) {
+  const LogDirectory files(data_dir / "log");
+  const Result<std::string> note = files.Read("checkpoint.cosigned");
+  if (!note && note.error().code == Errc::not_found) return {};
+  if (!note) return std::unexpected(note.error());
+  const std::string file = (data_dir / "log" / "checkpoint.cosigned").string();
+  const auto head = verifier.OpenCheckpoint(*note);
+  if (!head) return Fail(Errc::ledger_unavailable, file + ": " + head.error().detail);
+  const auto other = [&](const std::string& what) {
+    return Fail(Errc::ledger_unavailable,
+                file + ": witnesses have seen " + std::to_string(head->size) + " entries, " + what +
+                    ". The log was rolled back, perhaps by restoring a backup. Bring back the "
+                    "newest copy, or begin a new log under another origin");
+  };
+  if (head->size > size) return other("but there are " + std::to_string(size));
+  const Result<std::string> published = files.Read("checkpoint");
+  if (!published) return {};
+  const auto now = PeekCheckpoint(*published);
+  if (!now || now->size < head->size) return {};  // a power cut: the write-ahead log knows more
+  const auto root = RootAt(head->size, TileSubtrees(files, now->size));
+  if (root && *root != head->root) return other("and they are not the ones that are here");
+  return {};
 }
 
 }  // namespace
@@ -77,6 +105,7 @@ Result<> Ledger::Impl::Open() {
   SALLYPORT_CHECK(WriteVkey());
   SALLYPORT_TRY(const NoteVerifier verifier, NoteVerifier::Make(signer.vkey()));
   SALLYPORT_TRY(Recovered recovered, Recover(options.data_dir, verifier));
+  SALLYPORT_CHECK(ContinuesCosigned(options.data_dir, verifier, recovered.tree.size()));
   segment_bytes_ = FittingSegment(options.data_dir, options.segment_bytes);
   return Restart(std::move(recovered));
 }
@@ -179,6 +208,10 @@ Result<std::unique_ptr<Ledger>> Ledger::Open(Options options) {
 }
 
 Result<uint64_t> Ledger::Append(std::string_view entry) { return impl_->Append(entry); }
+void Ledger::Cosigned(const Checkpoint& head, std::string note) {
+  impl_->Cosigned(head.size, std::move(note));
+}
+
 bool Ledger::healthy() const { return !impl_->poisoned.load(std::memory_order_relaxed); }
 bool Ledger::pressed() const { return impl_->pressed.load(std::memory_order_relaxed); }
 Stats Ledger::stats() const { return impl_->GetStats(); }

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "base/task.h"
+#include "ledger/checkpoint.h"
 #include "ledger/tile.h"
 
 namespace sallyport::ledger {
@@ -69,8 +70,9 @@ class Ledger {
  public:
   /// Opens or creates the log, replaying what a crash left. Refused with a detail that names the
   /// file: another process has it open; the key or origin is not the log's; an entry before the
-  /// torn tail is corrupt; the published checkpoint covers more than can be recovered; the
-  /// directory cannot be written.
+  /// torn tail is corrupt; the published checkpoint, or the one that witnesses have cosigned
+  /// (`log/checkpoint.cosigned`), covers more than can be recovered; the directory cannot be
+  /// written.
   static Result<std::unique_ptr<Ledger>> Open(Options options);
 
   /// Close(), ignoring its result.
@@ -93,6 +95,11 @@ class Ledger {
   /// context is destroyed.
   Task<uint64_t> AppendStrict(std::string entry);
   Result<uint64_t> AppendStrictBlocking(std::string_view entry);
+
+  /// The published checkpoint with cosignatures of witnesses (https://c2sp.org/tlog-cosignature):
+  /// is put in its place, unless a newer one is published by then. `note` must be a note of this
+  /// log.
+  void Cosigned(const Checkpoint& head, std::string note);
 
   bool healthy() const;
   /// True while so much is waiting to be published that a caller who can wait should use

@@ -34,6 +34,7 @@ struct Ledger::Impl {
   Result<uint64_t> Append(std::span<const std::string_view> entries, std::string bundle);
   void AppendStrict(std::string_view entry, StrictDone done);
   Result<> Close();
+  void Cosigned(uint64_t size, std::string note) { publisher_->Cosigned(size, std::move(note)); }
   Stats GetStats() const;
 
   const Options options;
