@@ -15,6 +15,7 @@
 #include "ledger/render.h"
 #include "ledger/search.h"
 #include "ledger/verify.h"
+#include "witness/policy.h"
 
 namespace sallyport::app {
 namespace {
@@ -64,6 +65,38 @@ std::string Short(const ledger::Found& found) {
   return line;
 }
 
+Result<witness::Policy> ReadPolicy(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  if (!in.is_open()) return Fail(Errc::not_found, "cannot be read");
+  return witness::Policy::Parse(text);
+}
+
+/// The policy's key for this log; the one that the log names itself where the policy knows none,
+/// which is then found out.
+std::string KeyOf(const witness::Policy& policy, const std::string& data_dir) {
+  std::ifstream in(data_dir + "/log/vkey", std::ios::binary);
+  std::string key;
+  std::getline(in, key);
+  const std::string known = policy.LogKey(key.substr(0, key.find('+')));
+  return known.empty() ? key : known;
+}
+
+/// Holds the cosigned head against the policy; what is missing is a problem of the log.
+void CheckWitnesses(const witness::Policy& policy, ledger::VerifyReport& report) {
+  const auto problem = [&](std::string what) {
+    report.quorum = false;
+    report.problems.push_back({"log/checkpoint.cosigned", std::nullopt, std::move(what)});
+  };
+  if (report.cosigned.empty()) return problem("is not there: no witness has cosigned this log");
+  const auto verdict = policy.Check(report.cosigned);
+  if (!verdict) return problem(verdict.error().detail);
+  for (const auto& [witness, at] : verdict->cosigned)
+    report.cosigned_by.emplace_back(witness, FormatUtc(Nanos(at) * 1'000'000'000));
+  if (!verdict->quorum) return problem("is not cosigned by a quorum of the policy");
+  report.quorum = true;
+}
+
 void Print(const ledger::Found& found, bool as_json) {
   std::printf("%s\n", (as_json ? found.json : ledger::Printable(Short(found))).c_str());
 }
@@ -72,6 +105,17 @@ void Print(const ledger::Found& found, bool as_json) {
 
 int RunAuditVerify(const AuditVerifyOptions& options) {
   std::optional<std::string> key, older;
+  std::optional<witness::Policy> policy;
+  if (!options.policy.empty()) {
+    auto read = ReadPolicy(options.policy);
+    if (!read) {
+      std::fprintf(stderr, "sallyport audit verify: --policy %s: %s\n", options.policy.c_str(),
+                   read.error().detail.c_str());
+      return kUsage;
+    }
+    policy = std::move(*read);
+    if (options.key.empty()) key = KeyOf(*policy, options.data_dir);
+  }
   if (!options.key.empty()) {
     key = options.key;
     if (const auto readable = ledger::NoteVerifier::Make(*key); !readable) {
@@ -88,7 +132,8 @@ int RunAuditVerify(const AuditVerifyOptions& options) {
       return kFailed;
     }
   }
-  const auto report = ledger::VerifyDataDir(options.data_dir, key, older);
+  auto report = ledger::VerifyDataDir(options.data_dir, key, older);
+  if (policy && report.found) CheckWitnesses(*policy, report);
   (void)NoteReading(options.data_dir, "audit verify",
                     "");  // a proof needs no right to write: a copy verifies too
   std::printf("%s\n", (options.json ? report.Json() : report.Text()).c_str());
@@ -109,8 +154,7 @@ int RunAuditProve(const AuditProveOptions& options) {
   }
   std::ofstream out(options.out, std::ios::binary);
   out << *proof;
-  return out.flush() ? kOk
-                     : Sorry("prove", Error(Errc::io_failed, "cannot write " + options.out));
+  return out.flush() ? kOk : Sorry("prove", Error(Errc::io_failed, "cannot write " + options.out));
 }
 
 int RunAuditSearch(const AuditSearchOptions& options) {

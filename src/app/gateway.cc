@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "app/approvals.h"
+#include "app/control_failures.h"
 #include "app/databases.h"
 #include "app/keys.h"
 #include "app/ops.h"
@@ -13,6 +14,7 @@
 #include "app/read_spool.h"
 #include "app/secret_stores.h"
 #include "app/upstreams.h"
+#include "app/witnesses.h"
 #include "config/load.h"
 #include "gate/gate.h"
 #include "identity/verifier.h"
@@ -69,6 +71,8 @@ struct Gateway::Impl {
   std::unique_ptr<ledger::Ledger> ledger;
   std::unique_ptr<Approvals> approvals;
   std::unique_ptr<gate::Gate> gate;
+  std::unique_ptr<witness::Cosigning> cosigning;  // null: no witnesses
+  std::unique_ptr<ControlFailures> failures;
   std::shared_ptr<const mask::Masker> masker;
   std::unique_ptr<net::Shards> shards;
   std::unique_ptr<People> people;
@@ -92,6 +96,7 @@ struct Gateway::Impl {
   void DeclareMetrics();
   void DeclareDatabaseMetrics();
   std::vector<ReadyCheck> Checks() const;
+  void LookAtControls();
   Result<> Apply(config::Root fresh);
   void SweepRoles();
   void WaitForRoles() const;
@@ -315,8 +320,28 @@ std::vector<ReadyCheck> Gateway::Impl::Checks() const {
     checks.push_back({"identity provider " + issuer.provider, usable, issuer.last_error});
   }
   checks.push_back({"state", approvals->state().healthy(), approvals->state().failure()});
+  if (cosigning) {
+    const auto status = cosigning->status();
+    const bool refuse = root.evidence.witnessing.refuse;
+    const bool ok = status.met && (status.first || !refuse);
+    checks.push_back(
+        {"witnesses", ok, ok || !status.met ? status.why : "no quorum has cosigned yet", !refuse});
+  }
   checks.push_back({"accepting", !stopped, stopped ? "draining" : ""});
   return checks;
+}
+
+/// What fails is recorded; what must not fail beside the ledger stops service.
+void Gateway::Impl::LookAtControls() {
+  std::vector<ReadyCheck> checks = Checks();
+  std::erase_if(checks, [](const ReadyCheck& check) { return check.name == "accepting"; });
+  failures->Look(checks);
+  std::string why;
+  for (const ReadyCheck& check : checks) {
+    if (check.name == "witnesses" && !check.ok && !check.alarm_only)
+      why = "the evidence log is not witnessed: " + check.detail;
+  }
+  gate->Suspend(std::move(why));
 }
 
 void Gateway::Impl::DeclareDatabaseMetrics() {
@@ -410,6 +435,11 @@ Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
   SALLYPORT_CHECK(impl->OpenLedger());
   SALLYPORT_CHECK(impl->BuildPath());
   SALLYPORT_CHECK(impl->RecordStart());
+  SALLYPORT_TRY(impl->cosigning, StartCosigning(impl->root, *impl->ledger));
+  impl->failures = std::make_unique<ControlFailures>(
+      [gate = impl->gate.get()](op::Evidence e) { return gate->Record(std::move(e)); });
+  if (impl->cosigning && impl->root.evidence.witnessing.refuse)
+    impl->gate->Suspend("the evidence log is not witnessed: no quorum has cosigned yet");
   SALLYPORT_CHECK(impl->BuildIdentity());
   SALLYPORT_CHECK(impl->BuildFrontend());
   SALLYPORT_CHECK(impl->BuildDatabases());
@@ -441,6 +471,7 @@ void Gateway::Tick() {
       obs::Log(obs::Level::error, "credential.issuer_keys", {{"detail", kept.error().detail}});
   }
   impl_->approvals->desk().Tick();
+  impl_->LookAtControls();
   if (impl_->databases) impl_->databases->Tick();
 }
 
@@ -459,6 +490,8 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
   }
   if (root.vault != fresh.vault || root.aws_secrets != fresh.aws_secrets)
     return Fail(Errc::config_invalid, "vault and aws_secrets change at a restart only");
+  if (root.evidence.witnessing != fresh.evidence.witnessing)
+    return Fail(Errc::config_invalid, "evidence.witnesses change at a restart only");
   if (!SameColumns(root, fresh))
     return Fail(Errc::config_invalid, "masking.columns and pan_map change at a restart only");
   SALLYPORT_TRY(auto rules, policy::RuleSet::Compile(fresh.policies));
@@ -533,6 +566,7 @@ void Gateway::Stop(milliseconds grace) {
   impl_->shards->Stop();
   impl_->approvals->state().Close();
   (void)impl_->ledger->Close();
+  if (impl_->cosigning) impl_->cosigning->Finish(kLastWords);
 }
 
 bool Gateway::ready() const {

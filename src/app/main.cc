@@ -34,6 +34,25 @@ void AddService(CLI::App& root, Chosen& chosen) {
   c->callback([&chosen] { chosen = [] { return RunValidate(validate); }; });
 }
 
+void AddWitness(CLI::App& root, Chosen& chosen) {
+  static WitnessOptions witness;
+  CLI::App* c = Command(root, "witness",
+                        "Cosigns the heads of other gateways' logs, and never a rolled back one",
+                        "sallyport witness --name w1.example.org --state /var/lib/witness --log "
+                        "\"$VKEY\"");
+  c->add_option("--name", witness.name, "of its key: a URL without scheme")->required();
+  c->add_option("--state", witness.state, "directory of its key and of what it has cosigned")
+      ->required();
+  c->add_option("--log", witness.logs, "verifier key of a log that it follows; again for more")
+      ->required()
+      ->allow_extra_args(false);
+  c->add_option("--listen", witness.listen, "address")->capture_default_str();
+  c->add_option("--cert", witness.cert, "certificate chain (PEM); without, plain HTTP");
+  c->add_option("--key", witness.key, "its private key (PEM)");
+  c->add_flag("--json", witness.json, "one JSON line when ready");
+  c->callback([&chosen] { chosen = [] { return RunWitness(witness); }; });
+}
+
 /// Not for people: in no help.
 void AddWorker(CLI::App& root, Chosen& chosen) {
   CLI::App* c = root.add_subcommand("saml-worker", "Checks one SAML document on standard input");
@@ -90,6 +109,8 @@ void AddAudit(CLI::App& root, Chosen& chosen) {
   c->add_option("--checkpoint", verify.checkpoint,
                 "an older checkpoint that you kept: shows a rollback");
   c->add_option("--key", verify.key, "the log's verifier key, as you were given it");
+  c->add_option("--policy", verify.policy,
+                "who must have cosigned its head (C2SP tlog-policy); names the log's key too");
   c->add_flag("--json", verify.json, "report as JSON");
   c->callback([&chosen] { chosen = [] { return RunAuditVerify(verify); }; });
 
@@ -222,6 +243,7 @@ int main(int argc, char** argv) {
   AddService(root, chosen);
   AddPolicy(root, chosen);
   AddMask(root, chosen);
+  AddWitness(root, chosen);
   AddAudit(root, chosen);
   AddPins(root, chosen);
   AddWorker(root, chosen);

@@ -32,7 +32,7 @@ boost::asio::awaitable<void> Answer(std::shared_ptr<const Checks> checks,
   } else if (request.path() == "/readyz") {
     const std::vector<ReadyCheck> state = (*checks)();
     const bool ready =
-        std::all_of(state.begin(), state.end(), [](const ReadyCheck& c) { return c.ok; });
+        std::all_of(state.begin(), state.end(), [](const ReadyCheck& c) { return c.ok || c.alarm_only; });
     status = ready ? 200 : 503;
     body = ready && request.query() != "verbose" ? "ok\n" : Verbose(state);
   } else if (request.path() == "/metrics") {

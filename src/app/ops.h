@@ -15,6 +15,7 @@ struct ReadyCheck {
   std::string name;
   bool ok = false;
   std::string detail;
+  bool alarm_only = false;  // a failure is said, but traffic is taken
 };
 
 /// The ops listener: /livez (the process answers), /readyz (200 when all checks hold, else 503;

@@ -50,7 +50,7 @@ struct MaskOptions {
 int RunMask(const MaskOptions& options);
 
 struct AuditVerifyOptions {
-  std::string data_dir, checkpoint, key;
+  std::string data_dir, checkpoint, key, policy;
   bool json = false;
 };
 int RunAuditVerify(const AuditVerifyOptions& options);
@@ -87,6 +87,13 @@ struct ReplayOptions {
   std::string data_dir, session, format = "text";
 };
 int RunReplay(const ReplayOptions& options);
+
+struct WitnessOptions {
+  std::string listen = "127.0.0.1:7400", name, state, cert, key;
+  std::vector<std::string> logs;
+  bool json = false;
+};
+int RunWitness(const WitnessOptions& options);
 
 struct PinsOptions {
   std::string config, connection;

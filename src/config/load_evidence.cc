@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <set>
 
 #include "config/sections.h"
 #include "config/units.h"
+#include "ledger/cosignature.h"
 
 namespace sallyport::config {
 namespace {
@@ -69,20 +71,69 @@ Approval ReadApproval(Context& context, const Node& node, size_t index, Places& 
   return approval;
 }
 
-void ReadWitness(Context& context, const Node& node, const std::string& where) {
+witness::Peer ReadWitness(Context& context, const Node& node, const std::string& where) {
   Fields fields(context, node, where);
-  auto name = fields.RequiredText("name", "write the witness's key name");
-  if (!name.empty() && !IsOrigin(name)) {
+  witness::Peer peer;
+  peer.name = fields.RequiredText("name", "write the witness's key name");
+  if (!peer.name.empty() && !IsOrigin(peer.name)) {
     context.Error(fields.ValueMark("name"), kCfgBadValue, where + ".name has white space or a '+'",
                   "copy the name from its key");
   }
-  CheckUrl(fields, "url", fields.RequiredText("url", "write the witness's URL"), false);
-  auto key = fields.RequiredText("key", "write its verifier key (name+hash+base64)");
-  if (!key.empty() && key.find('+') == std::string::npos) {
-    context.Error(fields.ValueMark("key"), kCfgBadValue, where + ".key is not a verifier key",
-                  "write name+hash+base64");
+  peer.url = fields.RequiredText("url", "write the witness's URL");
+  CheckUrl(fields, "url", peer.url, false);
+  while (peer.url.ends_with('/')) peer.url.pop_back();
+  peer.key = fields.RequiredText("key", "write its verifier key (name+hash+base64)");
+  if (!peer.key.empty() && !peer.key.starts_with(peer.name + '+')) {
+    context.Error(fields.ValueMark("key"), kCfgBadValue,
+                  where + ".key is not a verifier key of that name", "write name+hash+base64");
+  } else if (!peer.key.empty() && !ledger::CosignatureVerifier::Make(peer.key)) {
+    context.Warn(fields.ValueMark("key"), kCfgBadValue,
+                 where + ".key verifies no cosignature: the gateway will not start with it",
+                 "copy the whole line that the witness printed (name+hash+base64)");
   }
+  peer.operated_by = fields.Text("operator").value_or("");
+  if (auto ca = fields.Path("ca")) peer.ca_file = *ca;
+  peer.allow_addresses = fields.Texts("allow_addresses");
+  peer.allow_loopback_http = fields.Bool("allow_loopback_http").value_or(true);
   fields.Done();
+  return peer;
+}
+
+void ReadWitnesses(Context& context, Fields& fields, witness::Config& config) {
+  size_t n = 0;
+  for (const Node& item : fields.List("witnesses")) {
+    config.peers.push_back(
+        ReadWitness(context, item, "evidence.witnesses[" + std::to_string(n++) + "]"));
+  }
+  std::set<std::string> operators, keys;
+  for (size_t i = 0; i < config.peers.size(); ++i) {
+    const witness::Peer& peer = config.peers[i];
+    operators.insert(peer.operated_by.empty() ? " " + std::to_string(i) : peer.operated_by);
+    if (!peer.key.empty() && !keys.insert(peer.key).second) {
+      context.Error(fields.ValueMark("witnesses"), kCfgConflict,
+                    "evidence.witnesses names the key of " + peer.name + " twice", "keep one");
+    }
+  }
+  const Node* witnessing = fields.Get("witnessing");
+  if (witnessing == nullptr) return;
+  Fields f(context, *witnessing, "evidence.witnessing");
+  if (auto quorum = f.Count("quorum", 1, 32)) config.quorum = *quorum;
+  if (config.quorum > operators.size()) {
+    context.Error(f.ValueMark("quorum"), kCfgConflict,
+                  "evidence.witnessing.quorum is " + std::to_string(config.quorum) + ", but " +
+                      std::to_string(operators.size()) + " operators run the witnesses",
+                  "a quorum counts operators, not keys");
+  }
+  using namespace std::chrono_literals;
+  if (auto d = f.Duration("interval", 100ms, 1h)) config.interval = *d;
+  if (auto d = f.Duration("within", 1s, 24h)) config.within = *d;
+  if (config.within < 2 * config.interval) {
+    context.Error(f.ValueMark("within"), kCfgConflict,
+                  "evidence.witnessing.within is not twice the interval",
+                  "a witness is asked once every interval");
+  }
+  config.refuse = f.Choice("unmet", {"alarm", "refuse"}).value_or("alarm") == "refuse";
+  f.Done();
 }
 
 void ReadEvidenceKeys(Context& context, Fields& fields, Evidence& evidence) {
@@ -92,11 +143,7 @@ void ReadEvidenceKeys(Context& context, Fields& fields, Evidence& evidence) {
     evidence.signing_key = f.Secret("key");
     f.Done();
   }
-  size_t n = 0;
-  for (const Node& item : fields.List("witnesses")) {
-    ReadWitness(context, item, "evidence.witnesses[" + std::to_string(n++) + "]");
-  }
-  if (n != 0) context.NotActedOn("evidence.witnesses");
+  ReadWitnesses(context, fields, evidence.witnessing);
   if (const Node* encrypt = fields.Get("encrypt")) {
     Fields f(context, *encrypt, "evidence.encrypt");
     f.Require("kek", "write kek: { file: PATH }");

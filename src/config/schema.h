@@ -20,6 +20,7 @@
 #include "policy/rules.h"
 #include "policy/unmask.h"
 #include "secrets/source.h"
+#include "witness/config.h"
 
 // The configuration as plain structs: this file is the reference of every key, its default and its
 // unit. config/load.cc reads YAML into it; app/wiring.cc unpacks it, so that a module gets its own
@@ -198,6 +199,7 @@ struct Evidence {
   bool strict = false;                      // durability: group | strict
   std::optional<secrets::Ref> signing_key;  // default: made in data_dir at first start
   uint64_t payload_bytes = 16 << 10;  // recorded per message; what is beyond is a declared cut
+  witness::Config witnessing;         // without peers: nobody is asked
 };
 
 /// approvals[].notify[].webhook: who is told that something waits.

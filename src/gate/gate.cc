@@ -160,6 +160,13 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
     }
   }
   op::Decision& decision = refusal.decision;
+  if (suspended_.load(std::memory_order_relaxed) && decision.effect != op::Verdict::deny) {
+    const auto why = why_suspended_.load();
+    decision.effect = op::Verdict::deny;
+    decision.reason = Errc::ledger_unavailable;
+    decision.why = why ? *why : std::string();
+    decision.message.clear();
+  }
   std::optional<Wanted> wanted;
   if (operation.unmask != nullptr && decision.effect != op::Verdict::deny && IsWhole(operation)) {
     Result<Wanted> found = WantedOf(session->who, *operation.unmask);
@@ -292,6 +299,12 @@ Result<> Gate::Replace(std::shared_ptr<const policy::RuleSet> rules) {
 
 void Gate::SetUnmask(std::vector<policy::UnmaskGrant> grants) {
   unmask_.store(std::make_shared<const std::vector<policy::UnmaskGrant>>(std::move(grants)));
+}
+
+void Gate::Suspend(std::string why) {
+  const bool suspended = !why.empty();
+  why_suspended_.store(std::make_shared<const std::string>(std::move(why)));
+  suspended_.store(suspended, std::memory_order_relaxed);
 }
 
 bool Gate::healthy() const { return ledger_.healthy(); }

@@ -167,6 +167,10 @@ class Gate {
   /// False once the ledger has failed: service has stopped.
   bool healthy() const;
 
+  /// From here on nothing is admitted: it is refused, and recorded, as ledger_unavailable with
+  /// `why`. For what the evidence needs beside the ledger, as witnesses. Empty: goes on again.
+  void Suspend(std::string why);
+
  private:
   std::string HowToStepUp(const op::Principal& who) const;
   friend class Permit;
@@ -200,6 +204,8 @@ class Gate {
   ledger::Ledger& ledger_;
   std::atomic<std::shared_ptr<const policy::RuleSet>> rules_;
   std::atomic<std::shared_ptr<const std::vector<policy::UnmaskGrant>>> unmask_;
+  std::atomic<bool> suspended_ = false;
+  std::atomic<std::shared_ptr<const std::string>> why_suspended_;
   const Options options_;
   const Clock& clock_;
   std::unique_ptr<RateLimiter> rates_;

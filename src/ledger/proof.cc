@@ -49,7 +49,11 @@ Result<ProofFile> ParseProof(std::string_view text) {
 
 Result<std::string> Prove(const std::filesystem::path& data_dir, uint64_t index) {
   const LogDirectory files(data_dir / "log");
-  Result<std::string> note = files.Read("checkpoint");
+  // Under the head that witnesses have cosigned if that covers it: its proof convinces more people.
+  Result<std::string> note = files.Read("checkpoint.cosigned");
+  const auto cosigned =
+      note ? PeekCheckpoint(*note) : Result<Checkpoint>(std::unexpected(note.error()));
+  if (!cosigned || index >= cosigned->size) note = files.Read("checkpoint");
   if (!note && note.error().code == Errc::not_found) {
     return Fail(Errc::not_found, data_dir.string() + " holds no log (there is no log/checkpoint)");
   }

@@ -23,7 +23,8 @@ std::string FormatProof(const ProofFile& proof);
 /// Strict; an "extra" line is accepted and dropped, as it is not authenticated.
 Result<ProofFile> ParseProof(std::string_view text);
 
-/// The .tlog-proof of entry `index` under the published checkpoint. not_found if that does not
+/// The .tlog-proof of entry `index` under the checkpoint that witnesses have cosigned, or where that
+/// does not cover it (yet) under the published one. not_found if that does not
 /// cover it yet.
 Result<std::string> Prove(const std::filesystem::path& data_dir, uint64_t index);
 

@@ -378,8 +378,12 @@ std::string VerifyReport::Text() const {
   }
   if (older_size && ok())
     out += "It continues the remembered checkpoint of " + Index(*older_size) + " entries.\n";
-  if (cosigned_size && ok())
-    out += "It continues the cosigned checkpoint of " + Index(*cosigned_size) + " entries.\n";
+  if (cosigned_size && ok()) {
+    out += "It continues the cosigned checkpoint of " + Index(*cosigned_size) + " entries";
+    if (!quorum) out += ", whose cosignatures only --policy verifies";
+    for (const auto& [witness, at] : cosigned_by) out += ", " + witness + " at " + at;
+    out += ".\n";
+  }
   if (uncovered > 0)
     out += Index(uncovered) + " more entries wait in the write-ahead log for a checkpoint.\n";
   return out;
@@ -399,6 +403,18 @@ std::string VerifyReport::Json() const {
   object.Number("uncovered", uncovered);
   if (older_size) object.Number("older_size", *older_size);
   if (cosigned_size) object.Number("cosigned_size", *cosigned_size);
+  if (quorum) {
+    object.Flag("quorum", *quorum);
+    std::string& by = object.Key("cosigned_by");
+    by += '{';
+    for (size_t i = 0; i < cosigned_by.size(); ++i) {
+      if (i > 0) by += ',';
+      json::AppendString(by, cosigned_by[i].first);
+      by += ':';
+      json::AppendString(by, cosigned_by[i].second);
+    }
+    by += '}';
+  }
   std::string& list = object.Key("problems");
   list += '[';
   for (size_t i = 0; i < problems.size(); ++i) {

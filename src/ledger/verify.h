@@ -40,6 +40,9 @@ struct VerifyReport {
       older_size;  // of the remembered checkpoint, once its signature was verified
   std::optional<uint64_t> cosigned_size;  // of log/checkpoint.cosigned, the same; if there is one
   std::string cosigned;                   // its note
+  /// By whom and when, and whether that is enough: filled in by who has a policy.
+  std::vector<std::pair<std::string, std::string>> cosigned_by;
+  std::optional<bool> quorum;
 
   std::string Summary() const;  // one line without its end, for people
   std::string Text() const;     // a few lines for people

@@ -38,6 +38,8 @@ std::string_view EventName(EventType type) {
     case EventType::approval_withdrawn: return "approval.withdrawn";
     case EventType::passkey_registered: return "passkey.registered";
     case EventType::passkey_removed: return "passkey.removed";
+    case EventType::control_failed: return "control.failed";
+    case EventType::control_restored: return "control.restored";
     case EventType::evidence_read: return "evidence.read";
   }
   return "unknown";

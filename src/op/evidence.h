@@ -50,6 +50,8 @@ enum class EventType : uint8_t {
   approval_withdrawn,  // by who asked, or because caller or rules are not what they were
   passkey_registered,  // a person signs decisions with this key from here on; before it counts
   passkey_removed,     // it signs nothing from here on; `approval` by whom, `access` whose. `ok` false: refused
+  control_failed,    // something that protects the data does not do its work: `resource` which, `detail` why
+  control_restored,  // it does again, after `count` seconds
   evidence_read,   // somebody read, searched, exported, replayed or verified the log
 };
 

@@ -76,6 +76,17 @@ Cosigning::Cosigning(Options options, Policy policy)
       started_(std::chrono::steady_clock::now()) {}
 Cosigning::~Cosigning() { Stop(); }
 
+void Cosigning::Finish(std::chrono::milliseconds most) {
+  const auto end = std::chrono::steady_clock::now() + most;
+  const ledger::LogDirectory files(options_.data_dir / "log");
+  const Result<std::string> note = files.Read("checkpoint");
+  const auto head = note ? ledger::PeekCheckpoint(*note)
+                         : Result<ledger::Checkpoint>(std::unexpected(note.error()));
+  while (head && status().size < head->size && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  Stop();
+}
+
 void Cosigning::Stop() {
   for (std::jthread& thread : threads_) thread.request_stop();
   threads_.clear();

@@ -66,6 +66,9 @@ class Cosigning {
   ~Cosigning();  // Stop()
   Cosigning(const Cosigning&) = delete;
 
+  /// Waits until a quorum has cosigned the head that is published now, at most so long; then
+  /// Stop(). For the end of a gateway: what it wrote last is witnessed too.
+  void Finish(std::chrono::milliseconds most);
   /// Ends the exchanges that are under way, and the threads.
   void Stop();
   /// Thread-safe.
