@@ -121,7 +121,9 @@ void ReadWitnesses(Context& context, Fields& fields, witness::Config& config) {
   if (config.quorum > operators.size()) {
     context.Error(f.ValueMark("quorum"), kCfgConflict,
                   "evidence.witnessing.quorum is " + std::to_string(config.quorum) + ", but " +
-                      std::to_string(operators.size()) + " operators run the witnesses",
+                      std::to_string(operators.size()) +
+                      (operators.size() == 1 ? " operator runs" : " operators run") +
+                      " the witnesses",
                   "a quorum counts operators, not keys");
   }
   using namespace std::chrono_literals;
