@@ -337,6 +337,7 @@ def test_answers_go_to_registered_redirects_only(gateway, redirect):
     page = Browser().get(Client(gateway).url(redirect_uri=redirect), follow=False)
     assert page.status in (400, 404) and page.header("location") is None and page.header("refresh") is None, page
     assert "cannot be signed in" in page.text and "evil" not in page.text
+    gateway.recorded(event="auth.failure", method="oauth")
 
 
 def test_a_loopback_redirect_may_have_any_port(gateway, browser):

@@ -202,11 +202,13 @@ def test_idle_locks_and_unlocking_in_the_browser_goes_on(scratch, tmp, server, u
         if "/interaction/" in page.url:
             page = other.submit(page, login="tester2")
         assert page.status == 404 and "no such session" in page.text
+        cookie_before = person.browser.cookies[f"127.0.0.1:{part.port}"]["sallyport"]
         page = person.browser.get(part.public_url + f"/unlock?session={session}")
         assert "/interaction/" in page.url, "unlocking wants a fresh login"
         page = person.browser.submit(page, login="tester")
         assert page.status == 200 and session in page.text, page
         cookie = dict(person.browser.cookies[f"127.0.0.1:{part.port}"])
+        assert cookie["sallyport"] != cookie_before, "the browser's session of before is not carried over"
         assert person.browser.submit(page).status == 200
         assert cookie["sallyport"] == person.browser.cookies[f"127.0.0.1:{part.port}"]["sallyport"]
         assert not mcp.call("echo", {"text": "again"}).result.get("isError"), "the same token, the same session"

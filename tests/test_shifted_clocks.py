@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from kit.oauth import Client, with_server
 from kit.parts import http_connection
+from kit.person import LOGIN_ENV, Browser, with_login
 from kit.process import eventually
 from kit.shifted_clock import ShiftedClock
 
@@ -92,6 +94,31 @@ def test_ten_minutes_beside_the_provider(shifted, oidc, fresh, minutes):
     assert "chronyc" in found["clock"]["fix"] and found["time"]["level"] == "failure", found
     shifted.clock.step(0)  # as the fix says: nothing has to be started again
     assert refusal(shifted, short) is None
+
+
+def test_a_refresh_token_of_before_is_good_for_a_minute(start_gateway, tmp, oidc, upstream):
+    """Row 36: the answer may have been lost once; later on whoever shows the one before has a copy, and the session ends."""
+    clock = ShiftedClock(tmp / "clock")
+
+    def changes(config):
+        with_login(config)
+        with_server(config)
+    rules = [{"id": "tess", "effect": "allow", "who": ["user:tess@example.com"], "on": {"connection": "tools", "tools": ["*"]}}]
+    part = start_gateway(tmp / "gateway", oidc, [http_connection("tools", upstream.url)], rules, changes=changes, env={**LOGIN_ENV, **clock.env},
+                         port=int(oidc.audience.rsplit(":", 1)[1]))
+    for late, status in ((59, 200), (62, 400)):
+        clock.step(0)
+        client = Client(part)
+        given = client.tokens(Browser())
+        renewed = client.refresh(given["refresh_token"]).json
+        clock.step(late)
+        again = client.refresh(given["refresh_token"])
+        assert again.status == status, (late, again)
+        if status == 400:
+            assert again.json["error"] == "invalid_grant" and again.json["code"] == "token-used"
+            assert part.client("tools", token=renewed["access_token"]).request("tools/list").status == 401
+            assert part.recorded(event="auth.failure", reason="token-used", method="oauth-refresh")
+            assert [e for e in part.recorded(event="session.killed") if e["access"].get("session") == given["session"]]
 
 
 def test_a_clock_that_is_set_while_it_runs(shifted, oidc, upstream):
