@@ -162,8 +162,8 @@ void AddAudit(CLI::App& root, Chosen& chosen) {
               "sallyport replay s_0123456789abcdef --data-dir /var/lib/sallyport");
   c->add_option("session", replay.session, "session id, s_…")->required();
   c->add_option("--data-dir", replay.data_dir, "data directory");
-  c->add_option("--format", replay.format, "text or jsonl")
-      ->check(CLI::IsMember({"text", "jsonl"}))
+  c->add_option("--format", replay.format, "text, html (one file that verifies itself), cast (asciicast v2) or jsonl")
+      ->check(CLI::IsMember({"text", "html", "cast", "jsonl"}))
       ->capture_default_str();
   c->callback([&chosen] { chosen = [] { return RunReplay(replay); }; });
 }

@@ -1,5 +1,7 @@
 #include "ledger/proof.h"
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "ledger/lines.h"
 #include "ledger/reader.h"
@@ -47,29 +49,43 @@ Result<ProofFile> ParseProof(std::string_view text) {
   return proof;
 }
 
-Result<std::string> Prove(const std::filesystem::path& data_dir, uint64_t index) {
+Result<ProvenEntries> ProveAll(const std::filesystem::path& data_dir,
+                               const std::vector<uint64_t>& indexes) {
   const LogDirectory files(data_dir / "log");
-  // Under the head that witnesses have cosigned if that covers it: its proof convinces more people.
+  const uint64_t last = indexes.empty() ? 0 : std::ranges::max(indexes);
+  // Under the head that witnesses have cosigned if that covers them: it convinces more people.
   Result<std::string> note = files.Read("checkpoint.cosigned");
   const auto cosigned =
       note ? PeekCheckpoint(*note) : Result<Checkpoint>(std::unexpected(note.error()));
-  if (!cosigned || index >= cosigned->size) note = files.Read("checkpoint");
+  if (!cosigned || last >= cosigned->size) note = files.Read("checkpoint");
   if (!note && note.error().code == Errc::not_found) {
     return Fail(Errc::not_found, data_dir.string() + " holds no log (there is no log/checkpoint)");
   }
-  if (!note) return note;
+  if (!note) return std::unexpected(note.error());
   SALLYPORT_TRY(const Checkpoint checkpoint, PeekCheckpoint(*note));
   const uint64_t size = checkpoint.size;
-  if (index >= size) {
-    return Fail(Errc::not_found, "entry " + std::to_string(index) +
+  if (last >= size) {
+    return Fail(Errc::not_found, "entry " + std::to_string(last) +
                                      " is not covered by the published checkpoint of " +
                                      std::to_string(size) + " entries");
   }
-  ProofFile proof;
-  proof.index = index;
-  SALLYPORT_TRY(proof.hashes, InclusionProof(index, size, TileSubtrees(files, size)));
-  proof.note = *std::move(note);
-  return FormatProof(proof);
+  ProvenEntries out{.note = *std::move(note)};
+  SALLYPORT_TRY(out.vkey, files.Read("vkey"));
+  while (out.vkey.ends_with('\n')) out.vkey.pop_back();
+  SALLYPORT_TRY(LogReader reader, LogReader::Open(data_dir));
+  const SubtreeReader subtrees = TileSubtrees(files, size);
+  for (const uint64_t index : indexes) {
+    ProvenEntries::One& one = out.entries.emplace_back();
+    one.index = index;
+    SALLYPORT_TRY(one.entry, reader.Read(index));
+    SALLYPORT_TRY(one.proof, InclusionProof(index, size, subtrees));
+  }
+  return out;
+}
+
+Result<std::string> Prove(const std::filesystem::path& data_dir, uint64_t index) {
+  SALLYPORT_TRY(ProvenEntries proven, ProveAll(data_dir, {index}));
+  return FormatProof({index, std::move(proven.entries.front().proof), std::move(proven.note)});
 }
 
 Result<Checkpoint> VerifyProof(std::string_view proof, std::string_view entry,

@@ -1,5 +1,6 @@
 #include "ledger/replay.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <limits>
@@ -249,6 +250,27 @@ class Timeline {
   std::map<std::string, int64_t> asked_;  // request for approval → when
 };
 
+std::string CastHeader(const std::string& session, int64_t began) {
+  std::string line = R"({"version":2,"width":140,"height":40,"timestamp":)" +
+                     std::to_string(began / 1'000'000'000) + R"(,"idle_time_limit":2,"title":)";
+  json::AppendString(line, "sallyport session " + session);
+  return line + "}\n";
+}
+
+/// One event of output, `after` nanoseconds from the beginning.
+void AppendCast(std::string& lines, int64_t after, std::string_view text) {
+  std::string shown;
+  for (const char c : text) {
+    if (c == '\n') shown += '\r';
+    shown += c;
+  }
+  char time[40];
+  std::snprintf(time, sizeof time, "[%.6f,\"o\",", double(std::max<int64_t>(after, 0)) / 1e9);
+  lines += time;
+  json::AppendString(lines, shown);
+  lines += "]\n";
+}
+
 }  // namespace
 
 Result<std::vector<Found>> ReplaySession(const std::filesystem::path& data_dir,
@@ -267,6 +289,7 @@ Result<std::string> RenderReplay(const std::filesystem::path& data_dir, const st
   SALLYPORT_TRY(const std::vector<Found> events, ReplaySession(data_dir, session));
   std::string lines;
   Timeline timeline(session);
+  int64_t began = 0;
   for (const Found& event : events) {
     if (format == ReplayFormat::jsonl) {
       lines += event.json + '\n';
@@ -275,8 +298,12 @@ Result<std::string> RenderReplay(const std::filesystem::path& data_dir, const st
     SALLYPORT_TRY(const json::Document document,
                   json::Document::Parse(event.json, {.max_bytes = 1 << 20, .max_depth = 520}));
     timeline.Add(document.root());
+    if (format != ReplayFormat::cast) continue;
+    const int64_t at = ParseUtc(document.root()["time"].string().value_or(""));
+    if (lines.empty()) lines = CastHeader(session, began = at);
+    AppendCast(lines, at - began, timeline.Take());
   }
-  return format == ReplayFormat::jsonl ? lines : timeline.Take();
+  return format == ReplayFormat::text ? timeline.Take() : lines;
 }
 
 }  // namespace sallyport::ledger

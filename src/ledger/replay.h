@@ -10,7 +10,7 @@
 
 namespace sallyport::ledger {
 
-enum class ReplayFormat { text, jsonl };
+enum class ReplayFormat { text, jsonl, cast };
 
 /// All events of session "s_…" in order, and those of other sessions with a trace id of it: what it
 /// caused, and what caused it. not_found if the log does not know it.
@@ -18,7 +18,8 @@ Result<std::vector<Found>> ReplaySession(const std::filesystem::path& data_dir,
                                          const std::string& session);
 
 /// What the caller asked, what was decided and why, what was masked, and what the caller saw, as a
-/// timeline for people or as the JSON lines of a search. Safe to print on a terminal.
+/// timeline for people, as the JSON lines of a search, or as the timeline at the pace at which it
+/// happened (asciicast v2, docs.asciinema.org/manual/asciicast/v2). Safe to print on a terminal.
 Result<std::string> RenderReplay(const std::filesystem::path& data_dir, const std::string& session,
                                  ReplayFormat format);
 
