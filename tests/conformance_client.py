@@ -26,11 +26,14 @@ def get(url: str) -> dict:
 
 
 def credentials(url: str, context: dict) -> dict:
-    """What an operator writes down who was given a client id and a secret for this server."""
+    """What an operator writes down who was given a client id and a secret, or a key, for this server."""
     at = urllib.parse.urlsplit(url)
     resource = get(f"{at.scheme}://{at.netloc}/.well-known/oauth-protected-resource{at.path}")
     server = urllib.parse.urlsplit(resource["authorization_servers"][0])
     metadata = get(f"{server.scheme}://{server.netloc}/.well-known/oauth-authorization-server{server.path.rstrip('/')}")
+    if "private_key_pem" in context:
+        return {"oauth": {"issuer": resource["authorization_servers"][0], "client_id": context["client_id"], "client_auth": "private_key_jwt",
+                          "client_key": {"env": "SCENARIO_KEY"}, "resource": resource["resource"]}}
     return {"oauth": {"token_url": metadata["token_endpoint"], "client_id": context["client_id"],
                       "client_secret": {"env": "SCENARIO_SECRET"}, "resource": resource["resource"]}}
 
@@ -43,11 +46,11 @@ def main() -> int:
     own = pathlib.Path(tempfile.mkdtemp(prefix=scenario.replace("/", "-") + "-", dir=directory))
     capture.use(pathlib.Path(directory) / "capture")
     http = {"url": url.replace("//localhost:", "//127.0.0.1:")}
-    if "client_secret" in context:
+    if "client_secret" in context or "private_key_pem" in context:
         http["auth"] = credentials(url, context)
     connection = {"name": "scenario", "labels": {"env": "test"}, "mcp": {"http": http, "pin_tools": "off"}}
     who = types.SimpleNamespace(name="corp", issuer=issuer, audience=audience)
-    gateway = Gateway(own, who, [connection], port=free_port(), env={"SCENARIO_SECRET": context.get("client_secret", "")},
+    gateway = Gateway(own, who, [connection], port=free_port(), env={"SCENARIO_SECRET": context.get("client_secret", ""), "SCENARIO_KEY": context.get("private_key_pem", "")},
                       policies=[{"id": "all", "effect": "allow", "who": ["any"],
                                  "on": {"connection": "scenario", "tools": ["*"], "prompts": ["*"], "resources": ["*"]}}])
     try:

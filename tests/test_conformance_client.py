@@ -17,7 +17,7 @@ OLD = "2025-11-25"
 SCORED = [(OLD, "initialize"), (OLD, "tools_call"), (OLD, "elicitation-sep1034-client-defaults"), (OLD, "sse-retry"),
           (MODERN, "tools_call"), (MODERN, "request-metadata"), (MODERN, "sep-2322-client-request-state"), (MODERN, "http-standard-headers"),
           (MODERN, "http-custom-headers"), (MODERN, "http-invalid-tool-headers"), (MODERN, "json-schema-ref-no-deref")]
-UNSCORED = [(OLD, "auth/client-credentials-basic"), (MODERN, "auth/client-credentials-basic")]
+UNSCORED = [(revision, f"auth/client-credentials-{how}") for revision in (OLD, MODERN) for how in ("basic", "jwt")]
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ credential::CredentialPtr MakeLiveCredential(const std::string& connection,
     case Kind::sigv4:
       return credential::MakeSigV4(connection, auth.sigv4, issuer, net::FetchUrl, SystemClock());
     case Kind::oauth:
-      return credential::MakeOAuth(connection, auth.oauth, net::FetchUrl, SystemClock());
+      return credential::MakeOAuth(connection, auth.oauth, issuer, net::FetchUrl, SystemClock());
     case Kind::exchange:
       return credential::MakeExchange(connection, auth.exchange, issuer, net::FetchUrl,
                                       SystemClock());

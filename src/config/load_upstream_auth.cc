@@ -43,6 +43,36 @@ void ReadSigV4(Context& context, const Node& node, const std::string& where, Ups
   fields.Done();
 }
 
+/// How our client proves itself: a secret, or what it signs.
+void ReadProof(Fields& fields, credential::OAuth& oauth) {
+  Context& context = fields.context();
+  const std::string how =
+      fields.Choice("client_auth", {"basic", "post", "private_key_jwt"}).value_or("basic");
+  oauth.secret_in_body = how == "post";
+  oauth.signs = how == "private_key_jwt";
+  if (auto key = fields.Secret("client_key")) oauth.client_key = *key;
+  if (auto id = fields.Text("client_key_id")) oauth.client_key_id = *id;
+  if (auto audience = fields.Text("assertion_audience")) oauth.assertion_audience = *audience;
+  if (!oauth.signs) {
+    fields.Require("client_secret", "write client_secret: { env: NAME }");
+    if (auto secret = fields.Secret("client_secret")) oauth.client_secret = *secret;
+    for (const char* key : {"client_key", "client_key_id", "assertion_audience"}) {
+      if (fields.Get(key) == nullptr) continue;
+      context.Error(fields.MarkOf(key), kCfgConflict,
+                    fields.where() + "." + key + " is for clients that sign",
+                    "add client_auth: private_key_jwt");
+    }
+  } else if (fields.Get("client_secret") != nullptr) {
+    context.Error(fields.MarkOf("client_secret"), kCfgConflict,
+                  fields.where() + ": a client that signs has no secret", "remove client_secret");
+  }
+  if (!oauth.client_key_id.empty() && oauth.client_key.empty() && oauth.signs) {
+    context.Error(fields.MarkOf("client_key_id"), kCfgConflict,
+                  fields.where() + ".client_key_id is of client_key",
+                  "add client_key: { file: PATH }");
+  }
+}
+
 /// An authorization server and our client there; shared by the kinds that ask one.
 void ReadServer(Fields& fields, credential::OAuth& oauth) {
   Context& context = fields.context();
@@ -57,10 +87,7 @@ void ReadServer(Fields& fields, credential::OAuth& oauth) {
                   "keep one: token_url, or issuer where it publishes its metadata");
   }
   oauth.client_id = fields.RequiredText("client_id", "write the id of our registration there");
-  fields.Require("client_secret", "write client_secret: { env: NAME }");
-  if (auto secret = fields.Secret("client_secret")) oauth.client_secret = *secret;
-  oauth.secret_in_body =
-      fields.Choice("client_auth", {"basic", "post"}).value_or("basic") == "post";
+  ReadProof(fields, oauth);
   if (auto scope = fields.Text("scope")) oauth.scope = *scope;
   if (auto resource = fields.Text("resource")) oauth.resource = *resource;
   CheckUrl(fields, "resource", oauth.resource, true);

@@ -58,7 +58,7 @@ class ExchangeCredential final : public Credential {
                   SignAs(issuer_, ClaimsOf(who, issuer_.url, subject_, clock_.WallNow())));
     std::string grant = std::string(kGrant) + PercentEncode(subject);
     if (!config_.audience.empty()) grant += "&audience=" + PercentEncode(config_.audience);
-    return RequestToken(config_.server, std::move(grant), fetch_, clock_, std::move(stop));
+    return RequestToken(config_.server, std::move(grant), fetch_, clock_, std::move(stop), issuer_);
   }
 
   const Exchange config_;

@@ -4,8 +4,10 @@
 #include <array>
 
 #include "base/bytes.h"
+#include "base/ids.h"
 #include "credential/encode.h"
 #include "credential/renewal.h"
+#include "identity/signer.h"
 #include "identity/url.h"
 #include "json/document.h"
 
@@ -14,6 +16,7 @@ namespace {
 
 constexpr int64_t kLifeUnsaid = 300;          // seconds, where the server does not say
 constexpr int64_t kLongestLife = 86'400 * 7;  // what it says beyond is not believed
+constexpr int64_t kAssertionLife = 60;        // seconds
 constexpr Nanos kSecond = 1'000'000'000;
 
 std::unexpected<Error> Failed(std::string detail) {
@@ -32,16 +35,28 @@ FetchRequest Ask(const OAuth& config, std::string url, std::stop_token stop) {
   return request;
 }
 
+/// The issuer's metadata: as an OpenID provider, or where there is none as an OAuth server.
+Result<FetchResponse> Metadata(const OAuth& config, const Fetch& fetch, std::stop_token stop) {
+  for (const bool last : {false, true}) {
+    std::string url =
+        last ? identity::OauthMetadataUrl(config.issuer) : identity::DiscoveryUrl(config.issuer);
+    auto answer = fetch(Ask(config, std::move(url), stop));
+    if (!answer) return Failed("metadata of the issuer: " + answer.error().detail);
+    if (answer->status == 200) return answer;
+    const bool none = answer->status >= 400 && answer->status < 500;
+    if (last || !none)
+      return Failed("the issuer answered HTTP " + std::to_string(answer->status) +
+                    " for its metadata");
+  }
+  return Failed("the issuer has no metadata");
+}
+
 /// The token endpoint of the issuer's metadata, which has to be on the issuer's own origin: a
 /// document of somebody else must not choose who gets our secret.
 Result<std::string> TokenUrl(const OAuth& config, const Fetch& fetch, std::stop_token stop) {
   if (!config.token_url.empty()) return config.token_url;
-  auto answer = fetch(Ask(config, identity::DiscoveryUrl(config.issuer), std::move(stop)));
-  if (!answer) return Failed("metadata of the issuer: " + answer.error().detail);
-  if (answer->status != 200)
-    return Failed("the issuer answered HTTP " + std::to_string(answer->status) +
-                  " for its metadata");
-  const auto doc = json::Document::Parse(answer->body);
+  SALLYPORT_TRY(const FetchResponse answer, Metadata(config, fetch, std::move(stop)));
+  const auto doc = json::Document::Parse(answer.body);
   if (!doc || doc->root()["issuer"].string() != std::string_view(config.issuer))
     return Failed("the metadata is not of the configured issuer");
   const std::string url(doc->root()["token_endpoint"].string().value_or(""));
@@ -49,6 +64,64 @@ Result<std::string> TokenUrl(const OAuth& config, const Fetch& fetch, std::stop_
   if (!own || !there || own->origin != there->origin)
     return Failed("token_endpoint is not on the issuer's origin: configure token_url");
   return url;
+}
+
+/// The assertion signed by the client's own key, of whichever kind it is.
+Result<std::string> SignByOwnKey(const OAuth& config, std::string_view claims) {
+  using identity::Alg;
+  const auto pem = secrets::Resolve(config.client_key);
+  if (!pem) return Failed(pem.error().detail);
+  std::string why;
+  for (const Alg alg : {Alg::rs256, Alg::es256, Alg::es384, Alg::eddsa}) {
+    const auto signer = identity::Signer::FromPem(pem->Reveal(), alg, config.client_key_id);
+    if (!signer) {
+      why = signer.error().detail;
+      continue;
+    }
+    std::string header = "{\"alg\":" + json::Quote(identity::AlgName(alg)) + R"(,"typ":"JWT")";
+    if (!config.client_key_id.empty()) header += ",\"kid\":" + json::Quote(config.client_key_id);
+    return signer->SignWithHeader(header + "}", claims);
+  }
+  return Failed("client_key: " + why);
+}
+
+Result<std::string> Assertion(const OAuth& config, const GateIssuer& issuer, Nanos now) {
+  const std::string& audience = !config.assertion_audience.empty() ? config.assertion_audience
+                                : !config.issuer.empty()           ? config.issuer
+                                                                   : config.token_url;
+  const std::string id = json::Quote(config.client_id);
+  const int64_t seconds = now / kSecond;
+  const std::string claims = "{\"iss\":" + id + ",\"sub\":" + id +
+                             ",\"aud\":" + json::Quote(audience) +
+                             ",\"iat\":" + std::to_string(seconds) +
+                             ",\"exp\":" + std::to_string(seconds + kAssertionLife) +
+                             ",\"jti\":" + json::Quote(NewHandle(16)) + "}";
+  if (!config.client_key.empty()) return SignByOwnKey(config, claims);
+  if (!issuer.keys) return Failed("there is no key for assertions");
+  return SignAs(issuer, claims);
+}
+
+/// How our client proves itself.
+Result<> Prove(const OAuth& config, const GateIssuer& issuer, Nanos now, FetchRequest& request) {
+  const std::string id = PercentEncode(config.client_id);
+  if (config.signs) {
+    SALLYPORT_TRY(const std::string assertion, Assertion(config, issuer, now));
+    request.body += "&client_id=" + id +
+                    "&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3A"
+                    "jwt-bearer&client_assertion=" +
+                    assertion;
+    return {};
+  }
+  const auto secret = secrets::Resolve(config.client_secret);
+  if (!secret) return Failed(secret.error().detail);
+  // RFC 6749 section 2.3.1: both are form-encoded before they are joined.
+  const std::string key = PercentEncode(secret->Reveal());
+  if (config.secret_in_body) {
+    request.body += "&client_id=" + id + "&client_secret=" + key;
+  } else {
+    request.headers.emplace_back("authorization", "Basic " + Base64Encode(AsBytes(id + ':' + key)));
+  }
+  return {};
 }
 
 /// " invalid_client": only what the standard lists is repeated.
@@ -91,10 +164,12 @@ Result<Material> ReadToken(std::string_view body, Nanos now) {
 
 class OAuthCredential final : public Credential {
  public:
-  OAuthCredential(const std::string& connection, OAuth config, Fetch fetch, const Clock& clock)
+  OAuthCredential(const std::string& connection, OAuth config, GateIssuer issuer, Fetch fetch,
+                  const Clock& clock)
       : tokens_(connection, clock, 1) {
-    obtain_ = [config = std::move(config), fetch = std::move(fetch), &clock](std::stop_token stop) {
-      return ObtainToken(config, fetch, clock, std::move(stop));
+    obtain_ = [config = std::move(config), issuer = std::move(issuer), fetch = std::move(fetch),
+               &clock](std::stop_token stop) {
+      return ObtainToken(config, fetch, clock, std::move(stop), issuer);
     };
   }
 
@@ -119,14 +194,13 @@ class OAuthCredential final : public Credential {
 }  // namespace
 
 Result<Material> ObtainToken(const OAuth& config, const Fetch& fetch, const Clock& clock,
-                             std::stop_token stop) {
-  return RequestToken(config, "grant_type=client_credentials", fetch, clock, std::move(stop));
+                             std::stop_token stop, const GateIssuer& issuer) {
+  return RequestToken(config, "grant_type=client_credentials", fetch, clock, std::move(stop),
+                      issuer);
 }
 
 Result<Material> RequestToken(const OAuth& config, std::string grant, const Fetch& fetch,
-                              const Clock& clock, std::stop_token stop) {
-  const auto secret = secrets::Resolve(config.client_secret);
-  if (!secret) return Failed(secret.error().detail);
+                              const Clock& clock, std::stop_token stop, const GateIssuer& issuer) {
   SALLYPORT_TRY(std::string url, TokenUrl(config, fetch, stop));
   FetchRequest request = Ask(config, std::move(url), std::move(stop));
   request.method = "POST";
@@ -134,14 +208,8 @@ Result<Material> RequestToken(const OAuth& config, std::string grant, const Fetc
   request.body = std::move(grant);
   if (!config.scope.empty()) request.body += "&scope=" + PercentEncode(config.scope);
   if (!config.resource.empty()) request.body += "&resource=" + PercentEncode(config.resource);
-  // RFC 6749 section 2.3.1: both are form-encoded before they are joined.
-  const std::string id = PercentEncode(config.client_id), key = PercentEncode(secret->Reveal());
-  if (config.secret_in_body) {
-    request.body += "&client_id=" + id + "&client_secret=" + key;
-  } else {
-    request.headers.emplace_back("authorization", "Basic " + Base64Encode(AsBytes(id + ':' + key)));
-  }
   const Nanos now = clock.WallNow();
+  SALLYPORT_CHECK(Prove(config, issuer, now, request));
   auto answer = fetch(request);
   explicit_bzero(request.body.data(), request.body.size());
   if (!answer) return Failed("token endpoint: " + answer.error().detail);
@@ -154,9 +222,10 @@ Result<Material> RequestToken(const OAuth& config, std::string grant, const Fetc
   return made;
 }
 
-CredentialPtr MakeOAuth(const std::string& connection, OAuth config, Fetch fetch,
+CredentialPtr MakeOAuth(const std::string& connection, OAuth config, GateIssuer issuer, Fetch fetch,
                         const Clock& clock) {
-  return std::make_shared<OAuthCredential>(connection, std::move(config), std::move(fetch), clock);
+  return std::make_shared<OAuthCredential>(connection, std::move(config), std::move(issuer),
+                                           std::move(fetch), clock);
 }
 
 }  // namespace sallyport::credential

@@ -23,6 +23,17 @@ Result<> CheckHost(std::string_view host) {
   return {};
 }
 
+/// `part` between host and path of `issuer`.
+std::string Inserted(std::string_view issuer, std::string_view part) {
+  if (issuer.ends_with('/')) issuer.remove_suffix(1);
+  const size_t host = issuer.find("://");
+  const size_t path = issuer.find('/', host == issuer.npos ? 0 : host + 3);
+  std::string url(issuer.substr(0, path));
+  url += part;
+  if (path != issuer.npos) url += issuer.substr(path);
+  return url;
+}
+
 }  // namespace
 
 Result<IssuerUrl> ParseIssuerUrl(std::string_view url) {
@@ -62,14 +73,12 @@ std::string DiscoveryUrl(std::string_view issuer) {
   return std::string(issuer) + "/.well-known/openid-configuration";
 }
 
+std::string OauthMetadataUrl(std::string_view issuer) {
+  return Inserted(issuer, "/.well-known/oauth-authorization-server");
+}
+
 std::string SignalsUrl(std::string_view issuer) {
-  if (issuer.ends_with('/')) issuer.remove_suffix(1);
-  const size_t host = issuer.find("://");
-  const size_t path = issuer.find('/', host == issuer.npos ? 0 : host + 3);
-  std::string url(issuer.substr(0, path));
-  url += "/.well-known/ssf-configuration";
-  if (path != issuer.npos) url += issuer.substr(path);
-  return url;
+  return Inserted(issuer, "/.well-known/ssf-configuration");
 }
 
 }  // namespace sallyport::identity

@@ -21,6 +21,8 @@ Result<IssuerUrl> ParseIssuerUrl(std::string_view url);
 
 /// Where the discovery document of `issuer` is (OpenID Connect Discovery 1.0 section 4).
 std::string DiscoveryUrl(std::string_view issuer);
+/// Where an OAuth server of that name has its metadata (RFC 8414 section 3.1).
+std::string OauthMetadataUrl(std::string_view issuer);
 /// The same of a transmitter of security events (OpenID Shared Signals Framework 1.0 section 7.2).
 std::string SignalsUrl(std::string_view issuer);
 

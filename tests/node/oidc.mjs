@@ -8,6 +8,7 @@
 //   POST /admin/rotate {keep}         new keys; keep=true leaves the old ones in the key set
 //   POST /admin/mode {mode}           up | down (503, but for /token) | dark (503) | hang | jwks:<hostile kind>
 //   POST /admin/leave {who, back}     an account is disabled, or enabled again
+//   POST /admin/client {…}            one more client, with this metadata; its jwks_uri may be on loopback
 //   POST /admin/forge {audience}      every token of the attack list, made with the live keys
 //   POST /admin/mint {header,payload,key}   one token, signed with a live key ("es", "rs", "ps", "ed")
 // A resource with ?format=opaque gives an opaque token for <audience>, which the client gate-introspects may ask about.
@@ -55,13 +56,15 @@ let retired = [];
 let generation = 0;
 
 const gone = new Set(); // people who have left
+const more = []; // clients that were added
 const people = loginConfiguration(CALLERS, [`${flags.audience}/login/callback`, ...flags.redirect], gone);
 let provider;
 
 function makeProvider() {
   provider = new Provider(issuer, {
     ...people.configuration,
-    clients: [people.client, {
+    fetch: (url, options) => globalThis.fetch(url, { ...options, dispatcher: undefined }), // its guard refuses loopback
+    clients: [people.client, ...more, {
       client_id: 'gate-introspects',
       client_secret: 'gate-introspects-secret',
       grant_types: [],
@@ -167,6 +170,11 @@ async function admin(req, res) {
     if (input.back) gone.delete(input.who);
     else gone.add(input.who);
     return json(res, { gone: [...gone] });
+  }
+  if (req.url === '/admin/client') {
+    more.push({ grant_types: ['client_credentials'], redirect_uris: [], response_types: [], ...input });
+    callback = makeProvider();
+    return json(res, input);
   }
   if (req.url === '/admin/mint') return json(res, { token: await mint(keys, input) });
   if (req.url === '/admin/holder') return json(res, await makeHolder(issuer, input));
