@@ -94,6 +94,11 @@ def test_a_caller_is_a_user_there_and_has_the_role_of_a_group(make, oidc):
     assert door.who("from sue.") == {("sue@example.com", "SUPPORT_RO")}
     assert payload(door.seen[0][3])["sub"].startswith("corp:")
     assert len({token for _, _, _, token in door.seen}) == 3
+    # Into a group, into its role, at once.
+    door.users["SAM@EXAMPLE.COM"] = {"PUBLIC", "SUPPORT_RO"}
+    for groups, role in ((["testers"], "PUBLIC"), (["testers", "support"], "SUPPORT_RO")):
+        sam = gateway.client("cloud", token=oidc.token_of("sam", "sam@example.com", groups))
+        assert echo(sam, f"as {role}.") == f"as {role}." and door.who(f"as {role}.") == {("sam@example.com", role)}
     # Out of the group, out of the role, although the earlier token would have been good for longer.
     demoted = oidc.token_of("sue", "sue@example.com", ["testers"])
     assert b'"error"' in gateway.client("cloud", token=demoted).call("echo", {"message": "demoted."}).body

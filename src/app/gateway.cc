@@ -13,6 +13,7 @@
 #include "app/people.h"
 #include "app/read_spool.h"
 #include "app/secret_stores.h"
+#include "app/upstream_issuer.h"
 #include "app/upstreams.h"
 #include "app/witnesses.h"
 #include "config/load.h"
@@ -77,7 +78,7 @@ struct Gateway::Impl {
   std::unique_ptr<net::Shards> shards;
   std::unique_ptr<People> people;
   std::unique_ptr<identity::TokenVerifier> verifier;
-  std::shared_ptr<credential::IssuerKeys> issuer_keys;  // null: no upstream wants our tokens
+  std::unique_ptr<UpstreamIssuer> upstream_issuer;
   std::unique_ptr<mcp::Frontend> frontend;
   std::vector<std::pair<std::string, std::shared_ptr<pg::Credentials>>> database_credentials;
   std::unique_ptr<pg::Frontend> databases;  // null: no listener for PostgreSQL
@@ -168,13 +169,6 @@ mcp::FrontendSettings SettingsOf(const config::Root& root,
           .allowed_hosts = root.server.allowed_hosts};
 }
 
-/// public_url without a slash at its end: the issuer of tokens for upstreams.
-std::string OriginOf(const config::Root& root) {
-  std::string url = root.server.public_url;
-  while (url.ends_with('/')) url.pop_back();
-  return url;
-}
-
 Result<> Gateway::Impl::BuildFrontend() {
   mcp::FrontendOptions options{.gate = *gate,
                                .shards = *shards,
@@ -197,14 +191,11 @@ Result<> Gateway::Impl::BuildFrontend() {
     if (!server.enabled || server.list_providers) options.issuers.push_back(provider.issuer);
     options.advertise_dpop |= provider.dpop != identity::Dpop::taken;
   }
-  if (WantsGateTokens(root)) {
-    SALLYPORT_TRY(issuer_keys, credential::IssuerKeys::Open(root.server.data_dir / "state/issuer",
-                                                            SystemClock()));
-  }
-  const credential::GateIssuer issuer{OriginOf(root), issuer_keys};
+  SALLYPORT_TRY(upstream_issuer, UpstreamIssuer::Open(root));
   for (const config::Connection& connection : root.connections) {
     if (!connection.mcp) continue;
-    SALLYPORT_TRY(auto made, MakeConnection(connection, root.server.limits, issuer));
+    SALLYPORT_TRY(auto made,
+                  MakeConnection(connection, root.server.limits, upstream_issuer->issuer()));
     options.connections.push_back(std::move(made));
   }
   SALLYPORT_TRY(frontend, mcp::Frontend::Make(std::move(options)));
@@ -255,8 +246,8 @@ void Gateway::Impl::WaitForRoles() const {
 }
 
 Result<> Gateway::Impl::Listen() {
-  SALLYPORT_CHECK(
-      people->Build(root, *verifier, *frontend, databases.get(), *approvals, issuer_keys.get()));
+  SALLYPORT_CHECK(people->Build(root, *verifier, *frontend, databases.get(), *approvals,
+                                upstream_issuer->keys()));
   const auto handler = [f = frontend.get(), a = &people->api()](net::HttpExchange& exchange) {
     return api::Api::Takes(exchange.request().path()) ? a->Handle(exchange) : f->Handle(exchange);
   };
@@ -466,10 +457,7 @@ Gateway::~Gateway() { Stop(milliseconds(0)); }
 void Gateway::Tick() {
   TakeReadings(impl_->root.server.data_dir, *impl_->masker, *impl_->gate);
   impl_->frontend->Tick();
-  if (impl_->issuer_keys) {
-    if (const auto kept = impl_->issuer_keys->Tick(); !kept)
-      obs::Log(obs::Level::error, "credential.issuer_keys", {{"detail", kept.error().detail}});
-  }
+  impl_->upstream_issuer->Tick();
   impl_->approvals->desk().Tick();
   impl_->LookAtControls();
   if (impl_->databases) impl_->databases->Tick();
@@ -492,6 +480,8 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
     return Fail(Errc::config_invalid, "vault and aws_secrets change at a restart only");
   if (root.evidence.witnessing != fresh.evidence.witnessing)
     return Fail(Errc::config_invalid, "evidence.witnesses change at a restart only");
+  if (root.issuer_pkcs11 != fresh.issuer_pkcs11)
+    return Fail(Errc::config_invalid, "issuer_keys changes at a restart only");
   if (!SameColumns(root, fresh))
     return Fail(Errc::config_invalid, "masking.columns and pan_map change at a restart only");
   SALLYPORT_TRY(auto rules, policy::RuleSet::Compile(fresh.policies));

@@ -6,6 +6,7 @@
 #include "app/gateway.h"
 #include "app/verbs.h"
 #include "config/load.h"
+#include "credential/pkcs11.h"
 #include "saml/verifier.h"
 
 namespace sallyport::app {
@@ -20,8 +21,9 @@ config::LoadOptions StartOptions() {
 }
 
 int RunValidate(const ValidateOptions& options) {
-  const config::Outcome outcome =
-      config::ValidateFile(options.config, options.json, StartOptions());
+  config::LoadOptions load = StartOptions();
+  load.issuer_token = credential::Pkcs11::Check;
+  const config::Outcome outcome = config::ValidateFile(options.config, options.json, load);
   std::fputs(outcome.out.c_str(), stdout);
   std::fputs(outcome.err.c_str(), stderr);
   return outcome.exit_code;

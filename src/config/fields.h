@@ -12,6 +12,7 @@
 
 #include "config/problem.h"
 #include "config/yaml.h"
+#include "credential/config.h"
 #include "secrets/source.h"
 
 namespace sallyport::config {
@@ -22,6 +23,7 @@ struct Context {
   std::filesystem::path dir;
   bool look_at_secrets = true;  // warn of references that lead nowhere now
   std::function<Result<>(std::string_view)> saml_metadata;  // LoadOptions
+  std::function<Result<>(const credential::Pkcs11Config&)> issuer_token;
   std::vector<Problem> problems;
   std::vector<std::string> notes;
   /// References to stores that have a section of their own.

@@ -45,6 +45,7 @@ Root ReadRoot(Context& context, const Node& node) {
   ReadPolicies(context, top.List("policies"), root, places);
   ReadEvidence(context, top.Get("evidence"), root);
   ReadExports(context, top.List("exports"));
+  if (const Node* keys = top.Get("issuer_keys")) ReadIssuerKeys(context, *keys, root);
   ReadStores(context, top.Get("vault"), top.Get("aws_secrets"), root);
   top.Done();
   CheckAcross(context, root, places);
@@ -150,6 +151,7 @@ LoadResult LoadText(std::string_view text, const std::filesystem::path& path,
   context.dir = std::filesystem::absolute(path, error).parent_path();
   context.look_at_secrets = options.look_at_secrets;
   context.saml_metadata = options.saml_metadata;
+  context.issuer_token = options.issuer_token;
   Node tree = ReadYaml(text, context.file, context.problems, {.max_bytes = kMaxBytes});
   // What stands behind a syntax error was not read: it would only be reported as missing.
   bool whole = std::ranges::none_of(context.problems,

@@ -18,6 +18,8 @@ struct LoadOptions {
   bool look_at_secrets = true;
   /// Judges the metadata of a SAML provider (XML), which is no secret; none: nobody looks at it.
   std::function<Result<>(std::string_view xml)> saml_metadata;
+  /// Tries the token that holds the gate's keys as an issuer; none: nobody does.
+  std::function<Result<>(const credential::Pkcs11Config&)> issuer_token;
 };
 
 /// `root` is there exactly when no problem is an error; warnings may stand beside it.
@@ -29,8 +31,8 @@ struct LoadResult {
 
 /// Reads and checks the configuration: every key, every value, every name that refers to another
 /// place, and all rules. All problems of the file are found in one run. Relative paths start at the
-/// file's directory. Never throws, never reads a secret's value, opens no network. Bounded: 1 MiB,
-/// 32 levels.
+/// file's directory. Never throws, never reads a secret's value (but what `issuer_token` does),
+/// opens no network. Bounded: 1 MiB, 32 levels.
 LoadResult LoadFile(const std::filesystem::path& path, const LoadOptions& options = {});
 
 /// The same from memory; `path` names it and says where relative paths start.

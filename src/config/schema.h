@@ -274,7 +274,7 @@ struct Root {
   Evidence evidence;
   std::optional<credential::Vault> vault;
   std::optional<credential::AwsSecrets> aws_secrets;
-  std::optional<credential::Pkcs11> issuer_pkcs11;  // none: files in data_dir
+  std::optional<credential::Pkcs11Config> issuer_pkcs11;  // none: files in data_dir
   milliseconds session_max{4 * 3'600'000};
   milliseconds session_idle{15 * 60'000};
   std::vector<std::string> notes;  // keys that are understood but not acted on yet, for `validate`

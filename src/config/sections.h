@@ -41,6 +41,8 @@ UpstreamAuth ReadUpstreamAuth(Context& context, const Node& node, const std::str
                               const std::string& url);
 /// The sections vault and aws_secrets, and whether references to them have one.
 void ReadStores(Context& context, const Node* vault, const Node* aws_secrets, Root& root);
+/// issuer_keys
+void ReadIssuerKeys(Context& context, const Node& node, Root& root);
 Postgres ReadPostgres(Context& context, const Node& node, const std::string& where);
 void ReadMasking(Context& context, const Node* node, Root& root, Places& places);
 void ReadApprovals(Context& context, const std::vector<Node>& nodes, Root& root, Places& places);

@@ -137,13 +137,13 @@ struct SnowflakeOAuth {
 };
 
 /// issuer_keys.pkcs11: a token (PKCS #11 2.40) that holds the gate's keys as an issuer.
-struct Pkcs11 {
+struct Pkcs11Config {
   std::filesystem::path module;  // the maker's library
   std::string token_label;       // exactly one of label and slot
   std::optional<uint64_t> slot;
   secrets::Ref pin;  // of the user; read again for each login
   std::string key_label = "sallyport";
-  bool operator==(const Pkcs11&) const = default;
+  bool operator==(const Pkcs11Config&) const = default;
 };
 
 /// auth.gate_jwt: a short-lived token of the gate's own that names the caller.

@@ -30,6 +30,11 @@ Bytes Number(EVP_PKEY* pkey, const char* name, size_t width) {
   return out;
 }
 
+std::string HeaderOf(Alg alg, std::string_view typ, std::string_view kid) {
+  return R"({"alg":")" + std::string(AlgName(alg)) + R"(","typ":)" + json::Quote(typ) +
+         R"(,"kid":)" + json::Quote(kid) + "}";
+}
+
 bool Fits(EVP_PKEY* pkey, Alg alg) {
   if (alg == Alg::eddsa) return EVP_PKEY_is_a(pkey, "ED25519") == 1;
   if (!IsEc(alg)) return EVP_PKEY_is_a(pkey, "RSA") == 1 && EVP_PKEY_get_bits(pkey) >= 2048;
@@ -78,9 +83,7 @@ Result<Signer> Signer::FromPem(std::string_view pem, Alg alg, std::string kid) {
 }
 
 Result<std::string> Signer::Sign(std::string_view claims, std::string_view typ) const {
-  std::string header = R"({"alg":")" + std::string(AlgName(alg_)) + R"(","typ":)" +
-                       json::Quote(typ) + R"(,"kid":)" + json::Quote(kid_) + "}";
-  return SignWithHeader(header, claims);
+  return SignWithHeader(HeaderOf(alg_, typ, kid_), claims);
 }
 
 Result<std::string> Signer::SignWithHeader(std::string_view header, std::string_view claims) const {
@@ -136,6 +139,11 @@ Result<Secret> Signer::PrivatePem() const {
   char* data = nullptr;
   long size = BIO_get_mem_data(bio.get(), &data);
   return Secret(std::string(data, size_t(size)));
+}
+
+std::string SigningInput(Alg alg, std::string_view typ, std::string_view kid,
+                         std::string_view claims) {
+  return Base64UrlEncode(AsBytes(HeaderOf(alg, typ, kid))) + "." + Base64UrlEncode(AsBytes(claims));
 }
 
 std::string Jwks(std::initializer_list<std::string> jwks) {

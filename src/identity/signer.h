@@ -38,6 +38,10 @@ class Signer {
   std::string kid_;
 };
 
+/// What a JWS with the header {alg, typ, kid} signs (RFC 7515 section 5.1): both parts, encoded.
+std::string SigningInput(Alg alg, std::string_view typ, std::string_view kid,
+                         std::string_view claims);
+
 /// {"keys":[…]} of single JWKs.
 std::string Jwks(std::initializer_list<std::string> jwks);
 
