@@ -182,6 +182,13 @@ def test_what_is_wrong_at_the_start_is_said(make, token, change, why):
         assert why in done.stderr and "issuer_keys" in done.stderr, done
 
 
+def test_a_library_that_everybody_may_write_is_not_loaded(make, token, tmp):
+    copy = tmp / "open.so"
+    copy.write_bytes(pathlib.Path(token.module).read_bytes())
+    copy.chmod(0o666)
+    assert "everybody may write to this library" in refused_start(make(start=False, module=str(copy)))
+
+
 def test_a_key_that_was_brought_in_is_refused(make, token, tmp):
     pem = tmp / "keep.pem"
     subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", pem], check=True, capture_output=True)

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <optional>
 
+#include "credential/aws_metadata.h"
 #include "credential/encode.h"
 
 namespace sallyport::credential {
@@ -80,16 +81,6 @@ std::optional<std::string_view> Word(std::string_view xml, const std::string& na
   return text;
 }
 
-std::optional<Nanos> ReadTime(std::string_view text) {
-  std::tm utc{};
-  const std::string z(text);
-  const char* rest = ::strptime(z.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
-  if (rest == nullptr || !std::string_view(rest).ends_with('Z')) return std::nullopt;
-  const std::time_t seconds = ::timegm(&utc);
-  if (seconds < 0 || seconds > kLastSecond) return std::nullopt;
-  return Nanos(seconds) * kSecond;
-}
-
 /// The code of an error that STS answered with, for people.
 std::string CodeOf(std::string_view xml) {
   const auto code = Word(xml, "Code");
@@ -143,12 +134,26 @@ Result<Material> FromChain(const AwsKeys& keys, const std::string& region, const
     if (made) made->renew_at = clock.WallNow() + kReadAgain;
     return made;
   }
+  if (HasContainerKeys()) return KeyOfContainer(fetch, clock, std::move(stop));
+  auto instance = KeyOfInstance(fetch, clock, std::move(stop));
+  if (instance) return instance;
   return Failed(
-      "no AWS key: none of AWS_ACCESS_KEY_ID, AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN and "
-      "AWS_SHARED_CREDENTIALS_FILE is set");
+      "no AWS key: none of AWS_ACCESS_KEY_ID, AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN, "
+      "AWS_SHARED_CREDENTIALS_FILE and AWS_CONTAINER_CREDENTIALS_FULL_URI is set; " +
+      instance.error().detail);
 }
 
 }  // namespace
+
+std::optional<Nanos> ReadAwsTime(std::string_view text) {
+  std::tm utc{};
+  const std::string z(text);
+  const char* rest = ::strptime(z.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
+  if (rest == nullptr || !std::string_view(rest).ends_with('Z')) return std::nullopt;
+  const std::time_t seconds = ::timegm(&utc);
+  if (seconds < 0 || seconds > kLastSecond) return std::nullopt;
+  return Nanos(seconds) * kSecond;
+}
 
 Result<Material> AssumeRole(const AwsKeys& keys, const std::string& region,
                             const WebIdentity& identity, const Fetch& fetch, const Clock& clock,
@@ -202,7 +207,7 @@ Result<Material> ReadAssumedRole(std::string_view xml, Nanos& end) {
   const auto inside = credentials.value_or("");
   const auto id = Word(inside, "AccessKeyId"), secret = Word(inside, "SecretAccessKey"),
              token = Word(inside, "SessionToken"), expiration = Word(inside, "Expiration");
-  const auto time = expiration ? ReadTime(*expiration) : std::nullopt;
+  const auto time = expiration ? ReadAwsTime(*expiration) : std::nullopt;
   if (!id || !secret || !token || !time)
     return Failed("STS answered with something else than a key");
   end = *time;

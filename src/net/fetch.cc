@@ -115,6 +115,7 @@ struct Exchange {
   const FetchRequest& request;
   std::vector<Network> allow;
   bool loopback_host = false;  // spelled as loopback in the URL, and allowed
+  bool plain = false;          // http may be spoken
   FetchResponse response;
   size_t header_bytes = 0;
   bool address_refused = false;
@@ -205,6 +206,16 @@ std::string Part(CURLU* url, CURLUPart part) {
   return out;
 }
 
+/// The addresses of AWS's services for containers and instances, which speak plain HTTP on the
+/// machine itself. Only for those who allow exactly the one that the URL spells.
+bool IsMachineService(std::string host, const FetchRequest& request) {
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  constexpr std::array<std::string_view, 5> kServices = {
+      "169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23"};
+  return std::ranges::find(kServices, host) != kServices.end() &&
+         std::ranges::find(request.allow_addresses, host) != request.allow_addresses.end();
+}
+
 /// Reads the URL with the parser that will also be used to connect, so that the two cannot
 /// disagree.
 Result<Url> ParseTarget(const FetchRequest& request, Exchange& x) {
@@ -216,7 +227,8 @@ Result<Url> ParseTarget(const FetchRequest& request, Exchange& x) {
   std::string scheme = Part(url.get(), CURLUPART_SCHEME), host = Part(url.get(), CURLUPART_HOST);
   bool loopback = host == "127.0.0.1" || host == "[::1]" || host == "localhost";
   x.loopback_host = request.allow_loopback_http && loopback;
-  if (scheme != "https" && !(scheme == "http" && x.loopback_host)) {
+  x.plain = x.loopback_host || IsMachineService(host, request);
+  if (scheme != "https" && !(scheme == "http" && x.plain)) {
     return Fail(Errc::config_invalid, "the URL must be https");
   }
   return url;
@@ -225,7 +237,7 @@ Result<Url> ParseTarget(const FetchRequest& request, Exchange& x) {
 void Configure(CURL* h, CURLU* url, curl_slist* headers, Exchange& x) {
   const FetchRequest& r = x.request;
   curl_easy_setopt(h, CURLOPT_CURLU, url);
-  curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, x.loopback_host ? "https,http" : "https");
+  curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, x.plain ? "https,http" : "https");
   curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(h, CURLOPT_PROXY, "");
   curl_easy_setopt(h, CURLOPT_NETRC, long(CURL_NETRC_IGNORED));
@@ -240,7 +252,8 @@ void Configure(CURL* h, CURLU* url, curl_slist* headers, Exchange& x) {
     curl_easy_setopt(h, CURLOPT_CAINFO, r.ca_file.c_str());
     curl_easy_setopt(h, CURLOPT_CAPATH, nullptr);  // else the system's directory is trusted as well
   }
-  if (r.method == "POST") {
+  if (r.method == "PUT") curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, "PUT");
+  if (r.method != "GET") {
     curl_easy_setopt(h, CURLOPT_POST, 1L);
     curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(r.body.size()));
     curl_easy_setopt(h, CURLOPT_POSTFIELDS, r.body.c_str());
@@ -306,8 +319,8 @@ Result<FetchResponse> FetchUrl(const FetchRequest& request) {
     SALLYPORT_TRY(Network n, ParseNetwork(text));
     x.allow.push_back(n);
   }
-  if (request.method != "GET" && request.method != "POST") {
-    return Fail(Errc::config_invalid, "the method must be GET or POST");
+  if (request.method != "GET" && request.method != "POST" && request.method != "PUT") {
+    return Fail(Errc::config_invalid, "the method must be GET, POST or PUT");
   }
   SALLYPORT_TRY(Url url, ParseTarget(request, x));
   SALLYPORT_TRY(List headers, HeaderList(request));
