@@ -82,7 +82,8 @@ struct Gateway::Impl {
   std::unique_ptr<mcp::Frontend> frontend;
   std::vector<std::pair<std::string, std::shared_ptr<pg::Credentials>>> database_credentials;
   std::unique_ptr<pg::Frontend> databases;  // null: no listener for PostgreSQL
-  std::shared_ptr<net::TlsServer> tls;
+  /// Two, because they ask for other certificates: a driver shows whatever it finds at home.
+  std::shared_ptr<net::TlsServer> tls, database_tls;
   std::vector<std::unique_ptr<net::HttpServer>> listeners;
   std::unique_ptr<net::HttpServer> ops;
   std::atomic<bool> stopped = false;
@@ -169,6 +170,14 @@ mcp::FrontendSettings SettingsOf(const config::Root& root,
           .allowed_hosts = root.server.allowed_hosts};
 }
 
+Result<std::shared_ptr<net::TlsServer>> MakeTls(const config::Tls& tls,
+                                                const std::filesystem::path& client_ca) {
+  return net::TlsServer::Make({.certificate_file = tls.cert,
+                               .key_file = tls.key.name,
+                               .min_version = tls.min_version,
+                               .client_ca_file = client_ca});
+}
+
 Result<> Gateway::Impl::BuildFrontend() {
   mcp::FrontendOptions options{.gate = *gate,
                                .shards = *shards,
@@ -214,7 +223,7 @@ Result<> Gateway::Impl::BuildDatabases() {
       .verifier = *verifier,
       .clock = SystemClock(),
       .address = root.server.postgres,
-      .tls = tls,
+      .tls = database_tls,
       .public_url = root.server.public_url,
       .issuer_metadata = issuer.empty() ? "" : issuer + "/.well-known/openid-configuration",
       .masker = masker,
@@ -417,11 +426,9 @@ Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
   impl->root = std::move(root);
   impl->stores = std::make_unique<SecretStores>(impl->root);
   if (impl->root.server.tls) {
-    SALLYPORT_TRY(impl->tls,
-                  net::TlsServer::Make({.certificate_file = impl->root.server.tls->cert,
-                                        .key_file = impl->root.server.tls->key.name,
-                                        .min_version = impl->root.server.tls->min_version,
-                                        .client_ca_file = impl->root.server.tls->client_ca}));
+    SALLYPORT_TRY(impl->tls, MakeTls(*impl->root.server.tls, impl->root.server.tls->client_ca));
+    SALLYPORT_TRY(impl->database_tls,
+                  MakeTls(*impl->root.server.tls, impl->root.server.tls->postgres_client_ca));
   }
   SALLYPORT_CHECK(impl->OpenLedger());
   SALLYPORT_CHECK(impl->BuildPath());
@@ -487,6 +494,7 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
   SALLYPORT_TRY(auto rules, policy::RuleSet::Compile(fresh.policies));
   SALLYPORT_TRY(auto fresh_masker, MakeMasker(fresh, token_key));
   if (tls) SALLYPORT_CHECK(tls->Reload());
+  if (database_tls) SALLYPORT_CHECK(database_tls->Reload());
   SALLYPORT_CHECK(gate->Replace(std::move(rules)));
   gate->SetUnmask(fresh.masking.unmask);
   SALLYPORT_CHECK(approvals->Reload(fresh, fresh_masker));

@@ -38,6 +38,7 @@ void ReadTls(Context& context, const Node& node, Server& server) {
   if (auto key = fields.Secret("key")) tls.key = *key;
   if (auto version = fields.Choice("min_version", {"1.2", "1.3"})) tls.min_version = *version;
   if (auto authorities = fields.Path("client_ca")) tls.client_ca = *authorities;
+  if (auto authorities = fields.Path("postgres_client_ca")) tls.postgres_client_ca = *authorities;
   fields.Done();
   server.tls = tls;
 }

@@ -35,6 +35,7 @@ struct Tls {
   secrets::Ref key;
   std::string min_version = "1.2";
   std::filesystem::path client_ca;  // authorities of client certificates; empty: none is asked for
+  std::filesystem::path postgres_client_ca;  // the same, of the PostgreSQL listener
 };
 
 /// server.limits.postgres

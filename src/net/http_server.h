@@ -89,8 +89,8 @@ class TlsServer {
     std::string certificate_file;  // PEM chain
     std::string key_file;
     std::string min_version = "1.2";
-    /// PEM: clients of HTTP may show a certificate of these authorities; another one ends the
-    /// handshake. Empty: none is asked for.
+    /// PEM: clients may show a certificate of these authorities; another one ends the handshake.
+    /// Empty: none is asked for.
     std::string client_ca_file;
   };
   static Result<std::shared_ptr<TlsServer>> Make(const Options& options);

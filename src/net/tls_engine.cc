@@ -84,8 +84,6 @@ std::unique_ptr<TlsEngine> TlsEngine::Server(ssl_ctx_st* context, Protocol proto
   // Static text: the context's callback reads it from here.
   SSL_set_app_data(engine->ssl_, const_cast<char*>(AlpnList(protocol).data()));
   SSL_set_accept_state(engine->ssl_);
-  // A driver shows whatever certificate it finds at home: it is not asked.
-  if (protocol == Protocol::postgresql) SSL_set_verify(engine->ssl_, SSL_VERIFY_NONE, nullptr);
   return engine;
 }
 

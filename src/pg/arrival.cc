@@ -83,6 +83,7 @@ class Door {
   Step<std::string_view> Packet();
   Step<> Encryption(bool& asked, bool offered);
   Step<std::string_view> AuthMessage();
+  Step<identity::VerifiedPtr> ByCertificate(const StartupRequest& request);
   Step<identity::VerifiedPtr> AskPassword(const StartupRequest& request);
   Step<identity::VerifiedPtr> AskOAuth(const StartupRequest& request);
   Step<identity::VerifiedPtr> Challenge(Failed why);
@@ -236,6 +237,20 @@ Task<identity::VerifiedPtr> Door::Verify(std::string_view token, const std::stri
   co_return co_await options_.verifier->Authenticate(std::string(token), limit, resource);
 }
 
+/// The agent that the certificate of this connection is configured for, if the client calls itself
+/// by that agent's name; null: a token is asked for. A driver shows whatever certificate it finds
+/// at home, so that a certificate alone says nothing of whom the client means to be.
+Step<identity::VerifiedPtr> Door::ByCertificate(const StartupRequest& request) {
+  if (!stream_->tls() || request.method != LoginMethod::password) co_return nullptr;
+  const auto proof = stream_->tls_engine()->ClientProof();
+  if (!proof) co_return nullptr;
+  auto agent = options_.verifier->ByCertificate(*proof);
+  if (!agent && agent.error().code == Errc::token_missing) co_return nullptr;
+  if (!agent) co_return Refused(RefuseToken(std::move(agent.error()), LoginMethod::password));
+  if ((*agent)->principal.agent != request.startup.user) co_return nullptr;
+  co_return std::move(*agent);
+}
+
 Step<identity::VerifiedPtr> Door::AskPassword(const StartupRequest& request) {
   STEP_TRY(const std::string_view body, co_await AuthMessage());
   const auto token = ParsePassword(body);
@@ -299,11 +314,13 @@ Step<std::variant<Arrival, CancelRequest>> Door::Open() {
     if (!out.empty()) STEP_CHECK(co_await Say(out));
     co_return Refused(RefusePlain(options_.tls != nullptr));
   }
+  STEP_TRY(identity::VerifiedPtr who, co_await ByCertificate(request));
   const bool password = request.method == LoginMethod::password;
-  password ? AppendPasswordRequest(out) : AppendSaslRequest(out);
-  STEP_CHECK(co_await Say(out));
-  STEP_TRY(identity::VerifiedPtr who,
-           password ? co_await AskPassword(request) : co_await AskOAuth(request));
+  if (!who) password ? AppendPasswordRequest(out) : AppendSaslRequest(out);
+  if (!out.empty()) STEP_CHECK(co_await Say(out));
+  if (!who) {
+    STEP_TRY(who, password ? co_await AskPassword(request) : co_await AskOAuth(request));
+  }
   if (!MayBeCalled(who->principal, request.startup.user))
     co_return Refused(RefuseName(request.startup.user));
   stream_->Consume(std::exchange(taken_, 0));

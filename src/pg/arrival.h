@@ -44,7 +44,7 @@ struct ArrivalOptions {
 };
 
 /// Takes a fresh TCP connection to the point where its caller is known: SSLRequest, GSSENCRequest
-/// (refused), direct TLS with ALPN, protocol negotiation (3.0, 3.2),
+/// (refused), direct TLS with ALPN, protocol negotiation (3.0, 3.2), an agent's client certificate,
 /// AuthenticationCleartextPassword inside TLS or SASL OAUTHBEARER, the name check (`user` is the
 /// caller's own name, subject, or "token"). Bytes behind an SSLRequest end the connection. Every
 /// failure has been answered (FATAL, SQLSTATE 28000, 28P01, 08P01, 0A000 …) and reported; the

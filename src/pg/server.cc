@@ -147,20 +147,24 @@ Task<std::vector<Row>> Query(Server& server, std::string sql, std::chrono::milli
   co_return rows;
 }
 
-boost::asio::awaitable<void> SendCancel(std::shared_ptr<const ServerAddress> address, uint32_t pid,
+boost::asio::awaitable<bool> SendCancel(std::shared_ptr<const ServerAddress> address, uint32_t pid,
                                         std::string cancel_key) {
   const TimePoint until = std::chrono::steady_clock::now() + address->connect_timeout;
   const auto stream = co_await Reach(*address, until);
   Result<> sent;
+  bool handled = true;
   if (stream) {
     std::string packet;
     MessageWriter(packet).Begin(0).U32(kCancelRequest).U32(pid).Bytes(cancel_key).End();
     sent = co_await SendAll(**stream, packet, until);
     // The server has handled it when it closes; one that is still on its way would hit the next
     // statement.
-    while (sent && co_await (*stream)->More(until) == net::Stream::Got::data) {
+    auto got = net::Stream::Got::data;
+    while (sent && got == net::Stream::Got::data) {
       (*stream)->Consume((*stream)->data().size());
+      got = co_await (*stream)->More(until);
     }
+    handled = got != net::Stream::Got::timeout;
     (*stream)->Close();
   } else {
     sent = std::unexpected(stream.error());
@@ -169,6 +173,7 @@ boost::asio::awaitable<void> SendCancel(std::shared_ptr<const ServerAddress> add
     obs::Log(obs::Level::warn, "pg.cancel_failed",
              {{"reason", ReasonCode(sent.error().code)}, {"detail", sent.error().detail}});
   }
+  co_return handled;
 }
 
 }  // namespace sallyport::pg

@@ -57,9 +57,10 @@ struct Server {
 /// its message without outside values).
 Task<Server> LogIn(const ServerAddress& address, ServerLogin login);
 
-/// Sends a CancelRequest on a connection of its own, under TLS where the session is. Errors are
-/// logged, not returned: there is nobody to tell.
-boost::asio::awaitable<void> SendCancel(std::shared_ptr<const ServerAddress> address, uint32_t pid,
+/// Sends a CancelRequest on a connection of its own, under TLS where the session is, within the
+/// address's connect_timeout. Errors are logged. False: it was sent, and the server has not said
+/// that it is done with it, so that it may still hit whatever runs then.
+boost::asio::awaitable<bool> SendCancel(std::shared_ptr<const ServerAddress> address, uint32_t pid,
                                         std::string cancel_key);
 
 /// Runs one simple query on a server that is ready and gives the rows in text form; for the gate's

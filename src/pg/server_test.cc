@@ -180,7 +180,7 @@ boost::asio::awaitable<Result<std::vector<Row>>> AskAndCancel(
   net::Spawn(co_await net::ThisExecutor(),
              [](auto to, uint32_t pid, std::string key) -> boost::asio::awaitable<void> {
                (void)co_await net::Sleep(100ms);
-               co_await SendCancel(to, pid, key);
+               EXPECT_TRUE(co_await SendCancel(to, pid, key));
              }(address, server.pid, server.cancel_key));
   co_return co_await Query(server, "SELECT pg_sleep(10)", 8s);
 }

@@ -124,8 +124,13 @@ void Session::StartCancel() {
 }
 
 boost::asio::awaitable<void> Session::CancelUpstream(std::shared_ptr<Session> self) {
-  co_await SendCancel(self->place_.config.address, self->server_.pid, self->server_.cancel_key);
-  if (--self->cancelling_ == 0) self->cancelled_.Set();
+  const bool handled =
+      co_await SendCancel(self->place_.config.address, self->server_.pid, self->server_.cancel_key);
+  // It could hit any statement from here on.
+  if (!handled) self->Stop(Error(Errc::upstream_timeout, "a cancel was not answered in time"));
+  if (--self->cancelling_ > 0) co_return;
+  self->cancelled_.Set();
+  if (self->waiting_) self->answered_.Set();
 }
 
 /// Nobody is there to read: what runs is cancelled, the backend is ended.

@@ -437,6 +437,14 @@ Session::Await Session::SendAsExtended(Pending execute, std::string_view text) {
 Session::Await Session::HoldBack() {
   const bool open = !pending_.empty() || !batch_.empty();
   if (open && !co_await WaitWhile([this] { return !result_.copy_in; })) co_return false;
+  // The answer is there, and the cancel may still be on its way: it would hit what is sent next.
+  while (cancelling_ > 0 && !stop_ && !server_done_.is_set()) {
+    waiting_ = true;
+    answered_.Clear();
+    (void)co_await answered_.Wait(std::chrono::hours(1));
+    waiting_ = false;
+  }
+  if (stop_ || server_done_.is_set()) co_return false;
   hold_ = false;
   co_return true;
 }

@@ -370,10 +370,10 @@ Session::Await Session::OnReady(std::string_view message, size_t at) {
   }
   skipping_ = muted_ = false;
   result_.Reset();
-  // A cancel on its way may not hit what comes next.
+  // A cancel on its way may not hit what comes next. It has a time limit of its own.
   while (cancelling_ > 0 && !stop_) {
     cancelled_.Clear();
-    if (!co_await cancelled_.Wait(std::chrono::seconds(5))) break;
+    (void)co_await cancelled_.Wait(std::chrono::hours(1));
   }
   BecomeReady(message[5]);
   co_return true;

@@ -2,6 +2,7 @@
 
 import pathlib
 import subprocess
+import time
 
 CONFIG = """
 [ca]
@@ -44,12 +45,15 @@ class Authority:
         done = subprocess.run(["openssl", *map(str, argv)], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
-    def issue(self, name: str, san: str = "IP:127.0.0.1,DNS:localhost", expired: bool = False) -> tuple[pathlib.Path, pathlib.Path]:
-        """(certificate, key) for the common name `name`."""
+    def issue(self, name: str, san: str = "IP:127.0.0.1,DNS:localhost", expired: bool = False,
+              lasts: int | None = None) -> tuple[pathlib.Path, pathlib.Path]:
+        """(certificate, key) for the common name `name`, for two days or `lasts` seconds."""
         cert, key, request = (self.directory / f"{name}.{end}" for end in ("crt", "key", "csr"))
         self._openssl("req", "-new", "-config", self._config, *KEY, "-keyout", key, "-out", request, "-subj", f"/CN={name}",
                       *(["-addext", f"subjectAltName={san}"] if san else []))
         dates = ("-startdate", "20240101000000Z", "-enddate", "20240201000000Z") if expired else ("-days", "2")
+        if lasts is not None:
+            dates = ("-enddate", time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + lasts)))
         self._openssl("ca", "-batch", "-notext", "-config", self._config, "-cert", self.cert, "-keyfile", self._key, "-in", request,
                       "-out", cert, *dates)
         return cert, key
