@@ -67,7 +67,10 @@ class Token final : public KeyHome {
 
   Result<Held> Make(const std::string& kid) override {
     SALLYPORT_TRY(Pkcs11::Key key, token_->Generate(kid));
-    return Hold(std::move(key));
+    auto held = Hold(std::move(key));
+    // Else each attempt would leave one more behind.
+    if (!held) (void)token_->Destroy(kid);
+    return held;
   }
 
   Result<> Destroy(const std::string& kid) override { return token_->Destroy(kid); }

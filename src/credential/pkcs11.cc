@@ -58,6 +58,7 @@ class TokenKeys final : public Pkcs11 {
   Template PrivateKeys() const;
   Result<> Run(std::string_view what, Access access, const Work& work);
   CK_RV OnSession(Access access, const Work& work);
+  CK_RV DestroyAll(CK_SESSION_HANDLE session, const std::string& id);
   Result<> Reconnect(uint64_t failed);
   Result<> Connect(bool careful = false);  // with life_
   Result<> Login(CK_SLOT_ID slot, bool careful);
@@ -279,6 +280,8 @@ Result<Pkcs11::Key> TokenKeys::Generate(const std::string& id) {
   Key key;
   std::string unsafe;
   SALLYPORT_CHECK(Run("no key can be made", Access::writes, [&](CK_SESSION_HANDLE session) {
+    // A session that was lost may have made one already.
+    if (const CK_RV rv = DestroyAll(session, id); rv != CKR_OK) return rv;
     CK_MECHANISM mechanism{CKM_RSA_PKCS_KEY_PAIR_GEN, nullptr, 0};
     CK_OBJECT_HANDLE public_key = 0, private_key = 0;
     const CK_RV rv =
@@ -291,18 +294,21 @@ Result<Pkcs11::Key> TokenKeys::Generate(const std::string& id) {
   return Fail(Errc::config_invalid, "the token makes keys that can leave it");
 }
 
+CK_RV TokenKeys::DestroyAll(CK_SESSION_HANDLE session, const std::string& id) {
+  Template what;
+  what.Set(CKA_TOKEN, true).Set(CKA_LABEL, config_.key_label).Set(CKA_ID, id);
+  std::vector<CK_OBJECT_HANDLE> found;
+  CK_RV rv = FindObjects(*p11_, session, what, found);
+  for (size_t i = 0; rv == CKR_OK && i < found.size(); ++i)
+    rv = p11_->C_DestroyObject(session, found[i]);
+  const std::lock_guard lock(idle_mutex_);
+  handles_.erase(id);
+  return rv;
+}
+
 Result<> TokenKeys::Destroy(const std::string& id) {
-  return Run("the key cannot be destroyed", Access::writes, [&](CK_SESSION_HANDLE session) {
-    Template what;
-    what.Set(CKA_TOKEN, true).Set(CKA_LABEL, config_.key_label).Set(CKA_ID, id);
-    std::vector<CK_OBJECT_HANDLE> found;
-    CK_RV rv = FindObjects(*p11_, session, what, found);
-    for (size_t i = 0; rv == CKR_OK && i < found.size(); ++i)
-      rv = p11_->C_DestroyObject(session, found[i]);
-    const std::lock_guard lock(idle_mutex_);
-    handles_.erase(id);
-    return rv;
-  });
+  return Run("the key cannot be destroyed", Access::writes,
+             [&](CK_SESSION_HANDLE session) { return DestroyAll(session, id); });
 }
 
 Result<std::string> TokenKeys::Sign(const std::string& id, std::string_view text) {

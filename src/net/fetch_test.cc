@@ -236,6 +236,24 @@ TEST(Fetch, UrlsThatAreNotHttps) {
   EXPECT_EQ(server.connections(), 0);
 }
 
+TEST(Fetch, PlainHttpToServicesOfTheMachineOnly) {
+  FetchRequest r;
+  r.timeout = std::chrono::milliseconds(200);
+  // Allowed, but not one of those.
+  for (const char* host : {"192.0.2.7", "169.254.169.253", "10.0.0.1"}) {
+    r.url = "http://" + std::string(host) + "/", r.allow_addresses = {host};
+    EXPECT_EQ(FetchUrl(r).error().code, Errc::config_invalid) << host;
+  }
+  // One of those, but not allowed; or allowed with others.
+  r.url = "http://169.254.169.254/";
+  for (const char* allowed : {"169.254.170.2", "169.254.0.0/16", "0.0.0.0/0"}) {
+    r.allow_addresses = {allowed};
+    EXPECT_EQ(FetchUrl(r).error().code, Errc::config_invalid) << allowed;
+  }
+  r.allow_addresses.clear();
+  EXPECT_EQ(FetchUrl(r).error().code, Errc::config_invalid);
+}
+
 TEST(Fetch, InternalAddressesAreNotConnectedTo) {
   Listener server([](int fd) { ReadHead(fd); });
   for (auto host : {"127.0.0.1", "localhost", "0x7f000001", "2130706433", "0177.0.0.1",
