@@ -1,11 +1,11 @@
 #include <csignal>
 #include <cstdio>
-#include <ctime>
 #include <fstream>
 #include <iterator>
 
 #include "app/exit_code.h"
 #include "app/keys.h"
+#include "app/moment.h"
 #include "app/read_spool.h"
 #include "app/verbs.h"
 #include "base/clock.h"
@@ -24,25 +24,6 @@ int Sorry(const char* command, const Error& error) {
   std::fprintf(stderr, "sallyport audit %s: %s (%s)\n", command, error.detail.c_str(),
                std::string(ReasonCode(error.code)).c_str());
   return kFailed;
-}
-
-/// RFC 3339 in UTC, "2026-11-21" or "2026-11-21T12:00:00.123456789Z" as a search prints it; nothing
-/// for anything else.
-std::optional<Nanos> ParseTime(const std::string& text) {
-  tm utc{};
-  if (const char* end = strptime(text.c_str(), "%Y-%m-%d", &utc); end != nullptr && *end == '\0') {
-    return static_cast<Nanos>(timegm(&utc)) * 1'000'000'000;
-  }
-  utc = {};
-  const char* rest = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
-  if (rest == nullptr) return std::nullopt;
-  Nanos fraction = 0, unit = 1'000'000'000;
-  if (*rest == '.') {
-    for (++rest; *rest >= '0' && *rest <= '9' && unit > 1; ++rest)
-      fraction += (*rest - '0') * (unit /= 10);
-  }
-  if (std::string_view(rest) != "Z") return std::nullopt;
-  return static_cast<Nanos>(timegm(&utc)) * 1'000'000'000 + fraction;
 }
 
 std::string Short(const ledger::Found& found) {
@@ -171,7 +152,7 @@ int RunAuditSearch(const AuditSearchOptions& options) {
   for (const auto& [text, bound] :
        {std::pair(&options.from, &criteria.from), std::pair(&options.to, &criteria.to)}) {
     if (text->empty()) continue;
-    const auto time = ParseTime(*text);
+    const auto time = ParseMoment(*text);
     if (!time) {
       std::fprintf(
           stderr,

@@ -8,6 +8,7 @@
 #include "app/approvals.h"
 #include "app/control_failures.h"
 #include "app/databases.h"
+#include "app/heartbeat.h"
 #include "app/keys.h"
 #include "app/ops.h"
 #include "app/people.h"
@@ -74,6 +75,7 @@ struct Gateway::Impl {
   std::unique_ptr<gate::Gate> gate;
   std::unique_ptr<witness::Cosigning> cosigning;  // null: no witnesses
   std::unique_ptr<ControlFailures> failures;
+  std::unique_ptr<Heartbeat> heartbeat;
   std::shared_ptr<const mask::Masker> masker;
   std::unique_ptr<net::Shards> shards;
   std::unique_ptr<People> people;
@@ -434,8 +436,11 @@ Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
   SALLYPORT_CHECK(impl->BuildPath());
   SALLYPORT_CHECK(impl->RecordStart());
   SALLYPORT_TRY(impl->cosigning, StartCosigning(impl->root, *impl->ledger));
-  impl->failures = std::make_unique<ControlFailures>(
-      [gate = impl->gate.get()](op::Evidence e) { return gate->Record(std::move(e)); });
+  const auto record = [gate = impl->gate.get()](op::Evidence e) {
+    return gate->Record(std::move(e));
+  };
+  impl->failures = std::make_unique<ControlFailures>(record);
+  impl->heartbeat = std::make_unique<Heartbeat>(record);
   if (impl->cosigning && impl->root.evidence.witnessing.refuse)
     impl->gate->Suspend("the evidence log is not witnessed: no quorum has cosigned yet");
   SALLYPORT_CHECK(impl->BuildIdentity());
@@ -462,6 +467,7 @@ Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Gateway::~Gateway() { Stop(milliseconds(0)); }
 
 void Gateway::Tick() {
+  impl_->heartbeat->Tick();
   TakeReadings(impl_->root.server.data_dir, *impl_->masker, *impl_->gate);
   impl_->frontend->Tick();
   impl_->upstream_issuer->Tick();

@@ -149,6 +149,25 @@ void AddAudit(CLI::App& root, Chosen& chosen) {
   c->add_flag("--json", search.json, "one JSON object a line");
   c->callback([&chosen] { chosen = [] { return RunAuditSearch(search); }; });
 
+  static AuditCoverageOptions coverage;
+  c = Command(*audit, "coverage", "When the log was written, and every outage, by its own entries",
+              "sallyport audit coverage --from 2026-11-01 --to 2026-12-01");
+  c->add_option("data_dir,--data-dir", coverage.data_dir, "data directory, or a copy of it");
+  c->add_option("--from", coverage.from, "from this time on (default: the first entry)");
+  c->add_option("--to", coverage.to, "before this time (default: the last entry)");
+  c->add_flag("--json", coverage.json, "as JSON");
+  c->callback([&chosen] { chosen = [] { return RunAuditCoverage(coverage); }; });
+
+  static AuditSampleOptions sample;
+  c = Command(*audit, "sample", "Entries drawn by an assessor's seed, with their proofs",
+              "sallyport audit sample --seed 'dice: 3 1 6 2 5 5' --n 25 --out sample");
+  c->add_option("data_dir,--data-dir", sample.data_dir, "data directory, or a copy of it");
+  c->add_option("--seed", sample.seed, "any text, chosen after the log's head was known")
+      ->required();
+  c->add_option("--n", sample.count, "how many")->capture_default_str();
+  c->add_option("--out", sample.out, "directory for each entry and its .tlog-proof");
+  c->callback([&chosen] { chosen = [] { return RunAuditSample(sample); }; });
+
   static AuditTailOptions tail;
   c = Command(*audit, "tail", "Shows the newest entries", "sallyport audit tail --follow");
   c->add_option("data_dir,--data-dir", tail.data_dir, "data directory");

@@ -76,6 +76,18 @@ struct AuditSearchOptions {
 };
 int RunAuditSearch(const AuditSearchOptions& options);
 
+struct AuditCoverageOptions {
+  std::string data_dir, from, to;
+  bool json = false;
+};
+int RunAuditCoverage(const AuditCoverageOptions& options);
+
+struct AuditSampleOptions {
+  std::string data_dir, seed, out;
+  uint64_t count = 25;
+};
+int RunAuditSample(const AuditSampleOptions& options);
+
 struct AuditTailOptions {
   std::string data_dir;
   uint64_t lines = 20;

@@ -8,6 +8,8 @@ std::string_view EventName(EventType type) {
     case EventType::log_start: return "log.start";
     case EventType::log_stop: return "log.stop";
     case EventType::log_recovered: return "log.recovered";
+    case EventType::log_heartbeat: return "log.heartbeat";
+    case EventType::clock_stepped: return "clock.stepped";
     case EventType::log_failed: return "log.failed";
     case EventType::config_loaded: return "config.loaded";
     case EventType::config_refused: return "config.refused";

@@ -20,6 +20,8 @@ enum class EventType : uint8_t {
   log_start,       // a process began to write; `detail` names version and configuration digest
   log_stop,
   log_recovered,   // entries of a torn tail were dropped; `detail` says how many bytes
+  log_heartbeat,   // nothing else was to be said for a while; `detail` says how the clock stands
+  clock_stepped,   // the wall clock was set while the process ran; `detail` by how much
   log_failed,      // the last entry of a ledger that could not go on writing; `detail` says why
   config_loaded,   // `policy_version`, at start and after each reload
   config_refused,  // a reload failed; the old configuration stays
