@@ -57,7 +57,9 @@ class Token:
                 continue
             text = subprocess.run(["softhsm2-dump-file", file], capture_output=True, text=True).stdout
             flags = re.findall(r"(CKA_\w+)\n[0-9a-f ]+boolean attribute\n(?:00|01|ff)\s+(TRUE|FALSE)", text)
-            found.append({"class": re.search(r"CKO_\w+", text)[0], **{name: value == "TRUE" for name, value in flags}})
+            kind = re.search(r"CKO_\w+", text)
+            if kind:  # else it is being destroyed
+                found.append({"class": kind[0], **{name: value == "TRUE" for name, value in flags}})
         return found
 
     def private_keys(self) -> list[dict]:
