@@ -20,9 +20,26 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
+// failure is what does not hold.
+type failure string
+
 func fail(format string, args ...interface{}) {
-	fmt.Printf("FAIL "+format+"\n", args...)
-	os.Exit(1)
+	panic(failure(fmt.Sprintf(format, args...)))
+}
+
+// holds says whether f ran without a failure, and which one it was.
+func holds(f func()) (why string) {
+	defer func() {
+		if r := recover(); r != nil {
+			found, ok := r.(failure)
+			if !ok {
+				panic(r)
+			}
+			why = string(found)
+		}
+	}()
+	f()
+	return ""
 }
 
 func check(err error, what string) {
@@ -134,23 +151,38 @@ func checkTiles(log string, size int64, hashes storedHashes) int {
 	return tiles
 }
 
-func checkProof(vkey, argument string, entries [][]byte) {
+func checkNamedProof(vkey, argument string, entries [][]byte) {
 	parts := strings.SplitN(argument, ":", 2)
 	if len(parts) != 2 {
 		fail("%q is not INDEX:PROOF_FILE", argument)
 	}
 	want, err := strconv.ParseInt(parts[0], 10, 64)
 	check(err, "index")
-	text, err := os.ReadFile(parts[1])
+	index, hashes := checkProof(vkey, parts[1], entries[want])
+	if index != want {
+		fail("%s is a proof of entry %d", parts[1], index)
+	}
+	fmt.Printf("entry %d is in the signed log: proof of %d hashes\n", want, hashes)
+}
+
+// checkProof verifies a .tlog-proof of the entry and returns its index and number of hashes.
+func checkProof(vkey, file string, entry []byte) (int64, int) {
+	text, err := os.ReadFile(file)
 	check(err, "proof file")
 	const magic = "c2sp.org/tlog-proof@v1\n"
 	head, checkpoint, found := strings.Cut(strings.TrimPrefix(string(text), magic), "\n\n")
 	if !strings.HasPrefix(string(text), magic) || !found {
-		fail("%s is not a tlog-proof", parts[1])
+		fail("%s is not a tlog-proof", file)
 	}
 	lines := strings.Split(head, "\n")
-	if lines[0] != "index "+parts[0] {
-		fail("%s is a proof of %q", parts[1], lines[0])
+	if strings.HasPrefix(lines[0], "extra ") && len(lines) > 1 {
+		lines = lines[1:]
+	}
+	number := strings.TrimPrefix(lines[0], "index ")
+	index, err := strconv.ParseInt(number, 10, 64)
+	check(err, "index")
+	if lines[0] != "index "+strconv.FormatInt(index, 10) || index < 0 {
+		fail("%s has no canonical index", file)
 	}
 	var proof tlog.RecordProof
 	for _, line := range lines[1:] {
@@ -159,22 +191,21 @@ func checkProof(vkey, argument string, entries [][]byte) {
 		proof = append(proof, hash)
 	}
 	tree := openCheckpoint(vkey, []byte(checkpoint))
-	check(tlog.CheckRecord(proof, tree.N, tree.Hash, want, tlog.RecordHash(entries[want])), "inclusion proof")
-	fmt.Printf("entry %d is in the signed log: proof of %d hashes\n", want, len(proof))
+	if index >= tree.N {
+		fail("%s is of an entry behind the tree", file)
+	}
+	check(tlog.CheckRecord(proof, tree.N, tree.Hash, index, tlog.RecordHash(entry)), "inclusion proof")
+	return index, len(proof)
 }
 
-func main() {
-	if len(os.Args) < 3 {
-		fmt.Fprintln(os.Stderr, "usage: verify DATA_DIR VKEY [INDEX:PROOF_FILE ...]")
-		os.Exit(2)
-	}
-	log, vkey := os.Args[1], os.Args[2]
-	if _, err := os.Stat(filepath.Join(log, "log")); err == nil {
-		log = filepath.Join(log, "log")
-	}
+// checkLog verifies a whole log and returns its entries and how many tiles it has.
+func checkLog(log, vkey string) ([][]byte, int) {
 	text, err := os.ReadFile(filepath.Join(log, "checkpoint"))
 	check(err, "checkpoint")
 	tree := openCheckpoint(vkey, text)
+	if tree.N > 1<<30 {
+		fail("a tree of %d entries", tree.N)
+	}
 	entries := readEntries(log, tree.N)
 	var hashes storedHashes
 	for i, entry := range entries {
@@ -187,9 +218,47 @@ func main() {
 	if root != tree.Hash {
 		fail("the entries give the root %v, the signed checkpoint says %v", root, tree.Hash)
 	}
-	fmt.Printf("golang.org/x/mod: signature and root of %d entries agree\n", tree.N)
-	fmt.Printf("%d hash tiles agree\n", checkTiles(log, tree.N, hashes))
-	for _, argument := range os.Args[3:] {
-		checkProof(vkey, argument, entries)
+	return entries, checkTiles(log, tree.N, hashes)
+}
+
+// judge prints for DIR/0, DIR/1, … what this verifier says of the log and of the proof in it.
+func judge(dir, vkey string) {
+	word := map[bool]string{true: "ok", false: "bad"}
+	for i := 0; ; i++ {
+		one := filepath.Join(dir, strconv.Itoa(i))
+		entry, err := os.ReadFile(filepath.Join(one, "entry"))
+		if err != nil {
+			return
+		}
+		log := holds(func() { checkLog(filepath.Join(one, "log"), vkey) })
+		proof := holds(func() { checkProof(vkey, filepath.Join(one, "proof"), entry) })
+		fmt.Println(word[log == ""], word[proof == ""])
+	}
+}
+
+func main() {
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "usage: verify DATA_DIR VKEY [INDEX:PROOF_FILE ...]\n       verify --judge DIR VKEY")
+		os.Exit(2)
+	}
+	if os.Args[1] == "--judge" {
+		judge(os.Args[2], os.Args[3])
+		return
+	}
+	log, vkey := os.Args[1], os.Args[2]
+	if _, err := os.Stat(filepath.Join(log, "log")); err == nil {
+		log = filepath.Join(log, "log")
+	}
+	why := holds(func() {
+		entries, tiles := checkLog(log, vkey)
+		fmt.Printf("golang.org/x/mod: signature and root of %d entries agree\n", len(entries))
+		fmt.Printf("%d hash tiles agree\n", tiles)
+		for _, argument := range os.Args[3:] {
+			checkNamedProof(vkey, argument, entries)
+		}
+	})
+	if why != "" {
+		fmt.Println("FAIL " + why)
+		os.Exit(1)
 	}
 }
