@@ -15,7 +15,7 @@ from kit.process import free_port
 from kit.refunds import ask, held, refund, rule_of
 from kit.saml import SamlIdp, sign_in
 
-RULES = [rule_of("two", "two", gt=10, lte=100), rule_of("one", "one", gt=100)]
+RULES = [rule_of("corp", "corp", lte=10), rule_of("two", "two", gt=10, lte=100), rule_of("one", "one", gt=100)]
 LEADS = ["payments-leads"]
 
 
@@ -32,12 +32,13 @@ def gateway(scratch, oidc, upstream, idp):
         config["server"]["limits"] = {"approval_hold": "200ms", "approvals_per_caller": 1000, "approvals_per_hour": 10000}
         identity = config["identity"]
         identity["providers"].append({"name": "legacy", "saml": {"metadata": {"file": str(idp.metadata_file)},
-                                                                 "attributes": {"user": "mail", "groups": "memberOf"}}})
+                                                                 "attributes": {"user": "mail", "groups": "memberOf"}, "group_prefix": "legacy/"}})
         identity["agents"].append({"name": "agent-lea", "match": {"provider": "corp", "client_id": "agent-other"}, "owner": "user:Lea"})
         identity["persons"] = [{"name": "Lea", "accounts": [{"provider": "corp", "subject": "lead"},
                                                             {"provider": "legacy", "subject": "Lea.Legacy"}]}]
-        flow = {"approvers": ["group:payments-leads"], "reason": "required", "ttl": "15m"}
-        config["approvals"] = [{"name": "one", **flow, "need": 1}, {"name": "two", **flow, "need": 2}]
+        flow = {"approvers": ["group:payments-leads", "group:legacy/payments-leads"], "reason": "required", "ttl": "15m"}
+        config["approvals"] = [{"name": "one", **flow, "need": 1}, {"name": "two", **flow, "need": 2},
+                               {"name": "corp", **flow, "need": 1, "approvers": ["group:payments-leads"]}]
     part = Gateway(scratch / "gateway", oidc, [http_connection("orders", upstream.url)], RULES, changes=changes)
     yield part
     part.stop()
@@ -116,6 +117,14 @@ def test_somebody_else_by_saml_may(gateway, idp, tmp, upstream, order, name_id):
     request = held(gateway, Approver(gateway, "lead2"), order, who="lead")
     assert SamlPerson(gateway, idp, tmp, name_id).decide(request)[0] == 200
     assert ask(gateway, refund(order), who="lead") == {} and reached(upstream, order) == 1
+
+
+def test_a_group_of_that_name_elsewhere_approves_nothing(gateway, idp, tmp, upstream, order):
+    """payments-leads at the provider by SAML is legacy/payments-leads here."""
+    request = held(gateway, Approver(gateway, "lead2"), order, 5)
+    status, said = SamlPerson(gateway, idp, tmp, "Max.Legacy").decide(request)
+    assert status in (403, 404) and said["code"] in ("approver-ineligible", "session-foreign"), said
+    assert reached(upstream, order) == 0
 
 
 # -- 24: administrators -------------------------------------------------------------------------------------------------------------

@@ -259,13 +259,14 @@ def test_a_lease_is_renewed_while_it_is_used(make, vault):
     assert 2 <= vault.count("sys/leases/renew") <= 20
 
 
-@pytest.mark.parametrize("how", ["down", "longest life", "not renewable", "revoked"])
+@pytest.mark.parametrize("how", ["down", "longest life", "not renewable", "revoked", "another lease"])
 def test_a_session_ends_with_its_lease(make, vault, how):
     vault.lease_life = 5
     if how == "longest life":
         vault.lease_longest = 7
     if how == "not renewable":
         vault.renewable = False
+    vault.renews_another = how == "another lease"
     gateway = make()
     with Wire(gateway.where("shop")) as wire:
         assert wire.rows("SELECT id FROM orders") == [["7"]]

@@ -19,6 +19,7 @@ class Vault:
         self.kv, self.forbidden = {}, set()  # path of the API -> members; paths that no policy allows
         self.logins = {}  # path of the login -> the body that is right
         self.token_life, self.lease_life, self.lease_longest, self.renewable = 3600, 3600, 86400, True
+        self.renews_another = False  # answers a renewal with another lease, of an hour
         self.tokens = {}  # text -> [end, own]
         self.leases = {}  # id -> [user, end, longest, token]
         self.asked, self.given = [], []  # (method, path); every secret that was handed out
@@ -168,6 +169,8 @@ class Vault:
             if lease is None:
                 return 400, {"errors": ["lease not found"]}
             lease[1] = min(time.time() + self.lease_life, lease[2])
+            if self.renews_another:
+                return 200, {"lease_id": body["lease_id"] + "x", "lease_duration": 3600, "renewable": True}
             return 200, {"lease_id": body["lease_id"], "lease_duration": int(lease[1] - time.time()), "renewable": True}
         if path == "sys/leases/revoke":
             if body["lease_id"] in self.leases:
