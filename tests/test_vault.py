@@ -170,6 +170,22 @@ def test_a_token_that_is_gone_is_replaced_and_a_path_that_is_forbidden_is_no_rea
     assert refused(gateway) == ""
 
 
+def test_a_forbidden_path_is_no_reason_to_log_in_anew(make, vault, front, tmp):
+    """Another token would be revoked with all leases, and end the sessions that rest on them."""
+    proof = tmp / "keep-proof"
+    proof.write_text("proof-canary-77")
+    vault.logins["auth/approle/login"] = {"role_id": "r-1", "secret_id": "proof-canary-77"}
+    gateway = make(auth={"approle": {"role_id": "r-1", "secret_id": {"file": str(proof)}}})
+    with Wire(gateway.where("shop")) as wire:
+        user = wire.rows("SELECT current_user::text")
+        vault.forbidden.add(PATH)
+        before = vault.count(PATH)
+        assert eventually(lambda: vault.count(PATH) >= before + 3, 15, 0.3)
+        assert vault.count("auth/approle/login") == 1 and vault.count("auth/token/lookup-self") >= 1
+        assert wire.rows("SELECT current_user::text") == user
+    secrets_nowhere(gateway, "proof-canary-77", *vault.given)
+
+
 # -- a Vault that does not serve ------------------------------------------------------------------------
 HOSTILE = ["down", "sealed", "garbage", "huge", "slow", "redirect"]
 
