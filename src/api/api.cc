@@ -72,6 +72,7 @@ Api::Api(Options options)
                 .transmitters = options.transmitters,
                 .sources = std::move(options.signals)}),
       oauth_(std::move(options.oauth)),
+      upstream_links_(std::make_unique<UpstreamLinks>(std::move(options.upstream_links))),
       parts_{.gate = options.gate,
              .sessions = options.sessions,
              .verifier = options.verifier,
@@ -94,6 +95,7 @@ Api::Api(Options options)
              .desk = options.desk,
              .passkeys = options.passkeys,
              .issuer_keys = options.issuer_keys,
+             .upstream_links = upstream_links_.get(),
              .changes = std::make_shared<ChangeFeed>()} {
   parts_.secure = parts_.public_url.starts_with("https://");
   SetOrigins(options.allowed_hosts, options.allowed_origins);
@@ -151,6 +153,7 @@ void Api::Stop() {
   workers_.Stop();
   logins_->Stop();
   if (oauth_) oauth_->Stop();
+  upstream_links_->Stop();
 }
 
 bool Api::Takes(std::string_view path) {

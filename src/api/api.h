@@ -13,6 +13,7 @@
 #include "api/router.h"
 #include "api/signals.h"
 #include "api/ssf_poll.h"
+#include "api/upstream_links.h"
 #include "gate/refusals.h"
 #include "identity/offboarding.h"
 #include "net/origin_check.h"
@@ -58,6 +59,7 @@ struct Options {
   std::vector<identity::Offboarding> offboarding;
   std::map<std::string, std::string> groups_from;  // provider: the claim or attribute they stand in
   std::shared_ptr<OauthServer> oauth = nullptr;    // null: it is off
+  std::vector<UpstreamLink> upstream_links;        // connections with people's own accounts
 };
 
 /// Pages and API of the gateway: every path of the https listener that is not of the MCP front-end
@@ -106,6 +108,7 @@ class Api {
   std::vector<std::unique_ptr<SsfPoll>> event_polls_;
   std::unique_ptr<PersonPoll> person_poll_;
   std::shared_ptr<OauthServer> oauth_;
+  std::unique_ptr<UpstreamLinks> upstream_links_;
   Parts parts_;
 };
 

@@ -23,6 +23,7 @@ Router MakeRouter(bool oauth, bool registration) {
   AddPasskeys(router);
   AddPages(router);
   AddUpstreamIssuer(router);
+  AddUpstreamLink(router);
   if (oauth) {
     AddOauthMetadata(router);
     AddOauthAuthorize(router);

@@ -27,6 +27,7 @@ void AddOauthMetadata(Router& router);     // oauth_metadata.cc: RFC 8414
 void AddOauthAuthorize(Router& router);    // oauth_authorize.cc: /oauth/authorize, /oauth/consent
 void AddOauthRegister(Router& router);     // oauth_register.cc: /oauth/register
 void AddPages(Router& router);             // pages.cc: /approvals, /passkeys, /sessions
+void AddUpstreamLink(Router& router);      // upstream_link.cc: /upstream-link
 void AddUpstreamIssuer(Router& router);    // upstream_issuer.cc: /.well-known/openid-configuration
 
 /// `oauth`: with what makes the gateway the authorization server of MCP clients.

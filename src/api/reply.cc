@@ -116,6 +116,7 @@ int StatusOf(Errc code) {
     case Errc::session_locked:
     case Errc::login_stale:
     case Errc::login_denied:
+    case Errc::upstream_link_needed:
       return 403;
     case Errc::not_found:
     case Errc::connection_unknown:

@@ -42,6 +42,7 @@ class OauthServer;
 class PersonPoll;
 class SamlLogins;
 class Signals;
+class UpstreamLinks;
 
 /// What all handlers share; references outlive them.
 struct Parts {
@@ -74,6 +75,7 @@ struct Parts {
   approval::Passkeys* passkeys = nullptr;
   /// Of tokens for upstreams; null: none are made.
   const credential::IssuerKeys* issuer_keys = nullptr;
+  UpstreamLinks* upstream_links = nullptr;  // null: no connection works with people's own accounts
   std::shared_ptr<ChangeFeed> changes;  // of requests, for the pages
 };
 

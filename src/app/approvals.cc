@@ -6,6 +6,7 @@
 #include "access/store_sqlite.h"
 #include "app/keys.h"
 #include "base/bytes.h"
+#include "credential/user_links.h"
 #include "mask/seal.h"
 #include "net/fetch.h"
 #include "oauth/store.h"
@@ -91,6 +92,7 @@ Result<std::unique_ptr<state::Database>> OpenState(const std::filesystem::path& 
   SALLYPORT_CHECK(approval::Passkeys::Migrate(*db));
   SALLYPORT_CHECK(access::PrepareState(*db));
   SALLYPORT_CHECK(oauth::PrepareState(*db));
+  SALLYPORT_CHECK(credential::UserLinks::Migrate(*db));
   return db;
 }
 

@@ -82,6 +82,7 @@ struct Gateway::Impl {
   std::unique_ptr<identity::TokenVerifier> verifier;
   std::unique_ptr<UpstreamIssuer> upstream_issuer;
   std::unique_ptr<mcp::Frontend> frontend;
+  std::vector<api::UpstreamLink> upstream_links;
   std::vector<std::pair<std::string, std::shared_ptr<pg::Credentials>>> database_credentials;
   std::unique_ptr<pg::Frontend> databases;  // null: no listener for PostgreSQL
   /// Two, because they ask for other certificates: a driver shows whatever it finds at home.
@@ -203,10 +204,18 @@ Result<> Gateway::Impl::BuildFrontend() {
     options.advertise_dpop |= provider.dpop != identity::Dpop::taken;
   }
   SALLYPORT_TRY(upstream_issuer, UpstreamIssuer::Open(root));
+  SALLYPORT_CHECK(KeepOnlyAccounts(root, approvals->state()));
+  const Accounts accounts{.state = approvals->state(),
+                          .gate = *gate,
+                          .masker = masker,
+                          .public_url = OriginOf(root),
+                          .state_dir = root.server.data_dir / "state"};
   for (const config::Connection& connection : root.connections) {
     if (!connection.mcp) continue;
-    SALLYPORT_TRY(auto made,
-                  MakeConnection(connection, root.server.limits, upstream_issuer->issuer()));
+    SALLYPORT_TRY(auto made, MakeConnection(connection, root.server.limits,
+                                            upstream_issuer->issuer(), accounts));
+    if (auto oauth = std::dynamic_pointer_cast<credential::UserOauth>(made.credential))
+      upstream_links.push_back({std::move(oauth), connection.labels});
     options.connections.push_back(std::move(made));
   }
   SALLYPORT_TRY(frontend, mcp::Frontend::Make(std::move(options)));
@@ -258,7 +267,7 @@ void Gateway::Impl::WaitForRoles() const {
 
 Result<> Gateway::Impl::Listen() {
   SALLYPORT_CHECK(people->Build(root, *verifier, *frontend, databases.get(), *approvals,
-                                upstream_issuer->keys()));
+                                upstream_issuer->keys(), upstream_links));
   const auto handler = [f = frontend.get(), a = &people->api()](net::HttpExchange& exchange) {
     return api::Api::Takes(exchange.request().path()) ? a->Handle(exchange) : f->Handle(exchange);
   };

@@ -192,7 +192,8 @@ People::~People() = default;
 
 Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifier,
                        mcp::Frontend& frontend, pg::Frontend* databases, Approvals& approvals,
-                       const credential::IssuerKeys* issuer_keys) {
+                       const credential::IssuerKeys* issuer_keys,
+                       std::vector<api::UpstreamLink> upstream_links) {
   frontend_ = &frontend;
   databases_ = databases;
   desk_ = &approvals.desk();
@@ -245,7 +246,8 @@ Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifi
       .grants = grants_.get(),
       .offboarding = WorstCasesOf(root),
       .groups_from = GroupPlacesOf(root),
-      .oauth = std::move(server)});
+      .oauth = std::move(server),
+      .upstream_links = std::move(upstream_links)});
   desk_->OnChange([this](const approval::Request& request) { api_->Tell(request); });
   obs::Metrics().Observe("sallyport_sessions", "Sessions of people that have not ended",
                          [this] { return double(sessions_->List().size()); });

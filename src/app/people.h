@@ -42,7 +42,8 @@ class People {
   /// Where the front-ends are, and the pages. `databases` may be null.
   Result<> Build(const config::Root& root, identity::TokenVerifier& verifier,
                  mcp::Frontend& frontend, pg::Frontend* databases, Approvals& approvals,
-                 const credential::IssuerKeys* issuer_keys);
+                 const credential::IssuerKeys* issuer_keys,
+                 std::vector<api::UpstreamLink> upstream_links);
   api::Api& api() { return *api_; }
   /// Once the shards run: looks ten times a second at what has expired or is idle.
   void Start();

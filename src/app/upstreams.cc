@@ -44,6 +44,7 @@ Result<> CheckReferences(const config::UpstreamAuth& auth) {
   if (auth.kind == Kind::oauth) refs = {auth.oauth.client_secret, auth.oauth.client_key};
   if (auth.kind == Kind::exchange)
     refs = {auth.exchange.server.client_secret, auth.exchange.server.client_key};
+  if (auth.kind == Kind::user_oauth) refs = {auth.user_oauth.client_secret};
   if (auth.kind == Kind::sigv4)
     refs = {auth.sigv4.keys.secret_access_key, auth.sigv4.keys.session_token,
             auth.sigv4.keys.token};
@@ -70,6 +71,7 @@ credential::CredentialPtr MakeLiveCredential(const std::string& connection,
       return credential::MakeGateJwt(connection, auth.gate_jwt, issuer, SystemClock());
     case Kind::snowflake_external_oauth:
       return credential::MakeSnowflakeOAuth(connection, auth.snowflake, issuer, SystemClock());
+    case Kind::user_oauth:
     case Kind::none:
     case Kind::bearer:
     case Kind::header:
@@ -82,12 +84,16 @@ credential::CredentialPtr MakeLiveCredential(const std::string& connection,
 Result<mcp::FrontendConnection> OverHttp(const config::Connection& connection,
                                          const config::McpHttp& http,
                                          const config::ServerLimits& limits,
-                                         const credential::GateIssuer& issuer) {
+                                         const credential::GateIssuer& issuer,
+                                         const Accounts& accounts) {
   SALLYPORT_TRY(const net::Url url, net::ParseUrl(http.url));
   SALLYPORT_TRY(const Credential credential, MakeCredential(http.auth));
   mcp::FrontendConnection made{.config = connection, .upstream = {}, .credential = {}};
   SALLYPORT_CHECK(CheckReferences(http.auth));
-  const auto live = MakeLiveCredential(connection.name, http.auth, issuer);
+  auto live = MakeLiveCredential(connection.name, http.auth, issuer);
+  if (http.auth.kind == config::UpstreamAuth::Kind::user_oauth) {
+    SALLYPORT_TRY(live, MakeUserOauth(connection.name, http, accounts));
+  }
   made.credential = live;
   made.upstream = [url, credential, live, limits, ca = http.ca.string(), name = connection.name](
                       size_t, boost::asio::any_io_executor executor) {
@@ -142,10 +148,11 @@ Result<mcp::FrontendConnection> OverStdio(const config::Connection& connection,
 
 Result<mcp::FrontendConnection> MakeConnection(const config::Connection& connection,
                                                const config::ServerLimits& limits,
-                                               const credential::GateIssuer& issuer) {
+                                               const credential::GateIssuer& issuer,
+                                               const Accounts& accounts) {
   const auto& upstream = connection.mcp->upstream;
   if (const auto* http = std::get_if<config::McpHttp>(&upstream))
-    return OverHttp(connection, *http, limits, issuer);
+    return OverHttp(connection, *http, limits, issuer, accounts);
   return OverStdio(connection, std::get<config::McpStdio>(upstream), limits);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/user_accounts.h"
 #include "base/result.h"
 #include "config/schema.h"
 #include "credential/gate_jwt.h"
@@ -12,7 +13,8 @@ namespace sallyport::app {
 /// seconds while in use, so that a rotated one needs no restart.
 Result<mcp::FrontendConnection> MakeConnection(const config::Connection& connection,
                                                const config::ServerLimits& limits,
-                                               const credential::GateIssuer& issuer);
+                                               const credential::GateIssuer& issuer,
+                                               const Accounts& accounts);
 
 /// Whether an upstream wants tokens of the gate itself.
 bool WantsGateTokens(const config::Root& root);

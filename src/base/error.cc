@@ -47,6 +47,7 @@ std::string_view ReasonCode(Errc code) {
     case Errc::login_code_unknown: return "login-code-unknown";
     case Errc::identity_mismatch: return "identity-mismatch";
     case Errc::upstream_credential_failed: return "upstream-credential-failed";
+    case Errc::upstream_link_needed: return "upstream-link-needed";
     case Errc::upstream_login_failed: return "upstream-login-failed";
     case Errc::connection_unknown: return "connection-unknown";
     case Errc::grant_exceeded: return "grant-exceeded";

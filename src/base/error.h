@@ -90,6 +90,7 @@ enum class Errc {
   upstream_closed,
   upstream_login_failed,
   upstream_credential_failed,  // no credential for the upstream is to be had: nothing was sent
+  upstream_link_needed,        // this person has to link their own account of the upstream first
   // Ourselves.
   ledger_unavailable,
   state_unavailable,     // the embedded state is full, locked or damaged

@@ -9,8 +9,8 @@ namespace {
 using std::chrono::seconds;
 
 constexpr std::string_view kOneKind =
-    "keep one of bearer, header, sigv4, oauth, exchange, gate_jwt, snowflake_pat and "
-    "snowflake_external_oauth";
+    "keep one of bearer, header, sigv4, oauth, exchange, gate_jwt, snowflake_pat, "
+    "snowflake_external_oauth and user_oauth";
 
 void ReadHeader(Context& context, const Node& node, const std::string& where, UpstreamAuth& auth) {
   Fields f(context, node, where);
@@ -129,6 +129,12 @@ void ReadGateJwt(Context& context, const Node& node, const std::string& where, U
   fields.Done();
 }
 
+void ReadOwnAccounts(Context& context, const Node& node, const std::string& where,
+                     UpstreamAuth& auth) {
+  auth.kind = UpstreamAuth::Kind::user_oauth;
+  auth.user_oauth = ReadUserOAuth(context, node, where);
+}
+
 /// What these kinds add must not be read on the way: there is no plain HTTP for them.
 void CheckPrivate(Context& context, const Node& kind, const std::string& where,
                   const std::string& url) {
@@ -169,7 +175,8 @@ UpstreamAuth ReadUpstreamAuth(Context& context, const Node& node, const std::str
        {Kind{"header", ReadHeader, false}, Kind{"sigv4", ReadSigV4, true},
         Kind{"oauth", ReadOAuth, true}, Kind{"exchange", ReadExchange, true},
         Kind{"gate_jwt", ReadGateJwt, true}, Kind{"snowflake_pat", ReadSnowflakePat, true},
-        Kind{"snowflake_external_oauth", ReadSnowflakeOAuth, true}}) {
+        Kind{"snowflake_external_oauth", ReadSnowflakeOAuth, true},
+        Kind{"user_oauth", ReadOwnAccounts, true}}) {
     const Node* kind = fields.Get(key);
     if (kind == nullptr) continue;
     const std::string there = where + "." + std::string(key);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "credential/config.h"
+#include "credential/user_oauth_config.h"
 #include "identity/config.h"
 #include "identity/signal_config.h"
 #include "mask/masker.h"
@@ -90,7 +91,8 @@ struct UpstreamAuth {
     gate_jwt,
     exchange,
     snowflake_pat,
-    snowflake_external_oauth
+    snowflake_external_oauth,
+    user_oauth
   } kind = Kind::none;
   std::string header;   // for Kind::header
   secrets::Ref secret;  // for Kind::bearer, Kind::header and Kind::snowflake_pat
@@ -99,6 +101,7 @@ struct UpstreamAuth {
   credential::GateJwt gate_jwt;
   credential::Exchange exchange;
   credential::SnowflakeOAuth snowflake;
+  credential::UserOAuth user_oauth;
   bool operator==(const UpstreamAuth&) const = default;
 };
 

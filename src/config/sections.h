@@ -39,6 +39,8 @@ void ReadConnections(Context& context, const std::vector<Node>& nodes, Root& roo
 /// connections[].mcp.http.auth of the server at `url`.
 UpstreamAuth ReadUpstreamAuth(Context& context, const Node& node, const std::string& where,
                               const std::string& url);
+/// user_oauth of such an auth.
+credential::UserOAuth ReadUserOAuth(Context& context, const Node& node, const std::string& where);
 /// The sections vault and aws_secrets, and whether references to them have one.
 void ReadStores(Context& context, const Node* vault, const Node* aws_secrets, Root& root);
 /// issuer_keys

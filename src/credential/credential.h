@@ -2,6 +2,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/task.h"
@@ -31,6 +33,19 @@ class Credential {
   /// True: another attempt would carry something else.
   virtual bool Refused(const Outgoing& request, const MaterialPtr& used, int status,
                        const net::Headers& answer) = 0;
+  /// What else the upstream's refusal of `used` means for this call, beyond what the status says;
+  /// nullopt: nothing. After Refused, on the answer that is final.
+  virtual std::optional<Error> Explain(const Outgoing& request, const MaterialPtr& used, int status,
+                                       const net::Headers& answer) {
+    (void)request, (void)used, (void)status, (void)answer;
+    return std::nullopt;
+  }
+  /// Names what this caller has linked; empty: nothing, or nothing has to be linked. Another name
+  /// after linking again.
+  virtual std::string LinkOf(const op::Principal& who) const {
+    (void)who;
+    return {};
+  }
   /// The access of these callers has ended: what stands for them is dropped.
   virtual void Forget(const std::function<bool(const op::Principal&)>& whom) { (void)whom; }
 };

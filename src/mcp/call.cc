@@ -6,6 +6,7 @@
 #include "mcp/bearer.h"
 #include "mcp/call_events.h"
 #include "mcp/call_hold.h"
+#include "mcp/call_link.h"
 #include "mcp/envelope.h"
 #include "mcp/header_check.h"
 #include "mcp/mask_message.h"
@@ -49,11 +50,13 @@ bool CarriesTrace(op::Verb verb) {
 }
 
 /// Refused before it became an operation: recorded with a decision id of its own.
-WireAnswer Refuse(Call& call, const Error& error) {
+WireAnswer Refuse(Call& call, const Error& error, bool output_schema = false) {
   const std::string id = NewId("d_");
   const auto recorded =
       RecordRefused(call.front, op::EventType::request_refused, call.place.connection->name,
                     call.session->from.address, call.session.get(), call.message.method, error, id);
+  if (recorded && error.code == Errc::upstream_link_needed)
+    return LinkAnswer(call, error, id, output_schema);
   return Explain(call, recorded ? error : recorded.error(), id);
 }
 
@@ -74,8 +77,10 @@ class Conduct {
     const std::string decision_id = permit_.decision_id();
     Result<WireAnswer> answer = co_await Work(std::move(table));
     if (!answer) {
-      WireAnswer told = Explain(call_, answer.error(), decision_id,
-                                tool_ != nullptr && tool_->definition.has_output_schema);
+      const bool schema = tool_ != nullptr && tool_->definition.has_output_schema;
+      WireAnswer told = answer.error().code == Errc::upstream_link_needed
+                            ? LinkAnswer(call_, answer.error(), decision_id, schema)
+                            : Explain(call_, answer.error(), decision_id, schema);
       told.code = ReasonCode(answer.error().code);
       reason_ = answer.error().code;
       if (!spent_) SALLYPORT_CO_CHECK(co_await Settle(told, {}));
@@ -280,10 +285,12 @@ boost::asio::awaitable<WireAnswer> AnswerCall(Call& call) {
   if (CarriesTrace(call.verb)) call.traceparent = TraceOf(call);
   operation->trace = TraceIdOf(call.traceparent);
   if (call.gate_task) operation->resource = call.gate_task->tool;
+  if (auto waits = co_await AwaitLink(call)) co_return std::move(*waits);
   const ToolTablePtr last = call.place.connection->catalog.last();
   const Tool* known = tool == nullptr && last ? last->Find(call.name()) : tool;
-  auto permit = co_await AdmitOrHold(call, *operation,
-                                     known != nullptr && known->definition.has_output_schema);
+  const bool schema = known != nullptr && known->definition.has_output_schema;
+  if (const auto missing = LinkMissing(call, *operation)) co_return Refuse(call, *missing, schema);
+  auto permit = co_await AdmitOrHold(call, *operation, schema);
   if (!permit) co_return std::move(permit.error());
   Conduct conduct(call, std::move(*permit));
   Result<WireAnswer> answer = co_await conduct.Run(std::move(table));

@@ -63,6 +63,9 @@ struct Call : std::enable_shared_from_this<Call> {
   Nanos begun_at = 0;
   bool withdraws = false;   // cancelled because it is not wanted, not because nobody waits any more
   uint32_t hold_round = 0;  // requests of the client so far for a call that waits for approval
+  uint32_t link_round = 0;  // the same for a call that waits for its person's account
+  std::string link_before;  // what was linked when that was asked for
+  bool link_declined = false;  // the person does not want to link one
   bool hold_declined = false;  // the person does not want it any more
   double progress_told = 0;    // the gateway's own; the upstream's goes on from there
   bool background = false;     // runs for a task of the gateway: nobody is there to be asked

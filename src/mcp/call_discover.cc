@@ -45,8 +45,13 @@ Result<std::string> Instructions(Call& call, const UpstreamFace& face) {
 }  // namespace
 
 Task<std::string> DiscoverResult(Call& call, const gate::Permit& permit) {
-  SALLYPORT_CO_TRY(UpstreamFace face,
-                   co_await call.place.upstream->Describe(permit, call.revision, false));
+  auto described = co_await call.place.upstream->Describe(permit, call.revision, false);
+  // Who still has to link an account can only be told so once the client has connected.
+  if (!described && described.error().code == Errc::upstream_link_needed)
+    described = UpstreamFace{
+        .revisions = {}, .capabilities = R"({"tools":{}})", .info = {}, .instructions = {}};
+  if (!described) co_return std::unexpected(described.error());
+  UpstreamFace face = std::move(*described);
   if (face.info.empty()) face.info = R"({"name":"upstream","version":"unknown"})";
   SALLYPORT_CO_TRY(const std::string instructions, Instructions(call, face));
   std::string out;

@@ -91,14 +91,19 @@ Result<std::shared_ptr<UpstreamPeer>> ModernPeer(Caller& caller, const Place& pl
 
 namespace {
 
-/// The client asks again for a call that waits for an approval ("<round>:<approval id>"). What it
-/// brings belongs to that and not to the call, so it is taken out of the request.
+/// The client asks again for a call that waits for an approval ("h<round>:<approval id>") or for
+/// its person's account ("l<round>:<link id>"). What it brings belongs to that and not to the call,
+/// so it is taken out of the request.
 Result<> AskedAgain(Call& call, std::string_view held) {
+  const bool link = held.front() == 'l';
+  held.remove_prefix(1);
   uint32_t round = 0;
   (void)std::from_chars(held.data(), held.data() + held.size(), round);
-  call.hold_round = std::max(round, 1u);
+  (link ? call.link_round : call.hold_round) = std::max(round, 1u);
+  if (link) call.link_before = held.substr(std::min(held.find(':'), held.size() - 1) + 1);
   const json::Value answers = call.message.params["inputResponses"];
   call.hold_declined = answers["approval"]["action"].string() == "decline";
+  call.link_declined = link && answers["link"]["action"].string().value_or("accept") != "accept";
   std::string params = "{";
   MemberScan scan(call.message.params.raw());
   while (scan.Next()) {
@@ -135,8 +140,8 @@ Result<> OpenHandles(Call& call, std::string& parked) {
       parked = opened->substr(1);
       return {};
     }
-    if (opened->front() == 'h') {
-      SALLYPORT_CHECK(AskedAgain(call, std::string_view(*opened).substr(1)));
+    if (opened->front() == 'h' || opened->front() == 'l') {
+      SALLYPORT_CHECK(AskedAgain(call, *opened));
     } else {
       upstream_state = json::Quote(std::string_view(*opened).substr(1));
     }

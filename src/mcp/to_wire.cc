@@ -89,6 +89,8 @@ Row RowOf(Errc code) {
       return {404, kInvalidRequest, "No such connection."};
     case Errc::upstream_credential_failed:
       return {502, kInternalError, "The gateway has no credential for the upstream now."};
+    case Errc::upstream_link_needed:
+      return {200, kDenied, "Your own account has to be linked to this connection first."};
     case Errc::upstream_login_failed:
       return {502, kInternalError, "The upstream did not let the gateway in."};
     case Errc::argument_unclassifiable:
@@ -190,6 +192,7 @@ bool IsVerdict(Errc code) {
     case Errc::mask_failed:
     case Errc::session_locked:
     case Errc::session_ended:
+    case Errc::upstream_link_needed:
       return true;
     default:
       return false;
@@ -201,6 +204,7 @@ struct Verdict {
   Errc reason = Errc::internal;
   std::string rule, decision_id, approval_id, approval_url;
   Nanos approval_expires = 0;
+  std::string link_url;
 };
 
 /// `{"v":1,"decision":…,"reason":…}`, for machines.
@@ -216,6 +220,7 @@ std::string Structure(const Verdict& v) {
   add("decision_id", v.decision_id);
   add("approval_id", v.approval_id);
   add("approval_url", v.approval_url);
+  add("link_url", v.link_url);
   if (v.approval_expires > 0) add("approval_expires", FormatUtc(v.approval_expires));
   return out += '}';
 }
@@ -279,6 +284,10 @@ WireAnswer ToWire(const Error& error, const WireContext& context, std::string_vi
   const bool over = error.code == Errc::session_locked || error.code == Errc::session_ended;
   if (over && !error.detail.empty()) text += ' ' + error.detail;
   Verdict verdict{.reason = error.code, .decision_id = std::string(decision_id)};
+  if (error.code == Errc::upstream_link_needed && !error.detail.empty()) {
+    text += " Open " + error.detail + " in a browser, then make the same call again.";
+    verdict.link_url = error.detail;
+  }
   if (!IsVerdict(error.code)) verdict.decision = "error";
   return Say(verdict,
              IsVerdict(error.code) ? WithId(std::move(text), decision_id) : std::move(text),

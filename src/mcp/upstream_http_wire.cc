@@ -149,6 +149,10 @@ Task<std::unique_ptr<HttpReply>> HttpWire::SendLive(std::string method, net::Hea
     if (!again && (status == 401 || status == 403) &&
         credential->Refused(request, used, status, response->headers()))
       continue;
+    if (status == 401 || status == 403) {
+      if (auto error = credential->Explain(request, used, status, response->headers()))
+        co_return std::unexpected(std::move(*error));
+    }
     SALLYPORT_CO_CHECK(CheckStatus(status));
     co_return std::make_unique<HttpReply>(std::move(response), options_.message_bytes);
   }

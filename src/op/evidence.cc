@@ -21,6 +21,9 @@ std::string_view EventName(EventType type) {
     case EventType::session_unlocked: return "session.unlocked";
     case EventType::consent_decided: return "consent.decided";
     case EventType::session_killed: return "session.killed";
+    case EventType::upstream_linked: return "upstream.linked";
+    case EventType::upstream_unlinked: return "upstream.unlinked";
+    case EventType::upstream_refresh_failed: return "upstream.refresh_failed";
     case EventType::signal_received: return "signal.received";
     case EventType::request_refused: return "request.refused";
     case EventType::call_intent: return "call.intent";

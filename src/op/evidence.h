@@ -33,6 +33,9 @@ enum class EventType : uint8_t {
   session_unlocked,
   consent_decided,   // a person lets a client have tokens of theirs, or does not (`ok` false); before it counts
   session_killed,    // ended, with all that rested on it; `access` says whose, by whom, why, how much
+  upstream_linked,   // a person linked their own account of an upstream, before it counts; `ok` false: it was refused, `reason`
+  upstream_unlinked, // what the gateway kept of such an account is gone; `access` says whose and by whom
+  upstream_refresh_failed,  // a person's token for an upstream could not be renewed; `reason`
   signal_received,   // an identity provider told of something that ends nobody's access; `detail` says what
   request_refused, // refused before it became an operation: malformed, smuggled, oversized, foreign
   call_intent,     // allowed: recorded before one byte goes upstream

@@ -148,6 +148,7 @@ std::string_view SqlState(Errc code) {
       return "08006";  // connection_failure
     case Errc::upstream_login_failed:
     case Errc::upstream_credential_failed:
+    case Errc::upstream_link_needed:
       return "08004";  // sqlserver_rejected_establishment_of_sqlconnection
     case Errc::cancelled:
       return "57014";  // query_canceled

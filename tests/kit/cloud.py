@@ -34,7 +34,7 @@ class _Server:
 
 
 class Front(_Server):
-    """`judge(request) -> None | (status, headers)`: None lets it through to the server on `port`."""
+    """`judge(request) -> None | (status, headers[, body])`: None lets it through to the server on `port`."""
 
     def __init__(self, port: int, judge, path: str = "/mcp"):
         front = self
@@ -59,12 +59,13 @@ class Front(_Server):
                 request["verdict"] = verdict
                 front.seen.append(request)
                 if verdict is not None:
-                    status, headers = verdict
+                    status, headers, *rest = verdict
                     self.send_response(status)
                     for name, value in headers.items():
                         self.send_header(name, value)
-                    self.send_header("content-length", "0")
+                    self.send_header("content-length", str(len(rest[0]) if rest else 0))
                     self.end_headers()
+                    self.wfile.write(rest[0] if rest else b"")
                     return
                 front.passed += 1
                 self.relay(request)
