@@ -8,6 +8,7 @@
 #include "app/approvals.h"
 #include "app/control_failures.h"
 #include "app/databases.h"
+#include "app/exports.h"
 #include "app/heartbeat.h"
 #include "app/keys.h"
 #include "app/ops.h"
@@ -18,6 +19,7 @@
 #include "app/upstreams.h"
 #include "app/witnesses.h"
 #include "config/load.h"
+#include "config/load_exports.h"
 #include "gate/gate.h"
 #include "identity/verifier.h"
 #include "ledger/writer.h"
@@ -42,6 +44,8 @@ using std::chrono::milliseconds;
 
 /// After the grace: for telling who is cut, and cancelling what they run on a server.
 constexpr milliseconds kLastWords{2'000};
+/// For receivers of exports to take the last entries.
+constexpr milliseconds kLastEvents{5'000};
 
 Result<std::shared_ptr<const mask::Masker>> MakeMasker(const config::Root& root,
                                                        const Secret& token_key) {
@@ -76,6 +80,7 @@ struct Gateway::Impl {
   std::unique_ptr<witness::Cosigning> cosigning;  // null: no witnesses
   std::unique_ptr<ControlFailures> failures;
   std::unique_ptr<Heartbeat> heartbeat;
+  std::unique_ptr<Exports> exports;
   std::shared_ptr<const mask::Masker> masker;
   std::unique_ptr<net::Shards> shards;
   std::unique_ptr<People> people;
@@ -338,6 +343,7 @@ std::vector<ReadyCheck> Gateway::Impl::Checks() const {
     checks.push_back(
         {"witnesses", ok, ok || !status.met ? status.why : "no quorum has cosigned yet", !refuse});
   }
+  for (ReadyCheck& check : exports->Checks()) checks.push_back(std::move(check));
   checks.push_back({"accepting", !stopped, stopped ? "draining" : ""});
   return checks;
 }
@@ -349,8 +355,11 @@ void Gateway::Impl::LookAtControls() {
   failures->Look(checks);
   std::string why;
   for (const ReadyCheck& check : checks) {
-    if (check.name == "witnesses" && !check.ok && !check.alarm_only)
-      why = "the evidence log is not witnessed: " + check.detail;
+    const bool evidence = check.name == "witnesses" || check.name.starts_with("export ");
+    if (evidence && !check.ok && !check.alarm_only)
+      why = (check.name == "witnesses" ? "the evidence log is not witnessed: "
+                                       : "the evidence does not reach its receiver: ") +
+            check.detail;
   }
   gate->Suspend(std::move(why));
 }
@@ -426,6 +435,7 @@ void Gateway::Impl::DeclareMetrics() {
   m.Observe("sallyport_state_unavailable",
             "1 while the embedded state cannot be written: approvals and sessions are refused",
             [this] { return approvals->state().healthy() ? 0.0 : 1.0; });
+  exports->DeclareMetrics();
   m.Observe("sallyport_policy_rules", "Rules in force",
             [this] { return double(gate->rules()->size()); });
   m.Observe("sallyport_log_lines_dropped_total", "Operational log lines that could not be written",
@@ -456,6 +466,9 @@ Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
   SALLYPORT_CHECK(impl->BuildFrontend());
   SALLYPORT_CHECK(impl->BuildDatabases());
   SALLYPORT_CHECK(impl->approvals->StartWebhooks(impl->root));
+  SALLYPORT_TRY(auto exports, config::ExportsOf(impl->root));
+  impl->exports = std::make_unique<Exports>(std::move(exports), impl->root.server.data_dir,
+                                            *impl->ledger);
   SALLYPORT_CHECK(impl->Listen());
   impl->DeclareMetrics();
   impl->verifier->Start();
@@ -498,6 +511,9 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
       root.agents != fresh.agents || root.signals != fresh.signals) {
     return Fail(Errc::config_invalid, "connections and identity change at a restart only");
   }
+  SALLYPORT_TRY(const auto fresh_exports, config::ExportsOf(fresh));
+  if (!exports->Same(fresh_exports))
+    return Fail(Errc::config_invalid, "exports change at a restart only");
   if (root.vault != fresh.vault || root.aws_secrets != fresh.aws_secrets)
     return Fail(Errc::config_invalid, "vault and aws_secrets change at a restart only");
   if (root.evidence.witnessing != fresh.evidence.witnessing)
@@ -580,6 +596,7 @@ void Gateway::Stop(milliseconds grace) {
   impl_->approvals->state().Close();
   (void)impl_->ledger->Close();
   if (impl_->cosigning) impl_->cosigning->Finish(kLastWords);
+  impl_->exports->Stop(kLastEvents);  // log.stop as well
 }
 
 bool Gateway::ready() const {

@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "app/arguments.h"
+#include "app/audit_export.h"
 #include "app/exit_code.h"
 #include "app/verbs.h"
 #include "saml/worker.h"
@@ -167,6 +168,8 @@ void AddAudit(CLI::App& root, Chosen& chosen) {
   c->add_option("--n", sample.count, "how many")->capture_default_str();
   c->add_option("--out", sample.out, "directory for each entry and its .tlog-proof");
   c->callback([&chosen] { chosen = [] { return RunAuditSample(sample); }; });
+
+  AddAuditExport(*audit, chosen);
 
   static AuditTailOptions tail;
   c = Command(*audit, "tail", "Shows the newest entries", "sallyport audit tail --follow");

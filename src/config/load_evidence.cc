@@ -155,41 +155,6 @@ void ReadEvidenceKeys(Context& context, Fields& fields, Evidence& evidence) {
   }
 }
 
-void ReadTarget(Context& context, const Node& node, const std::string& where) {
-  Fields fields(context, node, where);
-  int targets = 0;
-  if (const Node* syslog = fields.Get("syslog")) {
-    ++targets;
-    Fields f(context, *syslog, where + ".syslog");
-    auto address = f.RequiredText("address", "write HOST:PORT");
-    if (!address.empty() && address.find(':') == std::string::npos) {
-      context.Error(f.ValueMark("address"), kCfgBadValue, f.where() + ".address has no port",
-                    "write HOST:PORT");
-    }
-    f.Choice("protocol", {"tls", "tcp", "udp"});
-    f.Path("ca");
-    f.Done();
-  }
-  if (const Node* hec = fields.Get("splunk_hec")) {
-    ++targets;
-    Fields f(context, *hec, where + ".splunk_hec");
-    CheckUrl(f, "url", f.RequiredText("url", "write the collector's URL"), false);
-    if (f.Require("token", "write token: { env: NAME }") != nullptr) f.Secret("token");
-    f.Done();
-  }
-  if (const Node* otlp = fields.Get("otlp_http")) {
-    ++targets;
-    Fields f(context, *otlp, where + ".otlp_http");
-    CheckUrl(f, "url", f.RequiredText("url", "write the collector's URL"), true);
-    f.Done();
-  }
-  fields.Done();
-  if (targets != 1) {
-    context.Error(node.mark, targets == 0 ? kCfgMissingKey : kCfgConflict,
-                  where + " needs exactly one of syslog, splunk_hec and otlp_http", "keep one");
-  }
-}
-
 }  // namespace
 
 void ReadApprovals(Context& context, const std::vector<Node>& nodes, Root& root, Places& places) {
@@ -249,26 +214,6 @@ void ReadRecording(Context& context, const Node& node) {
   }
   fields.Done();
   if (!node.is(Node::Kind::null)) context.NotActedOn("recording");
-}
-
-void ReadExports(Context& context, const std::vector<Node>& nodes) {
-  std::map<std::string, Mark> names;
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    Fields fields(context, nodes[i], "exports[" + std::to_string(i) + "]");
-    auto name = fields.RequiredText("name", "add name");
-    CheckName(context, fields.ValueMark("name"), "export", name, names);
-    fields.Choice("format", {"ocsf", "cef", "ecs", "json"});
-    if (const Node* to = fields.Require("to", "write to: { syslog: … }"))
-      ReadTarget(context, *to, fields.where() + ".to");
-    for (const auto& signal : fields.Texts("signals")) {
-      if (signal == "traces" || signal == "metrics" || signal == "logs") continue;
-      context.Error(fields.ValueMark("signals"), kCfgBadValue,
-                    fields.where() + ".signals: \"" + signal + "\" is no signal",
-                    "write traces, metrics or logs");
-    }
-    fields.Done();
-  }
-  if (!nodes.empty()) context.NotActedOn("exports");
 }
 
 }  // namespace sallyport::config

@@ -227,7 +227,7 @@ Result<Url> ParseTarget(const FetchRequest& request, Exchange& x) {
   std::string scheme = Part(url.get(), CURLUPART_SCHEME), host = Part(url.get(), CURLUPART_HOST);
   bool loopback = host == "127.0.0.1" || host == "[::1]" || host == "localhost";
   x.loopback_host = request.allow_loopback_http && loopback;
-  x.plain = x.loopback_host || IsMachineService(host, request);
+  x.plain = x.plain || x.loopback_host || IsMachineService(host, request);
   if (scheme != "https" && !(scheme == "http" && x.plain)) {
     return Fail(Errc::config_invalid, "the URL must be https");
   }
@@ -308,13 +308,12 @@ Error Explain(CURLcode code, const Exchange& x) {
   }
 }
 
-}  // namespace
-
-Result<FetchResponse> FetchUrl(const FetchRequest& request) {
+Result<FetchResponse> Fetch(const FetchRequest& request, bool plain) {
   static std::once_flag once;
   std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
 
   Exchange x{.request = request};
+  x.plain = plain;
   for (const auto& text : request.allow_addresses) {
     SALLYPORT_TRY(Network n, ParseNetwork(text));
     x.allow.push_back(n);
@@ -335,6 +334,12 @@ Result<FetchResponse> FetchUrl(const FetchRequest& request) {
   x.response.status = int(status);
   return std::move(x.response);
 }
+
+}  // namespace
+
+Result<FetchResponse> FetchPlainUrl(const FetchRequest& request) { return Fetch(request, true); }
+
+Result<FetchResponse> FetchUrl(const FetchRequest& request) { return Fetch(request, false); }
 
 Result<> CheckAddress(std::string_view address, const std::vector<std::string>& allow) {
   auto a = ParseAddress(address);

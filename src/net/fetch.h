@@ -25,6 +25,10 @@ namespace sallyport::net {
 /// server does.
 Result<FetchResponse> FetchUrl(const FetchRequest& request);
 
+/// As FetchUrl, and plain http to every host that may be connected to: for what is no secret, and
+/// where the administrator said so.
+Result<FetchResponse> FetchPlainUrl(const FetchRequest& request);
+
 /// What the address filter thinks of a textual IP address: success if it is public unicast or
 /// inside one of `allow` (CIDRs or addresses). upstream_unreachable if not, config_invalid if
 /// something does not parse. IPv4 inside IPv6 (mapped, NAT64, 6to4) counts as the IPv4 address it
