@@ -29,4 +29,14 @@ void ControlFailures::Look(const std::vector<ReadyCheck>& checks) {
   }
 }
 
+std::string WhyServiceStops(const std::vector<ReadyCheck>& checks) {
+  for (const ReadyCheck& check : checks) {
+    if (check.ok || check.alarm_only) continue;
+    if (check.name == "witnesses") return "the evidence log is not witnessed: " + check.detail;
+    if (check.name.starts_with("export "))
+      return "the evidence does not reach its receiver: " + check.detail;
+  }
+  return {};
+}
+
 }  // namespace sallyport::app

@@ -37,15 +37,12 @@
 
 namespace sallyport::app {
 namespace {
-
 namespace fs = std::filesystem;
 
 using std::chrono::milliseconds;
 
 /// After the grace: for telling who is cut, and cancelling what they run on a server.
 constexpr milliseconds kLastWords{2'000};
-/// For receivers of exports to take the last entries.
-constexpr milliseconds kLastEvents{5'000};
 
 Result<std::shared_ptr<const mask::Masker>> MakeMasker(const config::Root& root,
                                                        const Secret& token_key) {
@@ -353,15 +350,7 @@ void Gateway::Impl::LookAtControls() {
   std::vector<ReadyCheck> checks = Checks();
   std::erase_if(checks, [](const ReadyCheck& check) { return check.name == "accepting"; });
   failures->Look(checks);
-  std::string why;
-  for (const ReadyCheck& check : checks) {
-    const bool evidence = check.name == "witnesses" || check.name.starts_with("export ");
-    if (evidence && !check.ok && !check.alarm_only)
-      why = (check.name == "witnesses" ? "the evidence log is not witnessed: "
-                                       : "the evidence does not reach its receiver: ") +
-            check.detail;
-  }
-  gate->Suspend(std::move(why));
+  gate->Suspend(WhyServiceStops(checks));
 }
 
 void Gateway::Impl::DeclareDatabaseMetrics() {
@@ -467,8 +456,8 @@ Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
   SALLYPORT_CHECK(impl->BuildDatabases());
   SALLYPORT_CHECK(impl->approvals->StartWebhooks(impl->root));
   SALLYPORT_TRY(auto exports, config::ExportsOf(impl->root));
-  impl->exports = std::make_unique<Exports>(std::move(exports), impl->root.server.data_dir,
-                                            *impl->ledger);
+  const fs::path& dir = impl->root.server.data_dir;
+  impl->exports = std::make_unique<Exports>(std::move(exports), dir, *impl->ledger);
   SALLYPORT_CHECK(impl->Listen());
   impl->DeclareMetrics();
   impl->verifier->Start();
@@ -511,8 +500,8 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
       root.agents != fresh.agents || root.signals != fresh.signals) {
     return Fail(Errc::config_invalid, "connections and identity change at a restart only");
   }
-  SALLYPORT_TRY(const auto fresh_exports, config::ExportsOf(fresh));
-  if (!exports->Same(fresh_exports))
+  SALLYPORT_TRY(const auto changed, config::ExportsOf(fresh));
+  if (!exports->Same(changed))
     return Fail(Errc::config_invalid, "exports change at a restart only");
   if (root.vault != fresh.vault || root.aws_secrets != fresh.aws_secrets)
     return Fail(Errc::config_invalid, "vault and aws_secrets change at a restart only");
@@ -596,7 +585,7 @@ void Gateway::Stop(milliseconds grace) {
   impl_->approvals->state().Close();
   (void)impl_->ledger->Close();
   if (impl_->cosigning) impl_->cosigning->Finish(kLastWords);
-  impl_->exports->Stop(kLastEvents);  // log.stop as well
+  impl_->exports->Stop(kLastWords);  // log.stop as well
 }
 
 bool Gateway::ready() const {
