@@ -27,8 +27,8 @@ class ControlFailures {
   std::map<std::string, std::chrono::steady_clock::time_point> failing_;  // since when
 };
 
-/// Why nothing may be served: of the checks that say how the evidence gets where it has to, one that
-/// fails and is more than an alarm. Empty: it may.
+/// Why nothing may be served: of the checks that say how the evidence gets where it has to, one
+/// that fails and is more than an alarm. Empty: it may.
 std::string WhyServiceStops(const std::vector<ReadyCheck>& checks);
 
 }  // namespace sallyport::app
