@@ -9,6 +9,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -48,6 +49,15 @@ func check(err error, what string) {
 	}
 }
 
+// canonical refuses base64 in another spelling: Go's decoder passes over the unused bits of the last character.
+func canonical(text, what string) {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	check(err, what)
+	if base64.StdEncoding.EncodeToString(raw) != text {
+		fail("%s is base64 in another spelling", what)
+	}
+}
+
 // storedHashes is the dense hash storage of package tlog, in memory.
 type storedHashes []tlog.Hash
 
@@ -68,6 +78,9 @@ func openCheckpoint(vkey string, text []byte) tlog.Tree {
 	check(err, "verifier key")
 	opened, err := note.Open(text, note.VerifierList(verifier))
 	check(err, "signature of the checkpoint")
+	for _, line := range strings.Split(strings.TrimSuffix(string(text[len(opened.Text)+1:]), "\n"), "\n") {
+		canonical(line[strings.LastIndex(line, " ")+1:], "a signature")
+	}
 	lines := strings.Split(opened.Text, "\n")
 	if len(lines) != 4 || lines[3] != "" {
 		fail("the checkpoint has %d lines, not three", len(lines)-1)
@@ -77,6 +90,7 @@ func openCheckpoint(vkey string, text []byte) tlog.Tree {
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
 	check(err, "tree size")
+	canonical(lines[2], "root hash")
 	root, err := tlog.ParseHash(lines[2])
 	check(err, "root hash")
 	return tlog.Tree{N: size, Hash: root}
@@ -186,6 +200,7 @@ func checkProof(vkey, file string, entry []byte) (int64, int) {
 	}
 	var proof tlog.RecordProof
 	for _, line := range lines[1:] {
+		canonical(line, "hash of a proof")
 		hash, err := tlog.ParseHash(line)
 		check(err, "hash of a proof")
 		proof = append(proof, hash)
