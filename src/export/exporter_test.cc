@@ -18,6 +18,7 @@ struct Receiving {
   std::mutex mutex;
   std::vector<uint64_t> got;                         // indexes, in the order of arrival
   int fail_before = 0, fail_after = 0, swallow = 0;  // so many times
+  size_t kept = 0;  // of `got`: confirmed
   uint64_t resend = 0;
   std::set<uint64_t> poison;
   size_t window = 1;
@@ -47,7 +48,11 @@ class FakeDelivery final : public Delivery {
   }
   Result<uint64_t> Confirmed() override {
     std::lock_guard lock(r_.mutex);
-    if (end_ > 0 && r_.swallow-- > 0) return Fail(Errc::upstream_timeout, "no acknowledgement");
+    if (end_ > 0 && r_.swallow-- > 0) {
+      r_.got.resize(r_.kept);  // it had them, and has lost them
+      return Fail(Errc::upstream_timeout, "no acknowledgement");
+    }
+    r_.kept = r_.got.size();
     return end_;
   }
   uint64_t Restart(uint64_t cursor) override {
