@@ -41,11 +41,10 @@ def test_full_disk_stops_service_and_space_brings_it_back(start_gateway, tmp, oi
     client = gateway.client("up")
     assert client.call("echo", {"message": "x"}).text() == "Echo: x"
     filler = small_disk / "filler"
-    with open(filler, "wb") as out:
+    with open(filler, "wb", buffering=0) as out:  # a buffer would be written once more when it is closed
         try:
             while True:
                 out.write(b"\0" * 65536)
-                out.flush()
         except OSError:
             pass
     refused = None
