@@ -161,6 +161,9 @@ int StatusOf(Errc code) {
       return 502;
     case Errc::identity_provider_down:
     case Errc::ledger_unavailable:
+    case Errc::recording_unavailable:
+    case Errc::recording_destroyed:
+    case Errc::recording_damaged:
     case Errc::state_unavailable:
     case Errc::draining:
       return 503;

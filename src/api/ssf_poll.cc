@@ -29,6 +29,9 @@ bool ForNow(Errc code) {
     case Errc::identity_provider_down:
     case Errc::state_unavailable:
     case Errc::ledger_unavailable:
+    case Errc::recording_unavailable:
+    case Errc::recording_destroyed:
+    case Errc::recording_damaged:
     case Errc::limit_exceeded:
     case Errc::draining:
     case Errc::cancelled:

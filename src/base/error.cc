@@ -81,6 +81,9 @@ std::string_view ReasonCode(Errc code) {
     case Errc::upstream_too_large: return "upstream-too-large";
     case Errc::upstream_closed: return "upstream-closed";
     case Errc::ledger_unavailable: return "ledger-unavailable";
+    case Errc::recording_unavailable: return "recording-unavailable";
+    case Errc::recording_destroyed: return "recording-destroyed";
+    case Errc::recording_damaged: return "recording-damaged";
     case Errc::state_unavailable: return "state-unavailable";
     case Errc::mask_failed: return "mask-failed";
     case Errc::config_invalid: return "config-invalid";

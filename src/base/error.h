@@ -93,6 +93,9 @@ enum class Errc {
   upstream_link_needed,        // this person has to link their own account of the upstream first
   // Ourselves.
   ledger_unavailable,
+  recording_unavailable, // the store of recordings cannot be written or opened: nothing is released
+  recording_destroyed,   // its key is gone, as retention or a person has it; its proof stays
+  recording_damaged,     // its bytes are not those that the log binds, or its key does not open it
   state_unavailable,     // the embedded state is full, locked or damaged
   mask_failed,
   config_invalid,

@@ -23,9 +23,24 @@ std::string_view VerdictName(op::Verdict v) {
   return "deny";
 }
 
+void AppendBlob(std::string& out, const op::Blob& blob) {
+  ObjectWriter object(out);
+  object.Text("f", blob.recording);
+  object.Number("o", blob.offset);
+  object.Number("l", blob.length);
+  object.Number("n", blob.chunks);
+  object.Text("h", blob.sha256);
+  object.Text("k", blob.key);
+  object.Close();
+}
+
 void AppendPayload(std::string& out, const op::Payload& payload, bool with_text) {
   ObjectWriter object(out);
   object.Number("b", payload.total_bytes);
+  object.NumberUnlessZero("rows", payload.rows);
+  object.NumberUnlessZero("lost", payload.rows_missing);
+  if (!payload.cards.empty()) object.Texts("cards", payload.cards);
+  if (payload.blob) AppendBlob(object.Key("blob"), *payload.blob);
   if (!payload.complete || (!with_text && !payload.text.empty())) object.Flag("cut", true);
   if (with_text && !payload.text.empty()) {
     if (payload.json) {
@@ -163,6 +178,7 @@ std::string Encode(const op::Evidence& e, Level level) {
   object.NumberUnlessZero("count", e.count);
   if (e.access != nullptr) AppendAccess(object.Key("acc"), *e.access, level);
   object.Text("detail", e.detail);
+  if (!e.facts.empty()) object.Key("facts") += e.facts.get();
   if (!e.masked.empty()) AppendMasked(object.Key("mask"), e.masked, level);
   if (e.request) AppendPayload(object.Key("req"), *e.request, level < kNoPayload);
   if (e.result) AppendPayload(object.Key("res"), *e.result, level < kNoResult);

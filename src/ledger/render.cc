@@ -141,11 +141,26 @@ void Masked(ObjectWriter& out, const Value& masked) {
   list += ']';
 }
 
+void Blob(ObjectWriter& out, const Value& blob) {
+  ObjectWriter object(out.Key("recording"));
+  CopyText(object, "file", blob["f"]);
+  CopyRaw(object, "offset", blob["o"]);
+  CopyRaw(object, "length", blob["l"]);
+  CopyRaw(object, "chunks", blob["n"]);
+  CopyText(object, "sha256", blob["h"]);
+  CopyText(object, "key", blob["k"]);
+  object.Close();
+}
+
 void Payload(ObjectWriter& out, std::string_view name, const Value& payload) {
   if (!payload) return;
   ObjectWriter object(out.Key(name));
   CopyRaw(object, "bytes", payload["b"]);
   object.Flag("complete", !payload["cut"]);
+  CopyRaw(object, "rows", payload["rows"]);
+  CopyRaw(object, "rows_missing", payload["lost"]);
+  CopyRaw(object, "cards", payload["cards"]);
+  if (payload["blob"]) Blob(object, payload["blob"]);
   CopyRaw(object, "json", payload["json"]);
   CopyRaw(object, "text", payload["text"]);
   object.Close();
@@ -184,6 +199,7 @@ std::string RenderEntry(uint64_t index, const Entry& entry, const Entry* session
   CopyRaw(object, "count", root["count"]);
   Access(object, root["acc"]);
   CopyText(object, "detail", root["detail"]);
+  CopyRaw(object, "facts", root["facts"]);
   Masked(object, root["mask"]);
   Payload(object, "request", root["req"]);
   Payload(object, "result", root["res"]);

@@ -151,6 +151,9 @@ Row RowOf(Errc code) {
     case Errc::upstream_closed:
       return {200, kInternalError, "The upstream server ended the connection before its answer."};
     case Errc::ledger_unavailable:
+    case Errc::recording_unavailable:
+    case Errc::recording_destroyed:
+    case Errc::recording_damaged:
       return {503, kInternalError, "The evidence log cannot be written, so nothing is served."};
     case Errc::state_unavailable:
       return {503, kInternalError, "The gateway's state cannot be written, so this is refused."};

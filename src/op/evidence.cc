@@ -46,6 +46,21 @@ std::string_view EventName(EventType type) {
     case EventType::control_failed: return "control.failed";
     case EventType::control_restored: return "control.restored";
     case EventType::evidence_read: return "evidence.read";
+    case EventType::key_created: return "key.created";
+    case EventType::key_rotated: return "key.rotated";
+    case EventType::key_destroyed: return "key.destroyed";
+    case EventType::recording_held: return "recording.held";
+    case EventType::recording_released: return "recording.released";
+    case EventType::recording_exported: return "recording.exported";
+    case EventType::card_looked_up: return "card.looked_up";
+    case EventType::policy_adopted: return "policy.adopted";
+    case EventType::review_made: return "review.made";
+    case EventType::review_signed: return "review.signed";
+    case EventType::bypass_found: return "bypass.found";
+    case EventType::integrity_checked: return "integrity.checked";
+    case EventType::scan_made: return "scan.made";
+    case EventType::drill_made: return "drill.made";
+    case EventType::delivery_reported: return "delivery.reported";
   }
   return "unknown";
 }

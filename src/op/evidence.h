@@ -58,9 +58,34 @@ enum class EventType : uint8_t {
   control_failed,    // something that protects the data does not do its work: `resource` which, `detail` why
   control_restored,  // it does again, after `count` seconds
   evidence_read,   // somebody read, searched, exported, replayed or verified the log
+  key_created,     // a key that protects recordings; `resource` its id
+  key_rotated,     // wrapped anew; `resource` its id
+  key_destroyed,   // with all that only it could read; `resource` its id, `count` recordings, `detail` the rule
+  recording_held,      // what `resource` names is not destroyed while this holds; `access` by whom, why
+  recording_released,  // it may be again
+  recording_exported,  // `resource` left the store for somebody else's eyes; `access` by whom
+  card_looked_up,      // the sessions of one card number were asked for; `access` by whom, `ok` false: not given
+  policy_adopted,      // `policy_version` and who stands for it; `access`
+  review_made,     // what happened in a day, against what usually does; `facts`
+  review_signed,   // a person has looked at one; `access` by whom
+  bypass_found,    // somebody reached an upstream without the gateway; `resource`, `facts`
+  integrity_checked,  // digests of the program, its configuration and detectors; `facts`
+  scan_made,       // everything at rest was searched for card numbers; `count` found, `facts`
+  drill_made,      // a restore or a tampering was tried on a copy; `facts`
+  delivery_reported,  // what a receiver confirmed against what the log holds; `facts`
 };
 
 std::string_view EventName(EventType type);
+
+/// Where a payload lies when it is not in the entry itself: sealed, in the store of recordings. docs/formats/recording.md
+struct Blob {
+  std::string recording;    // its file below recordings/, without a suffix
+  uint64_t offset = 0;      // bytes, of the first chunk
+  uint64_t length = 0;      // bytes there, all chunks
+  uint32_t chunks = 0;
+  std::string sha256;       // hex; of these bytes, so that they are bound without a key
+  std::string key;          // id of the key that opens them
+};
 
 /// A message as it may be kept: masked, and honest about what is missing.
 struct Payload {
@@ -68,6 +93,9 @@ struct Payload {
   bool json = true;
   uint64_t total_bytes = 0; // of the masked message
   bool complete = true;     // false: cut at the recording limit
+  uint64_t rows = 0, rows_missing = 0;  // of a result that has rows: seen by the client; of them not recorded
+  std::optional<Blob> blob;            // where the text is, if not here
+  std::vector<std::string> cards;      // keyed tokens of the card numbers that were masked in it, if tokens are on
 };
 
 /// What an entry about an approval has beyond the others. docs/formats/approval.md
@@ -137,6 +165,7 @@ struct Evidence {
   const AccessEvidence* access = nullptr;  // of session_opened to signal_received
 
   std::string detail;                   // constant text or names; never outside bytes
+  MaskedText facts;                     // JSON object of figures and names, masked like all that is kept; empty: none
   uint64_t count = 0;
 };
 

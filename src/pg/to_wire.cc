@@ -153,6 +153,9 @@ std::string_view SqlState(Errc code) {
     case Errc::cancelled:
       return "57014";  // query_canceled
     case Errc::ledger_unavailable:
+    case Errc::recording_unavailable:
+    case Errc::recording_destroyed:
+    case Errc::recording_damaged:
     case Errc::state_unavailable:
       return "58000";  // system_error
     case Errc::mask_failed:
