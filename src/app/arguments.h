@@ -26,4 +26,7 @@ void AddClientVerbs(CLI::App& root, Chosen& chosen);
 /// `approvals …`, `requests …` and `passkeys …`
 void AddApprovalVerbs(CLI::App& root, Chosen& chosen);
 
+/// `policy whatif` and `policy log`
+void AddPolicyHistory(CLI::App& policy, Chosen& chosen);
+
 }  // namespace sallyport::app

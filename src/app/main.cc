@@ -87,6 +87,7 @@ void AddPolicy(CLI::App& root, Chosen& chosen) {
   c->add_option("--connection", explain.connection, "connection of the statement");
   c->add_flag("--json", explain.json, "result as JSON");
   c->callback([&chosen] { chosen = [] { return RunPolicyExplain(explain); }; });
+  AddPolicyHistory(*policy, chosen);
 }
 
 void AddMask(CLI::App& root, Chosen& chosen) {

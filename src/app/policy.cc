@@ -1,9 +1,13 @@
 #include <cstdio>
 
 #include "app/exit_code.h"
+#include "app/moment.h"
+#include "app/read_spool.h"
 #include "app/verbs.h"
 #include "config/explain_call.h"
 #include "config/policy_cases.h"
+#include "config/what_if.h"
+#include "mcp/to_operation.h"
 
 namespace sallyport::app {
 namespace {
@@ -28,6 +32,28 @@ int RunPolicyExplain(const PolicyExplainOptions& options) {
                                    .sql = options.sql,
                                    .connection = options.connection,
                                    .json = options.json}));
+}
+
+int RunPolicyWhatIf(const PolicyWhatIfOptions& options) {
+  const auto from = MomentOption("policy whatif", options.from);
+  const auto to = MomentOption("policy whatif", options.to);
+  if (!from || !to) return kUsage;
+  config::WhatIfRequest request{.config = options.config,
+                                .data_dir = options.data_dir,
+                                .from = *from,
+                                .to = *to,
+                                .allow = options.allow,
+                                .unknown = {},
+                                .examples = options.examples,
+                                .json = options.json,
+                                .verb_of = [](std::string_view method) {
+                                  const auto verb = mcp::VerbOf(method, true);
+                                  return verb ? verb : mcp::VerbOf(method, false);
+                                }};
+  if (options.unknown >= 0) request.unknown = static_cast<uint64_t>(options.unknown);
+  const config::Outcome outcome = config::WhatIf(request);
+  (void)NoteReading(options.data_dir, "policy whatif", "");  // a copy can be judged too
+  return Show(outcome);
 }
 
 }  // namespace sallyport::app

@@ -43,6 +43,14 @@ struct PolicyExplainOptions {
 };
 int RunPolicyExplain(const PolicyExplainOptions& options);
 
+struct PolicyWhatIfOptions {
+  std::string config, data_dir, from, to;
+  uint64_t allow = 0, examples = 20;
+  int64_t unknown = -1;  // any number
+  bool json = false;
+};
+int RunPolicyWhatIf(const PolicyWhatIfOptions& options);
+
 struct MaskOptions {
   bool jsonl = false;
   std::string config;

@@ -13,13 +13,14 @@ void AddUnread(std::vector<op::SqlText>& out) {
   out.push_back({.known = {.complete = false, .reason = "sql-unparsable"}});
 }
 
-void ReadAt(json::Value value, std::span<const std::string> path, std::vector<op::SqlText>& out) {
+void ReadAt(json::Value value, std::span<const std::string> path, const SqlReader& read,
+            std::vector<op::SqlText>& out) {
   if (!value) return;
   if (path.empty()) {
     if (value.is(json::Kind::array)) {  // some tools take a list of statements
-      for (auto v = value.first(); v; v = v.next()) ReadAt(v, path, out);
+      for (auto v = value.first(); v; v = v.next()) ReadAt(v, path, read, out);
     } else if (auto text = value.string()) {
-      out.push_back(sql::Classify(*text));
+      out.push_back(read(*text));
     } else {
       AddUnread(out);
     }
@@ -28,11 +29,11 @@ void ReadAt(json::Value value, std::span<const std::string> path, std::vector<op
   const std::string& step = path.front();
   const auto index = ParseCount(step);
   if (value.is(json::Kind::object) && step != "*" && (!index || value[step])) {
-    ReadAt(value[step], path.subspan(1), out);
+    ReadAt(value[step], path.subspan(1), read, out);
   } else if (value.is(json::Kind::array) && step == "*") {
-    for (auto v = value.first(); v; v = v.next()) ReadAt(v, path.subspan(1), out);
+    for (auto v = value.first(); v; v = v.next()) ReadAt(v, path.subspan(1), read, out);
   } else if (value.is(json::Kind::array) && index) {
-    ReadAt(value.at(*index), path.subspan(1), out);
+    ReadAt(value.at(*index), path.subspan(1), read, out);
   } else if (!value.is(json::Kind::null)) {
     AddUnread(out);  // of another shape than the path: nobody knows what the tool makes of it
   }
@@ -68,7 +69,13 @@ std::optional<std::vector<std::string>> SplitSqlPath(std::string_view path) {
 
 void ReadSqlAt(json::Value arguments, const std::vector<std::string>& path,
                std::vector<op::SqlText>& out) {
-  ReadAt(arguments, path, out);
+  static const SqlReader kClassify = [](std::string_view text) { return sql::Classify(text); };
+  ReadAt(arguments, path, kClassify, out);
+}
+
+void ReadSqlAt(json::Value arguments, const std::vector<std::string>& path, const SqlReader& read,
+               std::vector<op::SqlText>& out) {
+  ReadAt(arguments, path, read, out);
 }
 
 }  // namespace sallyport::config

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,10 @@ std::optional<std::vector<std::string>> SplitSqlPath(std::string_view path);
 /// stands on the way and is of another shape than the path ({"q": "…"} for $.q.sql), is an
 /// incomplete reading (sql-unparsable); what is not there adds nothing.
 void ReadSqlAt(json::Value arguments, const std::vector<std::string>& path,
+               std::vector<op::SqlText>& out);
+/// The same with another reader of texts than sql::Classify.
+using SqlReader = std::function<op::SqlText(std::string_view text)>;
+void ReadSqlAt(json::Value arguments, const std::vector<std::string>& path, const SqlReader& read,
                std::vector<op::SqlText>& out);
 
 }  // namespace sallyport::config
