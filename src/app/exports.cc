@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 #include "export/deliveries.h"
+#include "export/metrics_push.h"
+#include "export/otlp_client.h"
 #include "net/fetch.h"
 #include "obs/metrics.h"
 #include "secrets/source.h"
@@ -23,6 +25,12 @@ ReadSecret Reading(const std::optional<secrets::Ref>& ref) {
   return ref ? Reading(*ref) : ReadSecret();
 }
 
+OtlpClient::Headers HeadersOf(const OtlpTarget& otlp) {
+  OtlpClient::Headers headers;
+  for (const auto& [name, ref] : otlp.headers) headers.emplace_back(name, Reading(ref));
+  return headers;
+}
+
 Result<std::unique_ptr<Delivery>> MakeDelivery(const Config& config, const std::stop_token& stop) {
   const auto receiver = [&](const Reach& reach, bool plain) {
     return Receiver{plain ? net::FetchPlainUrl : net::FetchUrl, reach, stop};
@@ -38,11 +46,21 @@ Result<std::unique_ptr<Delivery>> MakeDelivery(const Config& config, const std::
     return MakeSplunkDelivery(*splunk, config.format != Format::cef, receiver(splunk->reach, false),
                               Reading(splunk->token));
   }
+  if (const auto* kafka = std::get_if<KafkaTarget>(&config.to))
+    return MakeKafkaDelivery(*kafka, Reading(kafka->password), stop);
   const auto& otlp = std::get<OtlpTarget>(config.to);
-  std::vector<std::pair<std::string, ReadSecret>> headers;
-  for (const auto& [name, ref] : otlp.headers) headers.emplace_back(name, Reading(ref));
-  return MakeOtlpDelivery(otlp.url, std::move(headers), SALLYPORT_VERSION,
-                          receiver(otlp.reach, true));
+  return MakeOtlpDelivery(otlp, HeadersOf(otlp), SALLYPORT_VERSION, receiver(otlp.reach, true));
+}
+
+/// The figures of the process, where an export has them as its signal.
+std::unique_ptr<MetricsPush> MakePush(const Config& config, const std::string& origin) {
+  const auto* otlp = std::get_if<OtlpTarget>(&config.to);
+  if (otlp == nullptr || otlp->signal != OtlpTarget::Signal::metrics) return nullptr;
+  return std::make_unique<MetricsPush>(
+      config.name, origin, otlp->every, [otlp = *otlp](std::stop_token stop) {
+        return OtlpClient(otlp, HeadersOf(otlp), SALLYPORT_VERSION,
+                          Receiver{net::FetchPlainUrl, otlp.reach, std::move(stop)});
+      });
 }
 
 Exporter::Options OptionsOf(const Config& config, const std::filesystem::path& data_dir) {
@@ -71,14 +89,16 @@ struct Exports::Export {
 Exports::Exports(std::vector<Config> configs, const std::filesystem::path& data_dir,
                  const ledger::Ledger& ledger)
     : ledger_(ledger) {
-  for (const Config& config : configs)
-    exports_.push_back(std::make_unique<Export>(config, data_dir));
+  for (const Config& config : configs) {
+    if (auto push = MakePush(config, ledger.origin()))
+      pushes_.push_back(std::move(push));
+    else
+      exports_.push_back(std::make_unique<Export>(config, data_dir));
+  }
+  configs_ = std::move(configs);
 }
 
-bool Exports::Same(const std::vector<Config>& configs) const {
-  return std::ranges::equal(configs, exports_, {}, {},
-                            [](const auto& e) -> const Config& { return e->config; });
-}
+bool Exports::Same(const std::vector<Config>& configs) const { return configs == configs_; }
 
 Exports::~Exports() = default;
 

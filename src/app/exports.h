@@ -9,6 +9,7 @@
 #include "app/ops.h"
 #include "base/result.h"
 #include "export/exporter.h"
+#include "export/metrics_push.h"
 #include "ledger/writer.h"
 
 namespace sallyport::app {
@@ -40,7 +41,9 @@ class Exports {
   std::string Describe(const Export& e, const Lag& lag) const;
 
   const ledger::Ledger& ledger_;
+  std::vector<exporting::Config> configs_;
   std::vector<std::unique_ptr<Export>> exports_;
+  std::vector<std::unique_ptr<exporting::MetricsPush>> pushes_;
 };
 
 }  // namespace sallyport::app

@@ -140,13 +140,58 @@ exporting::OtlpTarget ReadOtlp(Context& context, Fields& fields) {
     }
     each.Done();
   }
+  if (auto every = fields.Duration("metrics_every", 1s, 1h)) otlp.every = *every;
   otlp.reach = ReadReceiver(fields);
   return otlp;
 }
 
+exporting::KafkaTarget ReadKafka(Context& context, Fields& fields) {
+  exporting::KafkaTarget kafka;
+  kafka.brokers = fields.Texts("brokers");
+  if (kafka.brokers.empty()) {
+    context.Error(fields.MarkOf("brokers"), kCfgMissingKey, fields.where() + ".brokers is empty",
+                  "write brokers: [\"kafka1.example.com:9093\"]");
+  }
+  for (const std::string& broker : kafka.brokers) {
+    exporting::SyslogTarget parsed;
+    if (broker.contains(',') || !ReadAddress(broker, parsed)) {
+      context.Error(fields.ValueMark("brokers"), kCfgBadValue,
+                    fields.where() + ".brokers: \"" + broker + "\" is not HOST:PORT",
+                    "write kafka1.example.com:9093");
+    }
+  }
+  kafka.topic = fields.RequiredText("topic", "write topic: cde-audit");
+  kafka.tls = fields.Choice("protocol", {"tls", "tcp"}).value_or("tls") == "tls";
+  if (!kafka.tls) {
+    context.Warn(fields.ValueMark("protocol"), kCfgInsecure, fields.where() + " is plain TCP",
+                 "use protocol: tls: what travels there can be read and changed on the way");
+  }
+  if (auto ca = fields.Path("ca")) kafka.ca = *ca;
+  if (auto cert = fields.Path("client_cert")) kafka.client_cert = *cert;
+  kafka.client_key = fields.Secret("client_key");
+  if (kafka.client_key && kafka.client_key->kind != secrets::Ref::Kind::file) {
+    context.Error(fields.ValueMark("client_key"), kCfgBadValue,
+                  fields.where() + ".client_key has to be a file", "write { file: PATH }");
+  }
+  kafka.username = fields.Text("username").value_or("");
+  kafka.password = fields.Secret("password");
+  if (kafka.username.empty() != !kafka.password) {
+    context.Error(fields.MarkOf(kafka.password ? "password" : "username"), kCfgMissingKey,
+                  fields.where() + " has a user name without a password, or the reverse",
+                  "write username and password");
+  }
+  kafka.mechanism = fields.Choice("mechanism", {"SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"})
+                        .value_or("SCRAM-SHA-512");
+  if (kafka.mechanism == "PLAIN" && !kafka.tls) {
+    context.Error(fields.ValueMark("mechanism"), kCfgConflict,
+                  fields.where() + " would send its password in clear", "write protocol: tls");
+  }
+  return kafka;
+}
+
 void ReadTarget(Context& context, const Node& node, const std::string& where, Config& out) {
-  static const std::vector<std::string_view> kTargets{"file", "syslog", "webhook", "splunk_hec",
-                                                      "otlp_http"};
+  static const std::vector<std::string_view> kTargets{"file",       "syslog",    "webhook",
+                                                      "splunk_hec", "otlp_http", "kafka"};
   Fields fields(context, node, where);
   int targets = 0;
   for (const std::string_view kind : kTargets) {
@@ -159,13 +204,15 @@ void ReadTarget(Context& context, const Node& node, const std::string& where, Co
     if (kind == "webhook") out.to = ReadWebhook(f);
     if (kind == "splunk_hec") out.to = ReadSplunk(f);
     if (kind == "otlp_http") out.to = ReadOtlp(context, f);
+    if (kind == "kafka") out.to = ReadKafka(context, f);
     f.Done();
   }
   fields.Done();
   if (targets != 1) {
-    context.Error(node.mark, targets == 0 ? kCfgMissingKey : kCfgConflict,
-                  where + " needs exactly one of file, syslog, webhook, splunk_hec and otlp_http",
-                  "keep one");
+    context.Error(
+        node.mark, targets == 0 ? kCfgMissingKey : kCfgConflict,
+        where + " needs exactly one of file, syslog, webhook, splunk_hec, otlp_http and kafka",
+        "keep one");
   }
 }
 
@@ -184,22 +231,40 @@ void ReadStrict(Context& context, Fields& fields, Config& out) {
   f.Done();
 }
 
-void ReadExportSignals(Context& context, Fields& fields, const Config& out) {
+/// An export for each signal: `name` has the logs, `name.traces` and `name.metrics` the others.
+void AddSignals(Context& context, Fields& fields, Config out, std::vector<Config>& exports) {
+  using Signal = exporting::OtlpTarget::Signal;
   const std::vector<std::string> signals = fields.Texts("signals");
-  if (!signals.empty() && !std::holds_alternative<exporting::OtlpTarget>(out.to)) {
-    context.Error(fields.MarkOf("signals"), kCfgConflict,
-                  fields.where() + ".signals: only otlp_http has signals", "remove it");
+  auto* otlp = std::get_if<exporting::OtlpTarget>(&out.to);
+  if (signals.empty() || otlp == nullptr) {
+    if (!signals.empty()) {
+      context.Error(fields.MarkOf("signals"), kCfgConflict,
+                    fields.where() + ".signals: only otlp_http has signals", "remove it");
+    }
+    exports.push_back(std::move(out));
     return;
   }
-  for (const std::string& signal : signals) {
-    if (signal == "logs") continue;
-    if (signal == "traces" || signal == "metrics") {
-      context.NotActedOn("exports: signals: " + signal);
-    } else {
-      context.Error(fields.ValueMark("signals"), kCfgBadValue,
-                    fields.where() + ".signals: \"" + signal + "\" is no signal",
+  const std::string name = out.name;
+  for (size_t i = 0; i < signals.size(); ++i) {
+    const std::string& signal = signals[i];
+    const bool known = signal == "logs" || signal == "traces" || signal == "metrics";
+    if (!known || std::find(signals.begin(), signals.begin() + long(i), signal) !=
+                      signals.begin() + long(i)) {
+      context.Error(fields.ValueMark("signals"), known ? kCfgConflict : kCfgBadValue,
+                    fields.where() + ".signals: \"" + signal +
+                        (known ? "\" stands there twice" : "\" is no signal"),
                     "write traces, metrics or logs");
+      continue;
     }
+    Config one = out;
+    one.name = signal == "logs" ? name : name + "." + signal;
+    auto& target = std::get<exporting::OtlpTarget>(one.to);
+    target.signal = signal == "logs"     ? Signal::logs
+                    : signal == "traces" ? Signal::traces
+                                         : Signal::metrics;
+    if (signal == "traces") one.format = Format::span;
+    if (signal == "metrics") one.strict.reset();
+    exports.push_back(std::move(one));
   }
 }
 
@@ -222,9 +287,8 @@ std::vector<Config> ReadAll(Context& context, const std::vector<Node>& nodes) {
     out.from_now = fields.Choice("from", {"beginning", "now"}).value_or("beginning") == "now";
     if (auto after = fields.Duration("alarm_after", 1s, 24h)) out.alarm_after = *after;
     ReadStrict(context, fields, out);
-    ReadExportSignals(context, fields, out);
+    AddSignals(context, fields, std::move(out), exports);
     fields.Done();
-    exports.push_back(std::move(out));
   }
   return exports;
 }

@@ -15,8 +15,9 @@
 
 namespace sallyport::exporting {
 
-/// How one entry of the log is written for others; docs/siem.md.
-enum class Format : uint8_t { ocsf, cef, ecs, json };
+/// How one entry of the log is written for others; docs/siem.md. `span`: as a span of OTLP, where
+/// it is the end of an operation, else as nothing; not to be chosen, but what `traces` means.
+enum class Format : uint8_t { ocsf, cef, ecs, json, span };
 
 /// How a receiver that speaks HTTP may be reached (net/fetch.h). A receiver stands inside as a
 /// rule: without `allow_addresses` private addresses may be connected to, with it only public ones
@@ -68,15 +69,34 @@ struct SplunkTarget {
   bool operator==(const SplunkTarget&) const = default;
 };
 
-/// to.otlp_http: OpenTelemetry logs, JSON encoding.
+/// to.otlp_http: OpenTelemetry, JSON encoding. An export has one signal; `signals: [traces, logs]`
+/// makes two of it.
 struct OtlpTarget {
+  enum class Signal : uint8_t { logs, traces, metrics };
+
   std::string url;  // without /v1/logs
+  Signal signal = Signal::logs;
+  std::chrono::milliseconds every{60'000};  // metrics
   std::vector<std::pair<std::string, secrets::Ref>> headers;
   Reach reach;
   bool operator==(const OtlpTarget&) const = default;
 };
 
-using Target = std::variant<FileTarget, SyslogTarget, WebhookTarget, SplunkTarget, OtlpTarget>;
+/// to.kafka: one topic; every broker must have what was written (acks=all).
+struct KafkaTarget {
+  std::vector<std::string> brokers;  // HOST:PORT
+  std::string topic;
+  bool tls = true;
+  std::filesystem::path ca, client_cert;
+  std::optional<secrets::Ref> client_key;  // a file
+  std::string username, mechanism = "SCRAM-SHA-512";
+  std::optional<secrets::Ref> password;
+  std::chrono::milliseconds timeout{30'000};  // of one batch
+  bool operator==(const KafkaTarget&) const = default;
+};
+
+using Target =
+    std::variant<FileTarget, SyslogTarget, WebhookTarget, SplunkTarget, OtlpTarget, KafkaTarget>;
 
 /// What an export with `strict` may be behind; beyond it nothing is served.
 struct Strict {

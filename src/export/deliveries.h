@@ -39,9 +39,14 @@ Result<std::unique_ptr<Delivery>> MakeSplunkDelivery(SplunkTarget target, bool j
                                                      Receiver receiver, ReadSecret token,
                                                      const Clock& clock = SystemClock());
 
-/// OTLP/HTTP logs in JSON (OpenTelemetry protocol 1.x), `partialSuccess` included.
+/// OTLP/HTTP logs or traces in JSON (OpenTelemetry protocol 1.x), `partialSuccess` included. The
+/// events of traces are made with Format::span; empty ones are passed over.
 Result<std::unique_ptr<Delivery>> MakeOtlpDelivery(
-    std::string url, std::vector<std::pair<std::string, ReadSecret>> headers, std::string version,
-    Receiver receiver, const Clock& clock = SystemClock());
+    const OtlpTarget& target, std::vector<std::pair<std::string, ReadSecret>> headers,
+    std::string version, Receiver receiver, const Clock& clock = SystemClock());
+
+/// Apache Kafka: confirmed when all in-sync replicas have it. `password` may be empty.
+std::unique_ptr<Delivery> MakeKafkaDelivery(KafkaTarget target, ReadSecret password,
+                                            std::stop_token stop);
 
 }  // namespace sallyport::exporting

@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <limits>
 
+#include "export/metrics_push.h"
 #include "json/document.h"
 #include "ledger/scratch_for_tests.h"
 
@@ -153,10 +155,13 @@ TEST(Splunk, AnEventThatItCannotReadIsFoundByHalves) {
   EXPECT_EQ(refused->front().why, "code 6");
 }
 
-std::unique_ptr<Delivery> Otlp(FakeServer& server) {
+std::unique_ptr<Delivery> Otlp(FakeServer& server,
+                               OtlpTarget::Signal signal = OtlpTarget::Signal::logs) {
   static const Fixed clock;
-  return *MakeOtlpDelivery("https://otel.example:4318", {{"api-key", ReadToken}}, "1.2.3",
-                           server.receiver(), clock);
+  OtlpTarget target;
+  target.url = "https://otel.example:4318";
+  target.signal = signal;
+  return *MakeOtlpDelivery(target, {{"api-key", ReadToken}}, "1.2.3", server.receiver(), clock);
 }
 
 TEST(Otlp, WritesWhatTheProtocolSays) {
@@ -187,6 +192,59 @@ TEST(Otlp, APartialSuccessIsNone) {
   ASSERT_TRUE(refused.has_value());
   ASSERT_EQ(refused->size(), 1u);
   EXPECT_EQ(refused->front().index, 5u);
+}
+
+TEST(Otlp, OnlySpansGoToTracesAndTheRestIsDoneWith) {
+  FakeServer server;
+  server.answer = [](const FetchRequest&) {
+    return FakeServer::Say(200, R"({"partialSuccess":{"rejectedSpans":"0"}})");
+  };
+  const auto traces = Otlp(server, OtlpTarget::Signal::traces);
+  Batch batch = BatchOf(0, 4);
+  batch.items[0].text = batch.items[2].text = "";
+  ASSERT_TRUE(traces->Send(batch).has_value());
+  EXPECT_EQ(*traces->Confirmed(), 4u);
+  ASSERT_EQ(server.asked.size(), 1u);
+  EXPECT_EQ(server.asked[0].url, "https://otel.example:4318/v1/traces");
+  const auto document = *json::Document::Parse(server.asked[0].body);
+  const json::Value spans = document.root()["resourceSpans"].at(0)["scopeSpans"].at(0)["spans"];
+  ASSERT_EQ(spans.size(), 2u);
+  EXPECT_EQ(spans.at(1)["n"].integer(), 3);
+  for (Item& item : batch.items) item.text.clear();
+  ASSERT_TRUE(traces->Send(batch).has_value());
+  EXPECT_EQ(server.asked.size(), 1u) << "nothing to send";
+}
+
+TEST(Otlp, MetricsAreCumulativeAndNamedByTheConventions) {
+  obs::Registry registry;
+  registry.counters("sallyport_a_total", "A.", {"x"}).With({"\"quoted\""}).Add(3);
+  registry.gauges("sallyport_b", "B.").With().Set(std::numeric_limits<double>::infinity());
+  auto& times = registry
+                    .histograms("sallyport_mcp_operation_seconds", "C.",
+                                {"server", "method", "outcome"}, {0.1, 1})
+                    .With({"payments", "tools/call", "refused"});
+  times.Observe(0.5);
+  times.Observe(7);
+  const std::string text = "[" + RenderMetrics(registry.Collect(), 1, 2) + "]";
+  const auto document = *json::Document::Parse(text);
+  const json::Value all = document.root();
+  ASSERT_EQ(all.size(), 3u);
+  const json::Value sum = all.at(0)["sum"];
+  EXPECT_EQ(sum["aggregationTemporality"].integer(), 2);
+  EXPECT_EQ(sum["isMonotonic"].boolean(), true);
+  EXPECT_EQ(sum["dataPoints"].at(0)["asDouble"].integer(), 3);
+  EXPECT_EQ(sum["dataPoints"].at(0)["attributes"].at(0)["value"]["stringValue"].string(),
+            "\"quoted\"");
+  EXPECT_EQ(all.at(1)["gauge"]["dataPoints"].size(), 0u) << "infinity is no JSON number";
+  EXPECT_EQ(all.at(2)["name"].string(), "mcp.server.operation.duration");
+  EXPECT_EQ(all.at(2)["unit"].string(), "s");
+  const json::Value point = all.at(2)["histogram"]["dataPoints"].at(0);
+  EXPECT_EQ(point["count"].string(), "2");
+  ASSERT_EQ(point["bucketCounts"].size(), 3u);
+  EXPECT_EQ(point["bucketCounts"].at(1).string(), "1");
+  EXPECT_EQ(point["bucketCounts"].at(2).string(), "1");
+  EXPECT_EQ(point["attributes"].at(1)["key"].string(), "mcp.method.name");
+  EXPECT_EQ(point["attributes"].at(2)["key"].string(), "error.type");
 }
 
 TEST(Otlp, AnswersThatAreNoneConfirmNothing) {

@@ -16,6 +16,8 @@ std::string RenderAt(const Style& style, const Event& event, const Facts& facts,
       return RenderEcs(style, event, facts, extent);
     case Format::cef:
       return RenderCef(style, event, facts, extent);
+    case Format::span:
+      return RenderSpan(event, facts);
     case Format::json:
       break;
   }
@@ -32,6 +34,8 @@ std::string_view FormatName(Format format) {
       return "cef";
     case Format::ecs:
       return "ecs";
+    case Format::span:
+      return "span";
     case Format::json:
       break;
   }

@@ -32,11 +32,15 @@ std::string Render(const Style& style, const Event& event);
 
 std::string_view FormatName(Format format);
 
+/// 32 lower-case hexadecimal digits, not all 0 (W3C Trace Context).
+bool IsTraceId(std::string_view text);
+
 // One function for each format, used by Render.
 std::string RenderOcsf(const Style& style, const Event& event, const Facts& facts, Extent extent);
 std::string RenderEcs(const Style& style, const Event& event, const Facts& facts, Extent extent);
 std::string RenderCef(const Style& style, const Event& event, const Facts& facts, Extent extent);
 std::string RenderJson(const Event& event, const Facts& facts, Extent extent);
+std::string RenderSpan(const Event& event, const Facts& facts);
 
 /// Of statements and arguments in one event.
 inline constexpr size_t kMostAsked = 16 << 10;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <map>
 #include <regex>
 #include <thread>
 
@@ -45,6 +46,48 @@ std::vector<std::string> CefHeader(const std::string& line) {
     }
   }
   return fields;
+}
+
+TEST(Format, TheEndOfAnOperationIsASpan) {
+  TestLog log;
+  log.Call();
+  op::Evidence outcome;
+  outcome.type = op::EventType::call_outcome;
+  outcome.at = 1'795'200'003'000'000'000;
+  outcome.session = 0;
+  outcome.intent = 1;
+  outcome.duration_us = 1500;
+  log.Append(outcome);
+  outcome.ok = false;
+  outcome.code = "tool-error";
+  log.Append(outcome);
+  log.Publish();
+  Spool spool = *Spool::Open(log.dir.path());
+  size_t spans = 0;
+  for (uint64_t i = 0; i < spool.size(); ++i) {
+    const Event event = *spool.Read(i);
+    const Facts facts(event);
+    const std::string text = Render(StyleOf(Format::span), event);
+    const bool ends = facts.event == "call.outcome" || facts.event == "call.denied";
+    EXPECT_EQ(text.empty(), !ends) << facts.event;
+    if (text.empty()) continue;
+    ++spans;
+    const auto document = json::Document::Parse(text);
+    ASSERT_TRUE(document.has_value()) << text;
+    const json::Value span = document->root();
+    EXPECT_TRUE(IsTraceId(span["traceId"].string().value_or("")));
+    EXPECT_EQ(span["spanId"].string()->size(), 16u);
+    EXPECT_EQ(span["kind"].integer(), 2);
+    EXPECT_LE(*span["startTimeUnixNano"].string(), *span["endTimeUnixNano"].string());
+    std::map<std::string, std::string> attributes;
+    for (json::Value a = span["attributes"].first(); a; a = a.next())
+      attributes[std::string(*a["key"].string())] = a["value"]["stringValue"].string().value_or("");
+    EXPECT_EQ(attributes["mcp.method.name"], "tools/call");
+    EXPECT_EQ(attributes["gen_ai.operation.name"], "execute_tool");
+    EXPECT_FALSE(attributes.contains("gen_ai.tool.call.arguments"));
+    EXPECT_EQ(attributes.contains("error.type"), bool(span["status"]));
+  }
+  EXPECT_EQ(spans, 2u);
 }
 
 TEST(Format, EveryEventSaysWhereItIsInTheLog) {

@@ -304,9 +304,34 @@ std::string_view Call::name() const {
   return NameSource(message).string().value_or(std::string_view());
 }
 
+namespace {
+
+/// `sallyport_mcp_operation_seconds` is `mcp.server.operation.duration` of the semantic conventions
+/// (export/metrics_push.cc); its methods are those of VerbOf, so their number is bounded.
+void CountCall(const Call& call, const WireAnswer& answer, double seconds) {
+  static auto& calls =
+      obs::Metrics().counters("sallyport_mcp_calls_total",
+                              "MCP requests by connection and outcome.", {"server", "outcome"});
+  static auto& times = obs::Metrics().histograms(
+      "sallyport_mcp_operation_seconds", "From the request's arrival to its answer.",
+      {"server", "method", "outcome"},
+      {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300});
+  const std::string_view server = call.place.connection->name;
+  const std::string_view outcome = answer.code.empty()     ? "ok"
+                                   : answer.code == "held" ? "held"
+                                   : answer.error          ? "error"
+                                                           : "refused";
+  calls.With({server, outcome}).Add();
+  times.With({server, call.message.method, outcome}).Observe(seconds);
+}
+
+}  // namespace
+
 boost::asio::awaitable<void> RunCall(std::shared_ptr<Call> call) {
   const Running running(call->front.here(), call);
-  call->begun_at = call->front.options.clock.WallNow();
+  const Clock& clock = call->front.options.clock;
+  call->begun_at = clock.WallNow();
+  const auto begun = clock.SteadyNow();
   const auto work = EnterCall(*call);
   WireAnswer answer;
   try {
@@ -317,15 +342,7 @@ boost::asio::awaitable<void> RunCall(std::shared_ptr<Call> call) {
   }
   if (call->killed) answer = ToWire(*call->killed, call->wire());
   call->succeeded = !answer.error;
-  static auto& calls =
-      obs::Metrics().counters("sallyport_mcp_calls_total",
-                              "MCP requests by connection and outcome.", {"server", "outcome"});
-  calls
-      .With({call->place.connection->name, answer.code.empty()     ? "ok"
-                                           : answer.code == "held" ? "held"
-                                           : answer.error          ? "error"
-                                                                   : "refused"})
-      .Add();
+  CountCall(*call, answer, std::chrono::duration<double>(clock.SteadyNow() - begun).count());
   if (call->cancelled && !call->killed && !call->modern()) {  // a cancelled request gets no answer
     if (!call->several) call->out->Abandon();
     co_return;

@@ -76,6 +76,41 @@ void AppendSample(std::string& out, std::string_view name, const std::vector<std
   out.append(" ").append(number).append("\n");
 }
 
+std::string_view TypeName(Reading::Kind kind) {
+  switch (kind) {
+    case Reading::Kind::counter:
+      return "counter";
+    case Reading::Kind::gauge:
+      return "gauge";
+    case Reading::Kind::histogram:
+      return "histogram";
+  }
+  return "untyped";
+}
+
+/// The lines of one series.
+void AppendSamples(std::string& out, const Reading& reading, const Reading::Sample& sample) {
+  const auto add = [&](std::string_view suffix, std::string_view extra, std::string_view number) {
+    AppendSample(out, reading.name + std::string(suffix), reading.labels, sample.values, extra,
+                 number);
+  };
+  if (reading.kind == Reading::Kind::histogram) {
+    uint64_t below = 0;
+    for (size_t i = 0; i < sample.buckets.size(); ++i) {
+      below += sample.buckets[i];
+      const bool last = i == reading.bounds.size();
+      const std::string le = "le=\"" + (last ? "+Inf" : Number(reading.bounds[i])) + "\"";
+      add("_bucket", le, std::to_string(below));
+    }
+    add("_sum", {}, Number(sample.value));
+    add("_count", {}, std::to_string(below));
+    return;
+  }
+  const bool whole = reading.kind == Reading::Kind::counter && sample.value >= 0 &&
+                     sample.value < 9e15 && sample.value == std::floor(sample.value);
+  add({}, {}, whole ? std::to_string(uint64_t(sample.value)) : Number(sample.value));
+}
+
 template <class Metric>
 std::unique_ptr<Metric> Make(const std::vector<double>& bounds) {
   if constexpr (std::is_same_v<Metric, Histogram>) {
@@ -142,7 +177,7 @@ template class Family<Gauge>;
 template class Family<Histogram>;
 
 struct Registry::Impl {
-  struct Reading {
+  struct Source {
     std::string help;
     std::string label;  // empty: one sample without
     std::function<std::map<std::string, double>()> read;
@@ -176,7 +211,7 @@ struct Registry::Impl {
   Families<Counter> counters;
   Families<Gauge> gauges;
   Families<Histogram> histograms;
-  std::map<std::string, Reading, std::less<>> readings;
+  std::map<std::string, Source, std::less<>> readings;
 };
 
 Registry::Registry() : impl_(std::make_unique<Impl>()) {}
@@ -210,55 +245,53 @@ void Registry::ObserveBy(std::string_view name, std::string_view help, std::stri
   if (!NameFits(name) || (!label.empty() && !NameFits(label))) Misuse(name, "is not a name");
   std::lock_guard lock(impl_->mutex);
   impl_->readings.insert_or_assign(
-      std::string(name), Impl::Reading{std::string(help), std::string(label), std::move(read)});
+      std::string(name), Impl::Source{std::string(help), std::string(label), std::move(read)});
+}
+
+std::vector<Reading> Registry::Collect() const {
+  using Kind = Reading::Kind;
+  std::lock_guard lock(impl_->mutex);
+  std::vector<Reading> all;
+  const auto add = [&](Kind kind, const auto& families, auto sample) {
+    for (const auto& [name, family] : families) {
+      Reading& reading =
+          all.emplace_back(name, family->help_, kind, family->labels_, family->bounds_);
+      std::shared_lock series_lock(family->mutex_);
+      for (const auto& [values, metric] : family->series_) {
+        reading.samples.emplace_back(values);
+        sample(*metric, reading.samples.back());
+      }
+    }
+  };
+  add(Kind::counter, impl_->counters,
+      [](const Counter& c, Reading::Sample& to) { to.value = double(c.value()); });
+  add(Kind::gauge, impl_->gauges,
+      [](const Gauge& g, Reading::Sample& to) { to.value = g.value(); });
+  add(Kind::histogram, impl_->histograms, [](const Histogram& h, Reading::Sample& to) {
+    to.value = h.sum();
+    for (size_t i = 0; i <= h.bounds_.size(); ++i)
+      to.buckets.push_back(h.buckets_[i].load(std::memory_order_relaxed));
+  });
+  for (const auto& [name, source] : impl_->readings) {
+    Reading& reading = all.emplace_back(name, source.help);
+    reading.kind = name.ends_with("_total") ? Kind::counter : Kind::gauge;
+    if (!source.label.empty()) reading.labels.push_back(source.label);
+    for (const auto& [value, number] : source.read()) {
+      reading.samples.push_back({.value = number});
+      if (!source.label.empty()) reading.samples.back().values.push_back(value);
+    }
+  }
+  std::ranges::sort(all, {}, &Reading::name);
+  return all;
 }
 
 std::string Registry::Exposition() const {
-  std::lock_guard lock(impl_->mutex);
-  std::map<std::string_view, std::string> parts;  // sorted across kinds
-  for (const auto& [name, family] : impl_->counters) {
-    std::string& out = parts[name];
-    AppendHead(out, name, family->help_, "counter");
-    std::shared_lock series_lock(family->mutex_);
-    for (const auto& [values, counter] : family->series_)
-      AppendSample(out, name, family->labels_, values, {}, std::to_string(counter->value()));
+  std::string out;
+  for (const Reading& reading : Collect()) {
+    AppendHead(out, reading.name, reading.help, TypeName(reading.kind));
+    for (const Reading::Sample& sample : reading.samples) AppendSamples(out, reading, sample);
   }
-  for (const auto& [name, family] : impl_->gauges) {
-    std::string& out = parts[name];
-    AppendHead(out, name, family->help_, "gauge");
-    std::shared_lock series_lock(family->mutex_);
-    for (const auto& [values, gauge] : family->series_)
-      AppendSample(out, name, family->labels_, values, {}, Number(gauge->value()));
-  }
-  for (const auto& [name, family] : impl_->histograms) {
-    std::string& out = parts[name];
-    AppendHead(out, name, family->help_, "histogram");
-    std::shared_lock series_lock(family->mutex_);
-    for (const auto& [values, histogram] : family->series_) {
-      uint64_t below = 0;
-      for (size_t i = 0; i <= histogram->bounds_.size(); ++i) {
-        below += histogram->buckets_[i].load(std::memory_order_relaxed);
-        const bool last = i == histogram->bounds_.size();
-        const std::string le = "le=\"" + (last ? "+Inf" : Number(histogram->bounds_[i])) + "\"";
-        AppendSample(out, name + "_bucket", family->labels_, values, le, std::to_string(below));
-      }
-      AppendSample(out, name + "_sum", family->labels_, values, {}, Number(histogram->sum()));
-      AppendSample(out, name + "_count", family->labels_, values, {}, std::to_string(below));
-    }
-  }
-  for (const auto& [name, reading] : impl_->readings) {
-    std::string& out = parts[name];
-    AppendHead(out, name, reading.help, name.ends_with("_total") ? "counter" : "gauge");
-    for (const auto& [value, number] : reading.read()) {
-      if (reading.label.empty())
-        AppendSample(out, name, {}, {}, {}, Number(number));
-      else
-        AppendSample(out, name, {reading.label}, {value}, {}, Number(number));
-    }
-  }
-  std::string all;
-  for (const auto& [name, part] : parts) all += part;
-  return all;
+  return out;
 }
 
 Registry& Metrics() {

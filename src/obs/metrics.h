@@ -93,6 +93,21 @@ class Family {
   std::map<std::vector<std::string>, std::unique_ptr<Metric>, std::less<>> series_;
 };
 
+/// What one family counted up to a moment.
+struct Reading {
+  enum class Kind : uint8_t { counter, gauge, histogram };
+  struct Sample {
+    std::vector<std::string> values;  // of the labels
+    double value = 0;                 // of a histogram: the sum
+    std::vector<uint64_t> buckets;    // of a histogram: each alone, one more than bounds
+  };
+  std::string name, help;
+  Kind kind = Kind::counter;
+  std::vector<std::string> labels;
+  std::vector<double> bounds;  // of a histogram
+  std::vector<Sample> samples;
+};
+
 /// The set of families. Thread-safe. Asking for a name again gives the same family; asking for it
 /// with other labels or another kind is a defect and aborts.
 class Registry {
@@ -116,7 +131,9 @@ class Registry {
   void ObserveBy(std::string_view name, std::string_view help, std::string_view label,
                  std::function<std::map<std::string, double>()> read);
 
-  /// Everything, sorted by name, as text/plain; version=0.0.4.
+  /// Everything, sorted by name.
+  std::vector<Reading> Collect() const;
+  /// The same as text/plain; version=0.0.4.
   std::string Exposition() const;
 
  private:

@@ -1,8 +1,10 @@
 """Receivers of exports on loopback, real in what they demand: a syslog collector (RFC 5425 framing, read by its own rules), and
 doubles of Splunk's event collector, of an OTLP collector and of a webhook. Each keeps what it took, and fails as it is told to."""
 
+import base64
 import gzip
 import http.server
+import importlib
 import json
 import re
 import socket
@@ -260,6 +262,7 @@ class OtlpDouble(HttpReceiver):
 
     def __init__(self, reject: str | None = None, port: int = 0):
         self.reject = reject
+        self.signals: dict[str, list] = {}  # "trace", "metrics": the records of each request
         super().__init__(port)
 
     def check(self, record):
@@ -287,7 +290,37 @@ class OtlpDouble(HttpReceiver):
             keys.append(a["key"])
         assert len(keys) == len(set(keys)), keys
 
+    # Of the other signals: path, message of the published protocol, list of resources, of scopes, of records.
+    SIGNALS = {"/v1/traces": ("trace", "ExportTraceServiceRequest", "resourceSpans", "scopeSpans", "spans"),
+               "/v1/metrics": ("metrics", "ExportMetricsServiceRequest", "resourceMetrics", "scopeMetrics", "metrics")}
+
+    def take_signal(self, path, headers, body):
+        """Read with OpenTelemetry's own protocol definitions: a field or type that they do not have is an error."""
+        from google.protobuf import json_format
+        package, message, resources, scopes, records = self.SIGNALS[path]
+        module = importlib.import_module(f"opentelemetry.proto.collector.{package}.v1.{package}_service_pb2")
+        try:
+            assert headers.get("content-type") == "application/json", headers.get("content-type")
+            request = json.loads(body)
+            found = [r for of in request[resources] for scope in of[scopes] for r in scope[records]]
+            # The ids are hexadecimal in OTLP's JSON, which protobuf's own reader does not know.
+            bytes_of = json.loads(body, object_hook=lambda o: {
+                k: base64.b64encode(bytes.fromhex(v)).decode() if k in ("traceId", "spanId") else v for k, v in o.items()})
+            json_format.ParseDict(bytes_of, getattr(module, message)())
+            for of in request[resources]:
+                self.check_attributes(of["resource"]["attributes"])
+            for record in found if package == "trace" else []:
+                assert len(record["traceId"]) == 32 and len(record["spanId"]) == 16, record
+                self.check_attributes(record["attributes"])
+        except (AssertionError, ValueError, KeyError, TypeError, json_format.ParseError) as e:
+            self.problems.append(repr(e))
+            return 400, b'{"code":3,"message":"invalid"}'
+        self.signals.setdefault(package, []).append(found)
+        return 200, b"{}"
+
     def take(self, path, headers, body, drop):
+        if path in self.SIGNALS:
+            return self.take_signal(path, headers, body)
         if path != "/v1/logs":
             return 404, b"{}"
         records = []
