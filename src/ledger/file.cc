@@ -6,8 +6,10 @@
 #include <system_error>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 #include "base/descriptor.h"
+#include "ledger/disk.h"
 
 namespace sallyport::ledger {
 Error SystemError(std::string_view doing, const std::filesystem::path& path) {
@@ -33,9 +35,9 @@ Result<std::string> ReadFile(const std::filesystem::path& path, size_t limit) {
 
 Result<> WriteFile(const std::filesystem::path& path, std::string_view bytes) {
   const Descriptor fd(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+      TheDisk().Open(path.string(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return std::unexpected(SystemError("create", path));
-  if (!WriteAll(fd, bytes)) return std::unexpected(SystemError("write", path));
+  if (!WriteWhole(fd.get(), bytes)) return std::unexpected(SystemError("write", path));
   return {};
 }
 
@@ -43,19 +45,48 @@ Result<> ReplaceFile(const std::filesystem::path& path, std::string_view bytes, 
   std::filesystem::path temporary = path;
   temporary += ".tmp";
   {
-    const Descriptor fd(
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    const Descriptor fd(TheDisk().Open(
+        temporary.string(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) return std::unexpected(SystemError("create", temporary));
-    if (!WriteAll(fd, bytes)) return std::unexpected(SystemError("write", temporary));
-    if (sync && ::fdatasync(fd.get()) != 0) return std::unexpected(SystemError("sync", temporary));
+    if (!WriteWhole(fd.get(), bytes)) return std::unexpected(SystemError("write", temporary));
+    if (sync && TheDisk().SyncData(fd.get()) != 0)
+      return std::unexpected(SystemError("sync", temporary));
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0)
-    return std::unexpected(SystemError("rename", path));
+  return RenameFile(temporary, path);
+}
+
+Result<> RenameFile(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (TheDisk().Rename(from.string(), to.string(), 0) != 0)
+    return std::unexpected(SystemError("rename", to));
   return {};
 }
 
+Result<> RemoveFile(const std::filesystem::path& path) {
+  if (TheDisk().Unlink(path.string()) != 0 && errno != ENOENT)
+    return std::unexpected(SystemError("remove", path));
+  return {};
+}
+
+void RemoveTree(const std::filesystem::path& path) {
+  std::error_code error;
+  std::vector<std::filesystem::directory_entry> entries;
+  for (std::filesystem::directory_iterator it(path, error), end; !error && it != end;
+       it.increment(error)) {
+    entries.push_back(*it);
+  }
+  for (const auto& entry : entries) {
+    const auto type = entry.symlink_status(error).type();
+    if (type == std::filesystem::file_type::directory) {
+      RemoveTree(entry.path());
+    } else {
+      (void)RemoveFile(entry.path());
+    }
+  }
+  (void)TheDisk().RemoveDirectory(path.string());
+}
+
 Result<> MakeDirectories(const std::filesystem::path& path) {
-  if (::mkdir(path.c_str(), 0700) == 0) return {};
+  if (TheDisk().MakeDirectory(path.string(), 0700) == 0) return {};
   if (errno == EEXIST) {
     struct stat st{};
     if (::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) return {};
@@ -64,16 +95,14 @@ Result<> MakeDirectories(const std::filesystem::path& path) {
   if (errno != ENOENT || !path.has_parent_path())
     return std::unexpected(SystemError("make directory", path));
   SALLYPORT_CHECK(MakeDirectories(path.parent_path()));
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+  if (TheDisk().MakeDirectory(path.string(), 0700) != 0 && errno != EEXIST) {
     return std::unexpected(SystemError("make directory", path));
   }
   return {};
 }
 
 Result<> SyncPath(const std::filesystem::path& path) {
-  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return std::unexpected(SystemError("open", path));
-  if (::fsync(fd.get()) != 0) return std::unexpected(SystemError("sync", path));
+  if (TheDisk().SyncPath(path.string()) != 0) return std::unexpected(SystemError("sync", path));
   return {};
 }
 

@@ -20,6 +20,11 @@ Result<> WriteFile(const std::filesystem::path& path, std::string_view bytes);
 /// power cut, once the directory is synced; without it, a power cut may leave an empty file.
 Result<> ReplaceFile(const std::filesystem::path& path, std::string_view bytes, bool sync = true);
 
+Result<> RenameFile(const std::filesystem::path& from, const std::filesystem::path& to);
+Result<> RemoveFile(const std::filesystem::path& path);  // nothing there is no error
+/// A directory with all that is in it, as far as possible.
+void RemoveTree(const std::filesystem::path& path);
+
 Result<> MakeDirectories(const std::filesystem::path& path);
 Result<> SyncPath(const std::filesystem::path& path);  // fsync of a file or directory
 

@@ -9,21 +9,19 @@
 #include <vector>
 
 #include "base/descriptor.h"
+#include "ledger/disk.h"
 #include "ledger/file.h"
 
 namespace sallyport::ledger {
 
 FilePool::FilePool(std::filesystem::path dir, std::chrono::milliseconds rest)
     : dir_(std::move(dir)), rest_(rest) {
-  std::error_code
-      ignored;  // what cannot be deleted is in nobody's way: names are taken with O_EXCL
-  std::filesystem::remove_all(dir_, ignored);
+  RemoveTree(dir_);  // what cannot be deleted is in nobody's way: names are taken with O_EXCL
 }
 
 FilePool::~FilePool() {
   if (dir_.empty()) return;  // moved from
-  std::error_code ignored;
-  std::filesystem::remove_all(dir_, ignored);
+  RemoveTree(dir_);
 }
 
 std::filesystem::path FilePool::NewName() { return dir_ / std::to_string(next_++); }
@@ -34,7 +32,7 @@ bool FilePool::Rested(const std::deque<Resting>& queue) const {
 
 void FilePool::Keep(const std::filesystem::path& pooled, size_t bytes) {
   if (files_.size() >= kMostFiles || bytes_ + bytes > kMostBytes) {
-    ::unlink(pooled.c_str());
+    (void)RemoveFile(pooled);
     return;
   }
   bytes_ += bytes;
@@ -56,41 +54,37 @@ Result<std::filesystem::path> FilePool::Fill(std::string_view bytes) {
     path = NewName();
     flags |= O_CREAT | O_EXCL;
   }
-  const Descriptor fd(::open(path.c_str(), flags, 0600));
+  const Descriptor fd(TheDisk().Open(path.string(), flags, 0600));
   if (!fd) return std::unexpected(SystemError("open", path));
   // Over the old content: pages and blocks that are there already are cheaper than new ones.
-  if (!WriteAll(fd, bytes)) return std::unexpected(SystemError("write", path));
-  if (before > bytes.size() && ::ftruncate(fd.get(), off_t(bytes.size())) != 0)
+  if (!WriteWhole(fd.get(), bytes)) return std::unexpected(SystemError("write", path));
+  if (before > bytes.size() && TheDisk().Truncate(fd.get(), off_t(bytes.size())) != 0)
     return std::unexpected(SystemError("cut", path));
   return path;
 }
 
 Result<> FilePool::Write(const std::filesystem::path& path, std::string_view bytes) {
   SALLYPORT_TRY(const std::filesystem::path pooled, Fill(bytes));
-  if (::rename(pooled.c_str(), path.c_str()) != 0)
-    return std::unexpected(SystemError("rename", path));
-  return {};
+  return RenameFile(pooled, path);
 }
 
 Result<> FilePool::Replace(const std::filesystem::path& path, std::string_view bytes) {
   SALLYPORT_TRY(const std::filesystem::path pooled, Fill(bytes));
   // The old one takes the new one's place in the pool, where the file system can do that.
-  if (::renameat2(AT_FDCWD, pooled.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) {
+  if (TheDisk().Rename(pooled.string(), path.string(), RENAME_EXCHANGE) == 0) {
     std::error_code error;
     const auto size = std::filesystem::file_size(pooled, error);
     Keep(pooled, error ? kMostBytes : size);
     return {};
   }
-  if (::rename(pooled.c_str(), path.c_str()) != 0)
-    return std::unexpected(SystemError("rename", path));
-  return {};
+  return RenameFile(pooled, path);
 }
 
 Result<> FilePool::MakeDirectory(const std::filesystem::path& path) {
   if (Rested(directories_)) {
     const std::filesystem::path pooled = std::move(directories_.front().path);
     directories_.pop_front();
-    if (::rename(pooled.c_str(), path.c_str()) == 0) return {};
+    if (RenameFile(pooled, path)) return {};
   }
   return MakeDirectories(path);
 }
@@ -99,8 +93,8 @@ void FilePool::TakeDirectory(const std::filesystem::path& path) {
   made_ = made_ || MakeDirectories(dir_);
   const std::filesystem::path pooled = NewName();
   std::error_code error;
-  if (directories_.size() >= kMostFiles || ::rename(path.c_str(), pooled.c_str()) != 0) {
-    std::filesystem::remove_all(path, error);
+  if (directories_.size() >= kMostFiles || !RenameFile(path, pooled)) {
+    RemoveTree(path);
     return;
   }
   std::vector<std::filesystem::directory_entry> files;  // listed first: renaming moves the list
@@ -112,14 +106,14 @@ void FilePool::TakeDirectory(const std::filesystem::path& path) {
   for (const auto& file : files) {
     const auto size = file.file_size(error);
     const std::filesystem::path name = NewName();
-    if (!error && ::rename(file.path().c_str(), name.c_str()) == 0) {
+    if (!error && RenameFile(file.path(), name)) {
       Keep(name, size);
     } else {
       empty = false;
     }
   }
   if (!empty) {
-    std::filesystem::remove_all(pooled, error);
+    RemoveTree(pooled);
     return;
   }
   directories_.push_back({pooled, 0, std::chrono::steady_clock::now()});

@@ -98,8 +98,7 @@ void Publisher::Run() {
       if (result) result = Retire();
       if (result) result = Retired();
       if (retired_) {
-        std::error_code ignored;  // a start deletes it
-        std::filesystem::remove(retired_->path(), ignored);
+        (void)RemoveFile(retired_->path());  // a start deletes it
       }
       if (result) return;
     }
@@ -178,15 +177,12 @@ Publisher::Retirement Publisher::RetireNow(const TileWriter::Unsynced& unsynced,
     if (!out.reusable && reusable_bytes > 0 &&
         std::filesystem::file_size(path, error) == reusable_bytes) {
       const std::filesystem::path retired = directory / kRetiredName;
-      if (::rename(path.c_str(), retired.c_str()) != 0)
-        return std::unexpected(SystemError("rename", retired));
+      SALLYPORT_CHECK(RenameFile(path, retired));
       SALLYPORT_CHECK(SyncPath(directory));
       SALLYPORT_TRY(out.reusable, Segment::Recycle(retired, reusable_bytes));
       return {};
     }
-    if (!std::filesystem::remove(path, error) && error) {
-      return ::sallyport::Fail(Errc::io_failed, "remove " + path.string() + ": " + error.message());
-    }
+    SALLYPORT_CHECK(RemoveFile(path));
     return SyncPath(directory);
   };
   out.result = unsynced.Sync();
@@ -206,8 +202,7 @@ Result<> Publisher::MakeSpare() {
     SALLYPORT_TRY(spare, Segment::Create(path, segment_bytes_, 0));
   }
   if (hooks_.put_spare(std::move(spare))) return {};
-  std::error_code ignored;  // an empty segment is skipped by recovery
-  std::filesystem::remove(path, ignored);
+  (void)RemoveFile(path);  // an empty segment is skipped by recovery
   return {};
 }
 

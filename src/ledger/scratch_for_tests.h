@@ -14,9 +14,8 @@ namespace sallyport::ledger {
 /// A directory that goes away with the test.
 class Scratch {
  public:
-  Scratch() {
-    std::string name =
-        (std::filesystem::temp_directory_path() / "sallyport-ledger-XXXXXX").string();
+  explicit Scratch(const std::filesystem::path& under = std::filesystem::temp_directory_path()) {
+    std::string name = (under / "sallyport-ledger-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) std::abort();
     path_ = name;
   }
@@ -38,6 +37,15 @@ class Scratch {
 
  private:
   std::filesystem::path path_;
+};
+
+/// One that is in memory, where the system has such a place.
+class MemoryScratch : public Scratch {
+ public:
+  MemoryScratch()
+      : Scratch(std::filesystem::is_directory("/dev/shm")
+                    ? std::filesystem::path("/dev/shm")
+                    : std::filesystem::temp_directory_path()) {}
 };
 
 inline Options TestOptions(const std::filesystem::path& dir) {

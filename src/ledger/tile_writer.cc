@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "ledger/disk.h"
 #include "ledger/file.h"
 
 namespace sallyport::ledger {
@@ -28,8 +29,8 @@ std::string_view Prefix(const TileName& name, std::string_view bytes) {
 TileWriter::TileWriter(std::filesystem::path log_dir, uint64_t base,
                        std::vector<std::vector<Hash>> partials)
     : log_dir_(std::move(log_dir)),
-      tiles_(log_dir_ / kSpareDirectory / "tiles"),
-      notes_(log_dir_ / kSpareDirectory / "checkpoints"),
+      tiles_(log_dir_ / kSpareDirectory / "tiles", TheDisk().Rest()),
+      notes_(log_dir_ / kSpareDirectory / "checkpoints", TheDisk().Rest()),
       bundle_number_(base / kTileWidth) {
   levels_.resize(kTileLevels);
   for (unsigned level = 0; level < kTileLevels; ++level) {
@@ -37,6 +38,8 @@ TileWriter::TileWriter(std::filesystem::path log_dir, uint64_t base,
     if (level >= partials.size()) continue;
     for (const Hash& h : partials[level])
       levels_[level].hashes.append(reinterpret_cast<const char*>(h.data()), h.size());
+    // Its file was not synced when those below it were: a power cut may have taken it.
+    levels_[level].changed = !levels_[level].hashes.empty();
   }
 }
 
@@ -70,7 +73,7 @@ Result<> TileWriter::AddHash(const TileHash& hash) {
   return {};
 }
 
-Result<> TileWriter::Publish(std::string_view note) {
+Result<> TileWriter::Publish(std::string_view note, bool synced) {
   for (unsigned l = 0; l < kTileLevels; ++l) {
     Level& level = levels_[l];
     if (!level.changed) continue;
@@ -82,9 +85,10 @@ Result<> TileWriter::Publish(std::string_view note) {
     SALLYPORT_CHECK(WritePartial({true, 0, bundle_number_, bundle_entries_}, bundle_));
     bundle_changed_ = false;
   }
-  // Not synced: a journal commit for each would be most of what a commit costs. After a power cut
-  // the signed checkpoints in the write-ahead log stand in for it.
-  SALLYPORT_CHECK(notes_.Replace(log_dir_ / "checkpoint", note));
+  // While the log is written, not synced: a journal commit for each would be most of what a commit
+  // costs. After a power cut the signed checkpoints in the write-ahead log stand in for it.
+  const std::filesystem::path checkpoint = log_dir_ / "checkpoint";
+  SALLYPORT_CHECK(synced ? ReplaceFile(checkpoint, note) : notes_.Replace(checkpoint, note));
   for (const auto& directory : superseded_) {
     // Only where there may be one: most tiles become full between two checkpoints.
     if (known_directories_.erase(directory) > 0 || keep_equal_) tiles_.TakeDirectory(directory);
@@ -115,7 +119,7 @@ Result<> TileWriter::RepairPartialsOf(const TileName& full, std::string_view byt
     if (!name) continue;  // not ours: verification will name it
     const std::string_view expected = Prefix(*name, bytes);
     if (expected.empty()) {
-      std::filesystem::remove(path, error);
+      (void)RemoveFile(path);
     } else {
       SALLYPORT_CHECK(WriteTile(path, expected));
       last_partials_.push_back(path);

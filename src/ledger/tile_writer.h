@@ -38,8 +38,9 @@ class TileWriter {
   Result<> AddHash(const TileHash& hash);
 
   /// Writes the partial tiles of the current size, then the signed `note` of that size as
-  /// `checkpoint`.
-  Result<> Publish(std::string_view note);
+  /// `checkpoint`. `synced`: the checkpoint's bytes are on the disk before it gets its name, so that
+  /// a power cut leaves it or the one before; where no write-ahead log stands in for a torn one.
+  Result<> Publish(std::string_view note, bool synced = false);
 
   /// Files that were written and not synced. Once they are, entries below `full` need no
   /// write-ahead log.

@@ -5,12 +5,12 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
-#include <fstream>
 #include <nmmintrin.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "ledger/disk.h"
 #include "ledger/file.h"
 
 namespace sallyport::ledger {
@@ -48,7 +48,8 @@ Result<> FillWithZeros(int fd, size_t bytes, const std::filesystem::path& path) 
   // fdatasync.
   static const std::string zeros(256 << 10, '\0');
   for (size_t done = 0; done < bytes;) {
-    const ssize_t n = ::pwrite(fd, zeros.data(), std::min(zeros.size(), bytes - done), off_t(done));
+    const iovec piece{const_cast<char*>(zeros.data()), std::min(zeros.size(), bytes - done)};
+    const ssize_t n = TheDisk().Write(fd, {&piece, 1}, off_t(done));
     if (n < 0) {
       if (errno == EINTR) continue;
       return std::unexpected(SystemError("fill", path));
@@ -124,27 +125,23 @@ std::vector<Frame> FrameReader::Salvage(uint64_t low, uint64_t high) const {
   return found;
 }
 
-std::string BootId() {
-  std::ifstream file("/proc/sys/kernel/random/boot_id");
-  std::string id;
-  if (!(file >> id) || id.empty()) id = "unknown";
-  return id;
-}
+std::string BootId() { return TheDisk().BootId(); }
 
 Result<std::shared_ptr<Segment>> Segment::Create(const std::filesystem::path& path, size_t bytes,
                                                  uint64_t first_index, bool fill) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const int fd =
+      TheDisk().Open(path.string(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return std::unexpected(SystemError("create", path));
   std::shared_ptr<Segment> segment(new Segment(fd, path, bytes));
   if (fill) SALLYPORT_CHECK(FillWithZeros(fd, bytes, path));
   SALLYPORT_CHECK(segment->Append(SegmentFrame(first_index)));
-  if (::fsync(fd) != 0) return std::unexpected(SystemError("sync", path));
+  if (TheDisk().Sync(fd) != 0) return std::unexpected(SystemError("sync", path));
   SALLYPORT_CHECK(SyncPath(path.parent_path()));
   return segment;
 }
 
 Result<std::shared_ptr<Segment>> Segment::Recycle(const std::filesystem::path& path, size_t bytes) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  const int fd = TheDisk().Open(path.string(), O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
   if (fd < 0) return std::unexpected(SystemError("open", path));
   std::shared_ptr<Segment> segment(new Segment(fd, path, bytes));
   struct stat st{};
@@ -158,7 +155,7 @@ Result<std::shared_ptr<Segment>> Segment::Recycle(const std::filesystem::path& p
 
 Result<> Segment::Prepare(const std::filesystem::path& path, uint64_t first_index) {
   SALLYPORT_CHECK(Begin(first_index));
-  if (::fsync(fd_) != 0) return std::unexpected(SystemError("sync", path_));
+  if (TheDisk().Sync(fd_) != 0) return std::unexpected(SystemError("sync", path_));
   SALLYPORT_CHECK(Rename(path));
   return SyncPath(path.parent_path());
 }
@@ -176,7 +173,7 @@ Result<> Segment::Append(std::span<const iovec> pieces, size_t& written) {
   for (const iovec& piece : pieces) bytes += piece.iov_len;
   ssize_t n;
   do {
-    n = ::pwritev(fd_, pieces.data(), int(pieces.size()), off_t(offset_));
+    n = TheDisk().Write(fd_, pieces, off_t(offset_));
   } while (n < 0 && errno == EINTR);
   written = n < 0 ? 0 : size_t(n);
   if (n < 0) return std::unexpected(SystemError("write", path_));
@@ -195,20 +192,20 @@ Result<> Segment::Begin(uint64_t first_index) {
 void Segment::BeginSync() { (void)::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE); }
 
 Result<> Segment::Sync() {
-  if (::fdatasync(fd_) != 0) return std::unexpected(SystemError("sync", path_));
+  if (TheDisk().SyncData(fd_) != 0) return std::unexpected(SystemError("sync", path_));
   return {};
 }
 
 Result<> Segment::Rename(const std::filesystem::path& path) {
-  if (::rename(path_.c_str(), path.c_str()) != 0)
-    return std::unexpected(SystemError("rename", path));
+  SALLYPORT_CHECK(RenameFile(path_, path));
   path_ = path;
   return {};
 }
 
 Result<> Segment::Trim() {
-  if (::ftruncate(fd_, off_t(offset_)) != 0) return std::unexpected(SystemError("trim", path_));
-  if (::fsync(fd_) != 0) return std::unexpected(SystemError("sync", path_));
+  if (TheDisk().Truncate(fd_, off_t(offset_)) != 0)
+    return std::unexpected(SystemError("trim", path_));
+  if (TheDisk().Sync(fd_) != 0) return std::unexpected(SystemError("sync", path_));
   return {};
 }
 

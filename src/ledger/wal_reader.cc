@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "ledger/file.h"
 #include "ledger/wal.h"
@@ -38,18 +40,28 @@ class SegmentScan {
           return Refuse(path_ + " has an unknown format version");
         boot_ = frame.payload.substr(kSegmentMagic.size());
         wal_.earlier_boot = boot_ != BootId();
+        begin_ = frame.index;
         return {};
       case FrameType::checkpoint:
+        Begin(begin_);
         wal_.notes.emplace_back(frame.index, frame.payload);
         return {};
       case FrameType::leaf:
         break;
     }
-    if (wal_.leaves.empty()) wal_.first = frame.index;
+    Begin(begin_.value_or(frame.index));
+    if (frame.index < wal_.first) Supersede(frame.index);
     if (frame.index < next()) {  // carried over into a new file before the old one was deleted
-      if (frame.index < wal_.first || wal_.leaves[frame.index - wal_.first] != frame.payload) {
+      if (wal_.leaves[frame.index - wal_.first] != frame.payload) {
         return Refuse(path_ + " holds a second, different entry " + std::to_string(frame.index));
       }
+      return {};
+    }
+    // A power cut may keep a file's pages and lose those of the one before; a signed checkpoint
+    // that covers what is missing is found out when the notes are compared with what there is.
+    if (frame.index > next() && !boot_.empty() && boot_ != BootId()) {
+      ++wal_.dropped_frames;
+      wal_.dropped_bytes += kFrameHeaderBytes + frame.payload.size();
       return {};
     }
     if (frame.index > next()) {
@@ -58,6 +70,21 @@ class SegmentScan {
     }
     wal_.leaves.push_back(frame.payload);
     return {};
+  }
+
+  /// The first file says where the log begins, whatever became of its entries. One without a frame
+  /// behind its first was never used.
+  void Begin(std::optional<uint64_t> index) {
+    if (wal_.begun || !index) return;
+    wal_.begun = true;
+    wal_.first = *index;
+  }
+
+  /// A start has carried all entries from `index` on over into this file, and died while it deleted
+  /// the old ones.
+  void Supersede(uint64_t index) {
+    wal_.superseded.emplace_back(wal_.first, std::exchange(wal_.leaves, {}));
+    wal_.first = index;
   }
 
   /// A crash tears the end of the log. What cannot be a crash: a signed checkpoint behind the bad
@@ -88,7 +115,22 @@ class SegmentScan {
   std::string path_;
   FrameReader reader_;
   std::string_view boot_;
+  std::optional<uint64_t> begin_;  // what the segment frame says
 };
+
+/// What was carried over must be there again.
+Result<> CheckSuperseded(const WalContents& wal) {
+  for (const auto& [first, leaves] : wal.superseded) {
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      const uint64_t index = first + i, end = wal.first + wal.leaves.size();
+      if (index < wal.first || index >= end || wal.leaves[index - wal.first] != leaves[i]) {
+        return Refuse("the write-ahead log holds a second, different entry " +
+                      std::to_string(index) + ", or has lost it");
+      }
+    }
+  }
+  return {};
+}
 
 Result<WalContents> ReadOnce(const std::filesystem::path& wal_dir) {
   WalContents wal;
@@ -101,6 +143,7 @@ Result<WalContents> ReadOnce(const std::filesystem::path& wal_dir) {
     wal.files.push_back(*std::move(bytes));
     SALLYPORT_CHECK(SegmentScan(wal, path.string(), wal.files.back()).Run());
   }
+  SALLYPORT_CHECK(CheckSuperseded(wal));
   return wal;
 }
 

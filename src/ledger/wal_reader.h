@@ -13,9 +13,12 @@ namespace sallyport::ledger {
 
 /// What the write-ahead log holds. Borrows the bytes of its files.
 struct WalContents {
-  std::vector<std::string> files;                            // bytes
-  uint64_t first = 0;                                        // index of leaves[0]
-  std::vector<std::string_view> leaves;                      // without gaps
+  std::vector<std::string> files;        // bytes
+  bool begun = false;                    // there is a file
+  uint64_t first = 0;                    // index of leaves[0]
+  std::vector<std::string_view> leaves;  // without gaps
+  /// Of files that a start had replaced and not yet deleted: where they begin, and their entries.
+  std::vector<std::pair<uint64_t, std::vector<std::string_view>>> superseded;
   std::vector<std::pair<uint64_t, std::string_view>> notes;  // signed checkpoints by tree size
   bool earlier_boot = false;  // the newest file was begun before the machine's last restart
   uint64_t dropped_bytes = 0;

@@ -1,7 +1,8 @@
 #include "ledger/wal_writer.h"
 
 #include <algorithm>
-#include <system_error>
+
+#include "ledger/file.h"
 
 namespace sallyport::ledger {
 
@@ -92,8 +93,7 @@ bool WalWriter::PutSpare(std::shared_ptr<Segment> spare) {
 
 Result<> WalWriter::Finish() {
   if (spare_) {
-    std::error_code ignored;  // an empty file is skipped by recovery
-    std::filesystem::remove(spare_->path(), ignored);
+    (void)RemoveFile(spare_->path());  // an empty file is skipped by recovery
     spare_.reset();
   }
   return current_->Trim();

@@ -28,6 +28,18 @@ size_t FittingSegment(const std::filesystem::path& dir, size_t wanted) {
   return std::min(wanted, std::max<size_t>(share, 256 << 10));
 }
 
+/// A new log's directory is itself an entry of one, which may be as new.
+Result<> SyncAbove(const std::filesystem::path& dir) {
+  std::error_code error;
+  std::filesystem::path path = std::filesystem::absolute(dir, error).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  SALLYPORT_CHECK(SyncPath(path.parent_path()));
+  for (path = path.parent_path(); path.has_relative_path(); path = path.parent_path()) {
+    if (!SyncPath(path.parent_path())) break;  // not ours to look at, so not made by us either
+  }
+  return {};
+}
+
 /// What witnesses have seen must be there: going on without it would be another log under the same
 /// key.
 Result<> ContinuesCosigned(const std::filesystem::path& data_dir, const NoteVerifier& verifier,
@@ -118,6 +130,13 @@ Result<> Ledger::Impl::Restart(Recovered recovered) {
   tree_ = recovered.tree;
   next_index_ = durable_ = published_ = tree_.size();
 
+  // What a killed process left is in the kernel's memory only, and is about to be published.
+  const std::filesystem::path wal_dir = options.data_dir / "wal";
+  for (const auto& path : recovered.segments) SALLYPORT_CHECK(SyncPath(path));
+  if (std::filesystem::exists(wal_dir / kReserveName))
+    SALLYPORT_CHECK(SyncPath(wal_dir / kReserveName));
+  SALLYPORT_CHECK(SyncPath(wal_dir));
+
   TileWriter tiles(options.data_dir / "log", recovered.base, std::move(recovered.partials));
   tiles.set_keep_equal(true);
   SALLYPORT_CHECK(tiles.AddEntries(recovered.entries));
@@ -125,20 +144,19 @@ Result<> Ledger::Impl::Restart(Recovered recovered) {
   SALLYPORT_CHECK(tiles.RepairPartials());
   SALLYPORT_TRY(const std::string note,
                 signer.Sign(CheckpointText({signer.name(), tree_.size(), tree_.Root()})));
-  SALLYPORT_CHECK(tiles.Publish(note));
+  SALLYPORT_CHECK(tiles.Publish(note, true));
   tiles.set_keep_equal(false);
   SALLYPORT_CHECK(tiles.SyncAll());
   SALLYPORT_CHECK(SyncPath(options.data_dir));
+  if (recovery.created) SALLYPORT_CHECK(SyncAbove(options.data_dir));
 
   SALLYPORT_TRY(std::shared_ptr<Segment> first, FirstSegment(recovered, note));
-  const std::filesystem::path wal_dir = options.data_dir / "wal";
-  std::error_code error;
-  std::filesystem::remove(wal_dir / kReserveName, error);
-  if (!error) std::filesystem::remove(wal_dir / kRetiredName, error);
-  for (const auto& path : recovered.segments) {
-    if (!error) std::filesystem::remove(path, error);
+  SALLYPORT_CHECK(RemoveFile(wal_dir / kReserveName));
+  SALLYPORT_CHECK(RemoveFile(wal_dir / kRetiredName));
+  for (const auto& path : recovered.segments) {  // the oldest first: what stays has no gap
+    SALLYPORT_CHECK(RemoveFile(path));
+    SALLYPORT_CHECK(SyncPath(wal_dir));
   }
-  if (error) return Fail(Errc::io_failed, "clean " + wal_dir.string() + ": " + error.message());
   SALLYPORT_TRY(reserve_, Segment::Create(wal_dir / kReserveName, kReserveBytes, 0));
   wal_.emplace(wal_dir, segment_bytes_, std::move(first));
 
