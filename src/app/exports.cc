@@ -48,6 +48,8 @@ Result<std::unique_ptr<Delivery>> MakeDelivery(const Config& config, const std::
   }
   if (const auto* kafka = std::get_if<KafkaTarget>(&config.to))
     return MakeKafkaDelivery(*kafka, Reading(kafka->password), stop);
+  if (const auto* logs = std::get_if<CloudWatchTarget>(&config.to))
+    return MakeCloudWatchDelivery(*logs, Receiver{net::FetchUrl, {}, stop});
   const auto& otlp = std::get<OtlpTarget>(config.to);
   return MakeOtlpDelivery(otlp, HeadersOf(otlp), SALLYPORT_VERSION, receiver(otlp.reach, true));
 }

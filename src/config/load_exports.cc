@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "config/aws_keys.h"
 #include "config/sections.h"
 
 namespace sallyport::config {
@@ -189,9 +190,25 @@ exporting::KafkaTarget ReadKafka(Context& context, Fields& fields) {
   return kafka;
 }
 
+exporting::CloudWatchTarget ReadCloudWatch(Context& context, Fields& fields) {
+  exporting::CloudWatchTarget logs;
+  logs.region = fields.RequiredText("region", "write region: eu-central-1");
+  CheckWord(fields, "region", logs.region, "-", "write it as AWS does, eu-central-1");
+  logs.group = fields.RequiredText("group", "write group: /sallyport/cde");
+  CheckWord(fields, "group", logs.group, "._-/#", "write letters, digits and . _ - / #");
+  logs.stream = fields.RequiredText("stream", "write stream: gate-1");
+  CheckWord(fields, "stream", logs.stream, "._-/", "write letters, digits and . _ - /");
+  if (const Node* keys = fields.Get("credentials"))
+    logs.keys = ReadAwsKeys(context, *keys, fields.where() + ".credentials");
+  if (auto url = fields.Text("url")) logs.url = *url;
+  CheckUrl(fields, "url", logs.url, false);
+  logs.reach = ReadReach(fields);
+  return logs;
+}
+
 void ReadTarget(Context& context, const Node& node, const std::string& where, Config& out) {
-  static const std::vector<std::string_view> kTargets{"file",       "syslog",    "webhook",
-                                                      "splunk_hec", "otlp_http", "kafka"};
+  static const std::vector<std::string_view> kTargets{
+      "file", "syslog", "webhook", "splunk_hec", "otlp_http", "kafka", "cloudwatch_logs"};
   Fields fields(context, node, where);
   int targets = 0;
   for (const std::string_view kind : kTargets) {
@@ -205,14 +222,16 @@ void ReadTarget(Context& context, const Node& node, const std::string& where, Co
     if (kind == "splunk_hec") out.to = ReadSplunk(f);
     if (kind == "otlp_http") out.to = ReadOtlp(context, f);
     if (kind == "kafka") out.to = ReadKafka(context, f);
+    if (kind == "cloudwatch_logs") out.to = ReadCloudWatch(context, f);
     f.Done();
   }
   fields.Done();
   if (targets != 1) {
-    context.Error(
-        node.mark, targets == 0 ? kCfgMissingKey : kCfgConflict,
-        where + " needs exactly one of file, syslog, webhook, splunk_hec, otlp_http and kafka",
-        "keep one");
+    context.Error(node.mark, targets == 0 ? kCfgMissingKey : kCfgConflict,
+                  where +
+                      " needs exactly one of file, syslog, webhook, splunk_hec, otlp_http, kafka "
+                      "and cloudwatch_logs",
+                  "keep one");
   }
 }
 

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "credential/config.h"
 #include "secrets/source.h"
 
 // The section `exports`; docs/configuration.md. The namespace is not called as the folder is: that
@@ -95,8 +96,17 @@ struct KafkaTarget {
   bool operator==(const KafkaTarget&) const = default;
 };
 
-using Target =
-    std::variant<FileTarget, SyslogTarget, WebhookTarget, SplunkTarget, OtlpTarget, KafkaTarget>;
+/// to.cloudwatch_logs: a stream of a group that is there.
+struct CloudWatchTarget {
+  std::string region, group, stream;
+  std::string url;  // empty: the region's own
+  credential::AwsKeys keys;
+  credential::Reach reach;
+  bool operator==(const CloudWatchTarget&) const = default;
+};
+
+using Target = std::variant<FileTarget, SyslogTarget, WebhookTarget, SplunkTarget, OtlpTarget,
+                            KafkaTarget, CloudWatchTarget>;
 
 /// What an export with `strict` may be behind; beyond it nothing is served.
 struct Strict {

@@ -49,4 +49,8 @@ Result<std::unique_ptr<Delivery>> MakeOtlpDelivery(
 std::unique_ptr<Delivery> MakeKafkaDelivery(KafkaTarget target, ReadSecret password,
                                             std::stop_token stop);
 
+/// Amazon CloudWatch Logs, PutLogEvents: confirmed by its answer, which names what is too old.
+std::unique_ptr<Delivery> MakeCloudWatchDelivery(const CloudWatchTarget& target, Receiver receiver,
+                                                 const Clock& clock = SystemClock());
+
 }  // namespace sallyport::exporting
