@@ -224,3 +224,24 @@ def test_statements_are_datastore_activity(scratch, oidc):
     finally:
         gateway.stop()
         server.stop()
+
+
+@pytest.mark.parametrize("form", ["ocsf", "cef", "ecs", "json"])
+def test_what_a_receiver_has_is_compared_with_the_log(story, tmp, form):
+    def delivered(lines):
+        (tmp / "received").write_text("".join(line + "\n" for line in lines))
+        done = run("audit", "delivered", "--receiver", f"siem-{form}", "--received", tmp / "received", "--to", str(len(there)), "--json", "--data-dir", story.data_dir)
+        return done.returncode, json.loads(done.stdout)
+    there = export(story, form)
+    code, report = delivered(["<110>1 - - - - - - " + line for line in there] + there[:3])
+    assert code == 0 and report["whole"] and report["arrived"] == len(there) and report["repeated"] == 3, report
+    code, report = delivered(there[:4] + there[6:])
+    assert code == 3 and report["missing"] == [[4, 6]] and report["arrived"] == len(there) - 2, report
+    leaf = json.loads(export(story, "json")[9])["leaf_hash"]
+    forged = there[9].replace(leaf[:20], "A" * 20)
+    assert forged != there[9]
+    code, report = delivered(there[:9] + [forged] + there[10:] + ["no event"])
+    assert code == 3 and report["changed"] == [9] and report["unread"] == 1, report
+    entries = eventually(lambda: (found := story.audit("delivery.reported", resource=f"siem-{form}"))[2:] and found, 5, step=0.3)
+    kept = [(e.get("outcome", {}).get("ok", True), e["facts"]["missing"], e["facts"]["changed"]) for e in entries]
+    assert sorted(kept) == [(False, [], [9]), (False, [[4, 6]], []), (True, [], [])]

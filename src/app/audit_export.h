@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "app/arguments.h"
@@ -11,7 +12,14 @@ struct AuditExportOptions {
 };
 int RunAuditExport(const AuditExportOptions& options);
 
-/// `audit export`
+struct AuditDeliveredOptions {
+  std::string data_dir, received, receiver;
+  uint64_t from = 0, to = ~uint64_t(0);
+  bool json = false;
+};
+int RunAuditDelivered(const AuditDeliveredOptions& options);
+
+/// `audit export`, `audit delivered`
 void AddAuditExport(CLI::App& audit, Chosen& chosen);
 
 }  // namespace sallyport::app

@@ -9,12 +9,18 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "mask/seal.h"
 
 namespace sallyport::app {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr size_t kNoteBytes = 4096;
+constexpr size_t kNoteBytes = 8192;
+constexpr size_t kFactBytes = 4000;
+/// What a note may become: nothing that the gateway itself sees or decides.
+constexpr op::EventType kFindings[] = {op::EventType::scan_made, op::EventType::drill_made,
+                                       op::EventType::delivery_reported, op::EventType::key_created,
+                                       op::EventType::recording_exported};
 
 std::string ReaderName() {
   std::string name = "uid " + std::to_string(getuid());
@@ -34,16 +40,13 @@ std::string Plain(const nlohmann::json& note, const char* key, const mask::Maske
   return masker.MaskText(text, {}, masked, tally) ? masked : text;
 }
 
-}  // namespace
-
-Result<> NoteReading(const fs::path& data_dir, const std::string& command,
-                     const std::string& subject) {
+Result<> Leave(const fs::path& data_dir, nlohmann::json note) {
   const fs::path spool = data_dir / "reads";
   if (!fs::is_directory(spool)) return {};
   const fs::path temporary = spool / ("." + NewHandle(9)), final = spool / (NewHandle(9) + ".json");
+  note["reader"] = ReaderName();
   std::ofstream out(temporary);
-  out << nlohmann::json{{"command", command}, {"subject", subject}, {"reader", ReaderName()}}
-             .dump();
+  out << note.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   out.close();
   std::error_code error;
   if (out) fs::rename(temporary, final, error);
@@ -53,6 +56,46 @@ Result<> NoteReading(const fs::path& data_dir, const std::string& command,
                                      ": reading the log needs the right to write there");
   }
   return {};
+}
+
+op::Evidence EvidenceOf(const nlohmann::json& note, const mask::Masker& masker) {
+  op::Evidence evidence;
+  evidence.type = op::EventType::evidence_read;
+  if (!note.is_object()) {
+    evidence.detail = "unreadable note";
+    return evidence;
+  }
+  evidence.method = Plain(note, "command", masker);
+  evidence.resource = Plain(note, "subject", masker);
+  evidence.detail = Plain(note, "reader", masker);
+  const std::string event = Plain(note, "event", masker);
+  for (const op::EventType type : kFindings) {
+    if (event != op::EventName(type)) continue;
+    evidence.type = type;
+    evidence.method.clear();
+    if (const auto ok = note.find("ok"); ok != note.end() && ok->is_boolean()) evidence.ok = *ok;
+    const auto facts = note.find("facts");
+    if (facts == note.end() || !facts->is_object()) continue;
+    auto sealed = mask::Seal::Json(masker, facts->dump(), {}, kFactBytes, evidence.masked);
+    if (sealed && sealed->complete) evidence.facts = std::move(sealed->text);
+  }
+  return evidence;
+}
+
+}  // namespace
+
+Result<> NoteReading(const fs::path& data_dir, const std::string& command,
+                     const std::string& subject) {
+  return Leave(data_dir, {{"command", command}, {"subject", subject}});
+}
+
+Result<> NoteFinding(const fs::path& data_dir, op::EventType type, const std::string& resource,
+                     bool ok, const std::string& facts) {
+  nlohmann::json note{
+      {"event", std::string(op::EventName(type))}, {"subject", resource}, {"ok", ok}};
+  const nlohmann::json read = nlohmann::json::parse(facts, nullptr, false);
+  if (read.is_object() && facts.size() <= kFactBytes) note["facts"] = read;
+  return Leave(data_dir, std::move(note));
 }
 
 void TakeReadings(const fs::path& data_dir, const mask::Masker& masker, gate::Gate& gate) {
@@ -69,15 +112,7 @@ void TakeReadings(const fs::path& data_dir, const mask::Masker& masker, gate::Ga
     in.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<size_t>(in.gcount()));
     const nlohmann::json note = nlohmann::json::parse(text, nullptr, false);
-    op::Evidence evidence;
-    evidence.type = op::EventType::evidence_read;
-    if (note.is_object()) {
-      evidence.method = Plain(note, "command", masker);
-      evidence.resource = Plain(note, "subject", masker);
-      evidence.detail = Plain(note, "reader", masker);
-    } else {
-      evidence.detail = "unreadable note";
-    }
+    op::Evidence evidence = EvidenceOf(note, masker);
     if (!gate.Record(std::move(evidence))) return;  // stays until it can be recorded
     fs::remove(path, error);
   }

@@ -5,6 +5,7 @@
 
 #include "gate/gate.h"
 #include "mask/masker.h"
+#include "op/evidence.h"
 
 namespace sallyport::app {
 
@@ -17,6 +18,12 @@ namespace sallyport::app {
 /// the user of the operating system. io_failed when the spool exists and cannot be written.
 Result<> NoteReading(const std::filesystem::path& data_dir, const std::string& command,
                      const std::string& subject);
+
+/// In the same way, what a command has found or done, for the log to keep: scan.made, drill.made,
+/// delivery.reported, key.created, recording.exported and no other events. `facts` is a JSON object
+/// of at most 4,000 bytes, or empty. `ok`: nothing was found that should not be.
+Result<> NoteFinding(const std::filesystem::path& data_dir, op::EventType type,
+                     const std::string& resource, bool ok, const std::string& facts);
 
 /// Moves all notes into the log, masked: the spool is an input like any other. Called by the
 /// gateway, from one thread.
