@@ -82,6 +82,44 @@ async function rootOf(entry, index, size, hashes) {
   return found;
 }
 
+/** What was recorded outside the log (docs/formats/recording.md): the bytes that the entry binds, opened with the key it names. */
+async function opened(blob, recording, origin) {
+  const bytes = bytesOf(recording.bytes), raw = bytesOf(recording.key);
+  if (hex(await sha256(bytes)) !== blob.h) throw new Error('a recording is not the one that its entry binds');
+  const named = await crypto.subtle.deriveBits({ name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(0),
+    info: utf8.encode('sallyport recording commitment v1') }, await crypto.subtle.importKey('raw', raw, 'HKDF', false, ['deriveBits']), 160);
+  if (hex(new Uint8Array(named)) !== blob.k) throw new Error('a recording came with another key');
+  const key = await crypto.subtle.importKey('raw', raw, 'AES-GCM', false, ['decrypt']);
+  const whose = [utf8.encode(origin), utf8.encode(recording.session)];
+  const lengths = whose.flatMap((w) => [w.length >> 8, w.length & 255]);
+  const parts_ = [];
+  for (let at = 0, n = 0, last = false; !last; ++n) {
+    const head = bytes.slice(at, at + 16), view = new DataView(bytes.buffer, at, 16);
+    const number = view.getUint32(8), size = view.getUint32(12) + 16;
+    last = number >= 0x80000000;
+    if ((number & 0x7fffffff) !== n || last !== (at + 16 + size === bytes.length)) throw new Error('a recording is not whole');
+    const iv = join(head.slice(0, 8), [n >>> 24, n >>> 16 & 255, n >>> 8 & 255, n & 255]);
+    const about = join(lengths, ...whose, head);
+    parts_.push(new Uint8Array(await crypto.subtle.decrypt({ name: 'AES-GCM', iv, additionalData: about }, key, bytes.slice(at + 16, at + 16 + size))));
+    at += 16 + size;
+  }
+  return new TextDecoder('utf-8').decode(await new Blob(parts_).arrayBuffer());
+}
+
+/** Puts what was recorded outside into the payloads of an entry. */
+async function fill(entry, evidence, origin) {
+  for (const p of [entry.req, entry.res]) {
+    if (!p || !p.blob) continue;
+    const recording = (evidence.recordings || {})[p.blob.h];
+    if (!recording || recording.why) {
+      p.why = recording ? recording.why : 'sealed';
+      continue;
+    }
+    const text = await opened(p.blob, recording, origin);
+    if (text[0] === 'j') p.json = JSON.parse(text.slice(1), exact); else p.text = text.slice(1);
+  }
+}
+
 /** Checks everything; throws at the first thing that does not hold. */
 async function verify(evidence) {
   const text = (name) => sha256(utf8.encode(name));
@@ -97,7 +135,9 @@ async function verify(evidence) {
     const bytes = bytesOf(one.entry);
     const found = await rootOf(bytes, one.index, Number(size), one.proof.map(bytesOf));
     if (!equal(found, bytesOf(root))) throw new Error(`entry ${one.index} is not in the log`);
-    entries.set(one.index, JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), exact));
+    const entry = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), exact);
+    await fill(entry, evidence, origin);
+    entries.set(one.index, entry);
   }
   const witnesses = [];
   for (const line of (evidence.policy || '').split('\n').map((l) => l.trim().split(/\s+/)).filter((w) => w[0] === 'witness')) {
@@ -148,6 +188,7 @@ function payload(label, p) {
   } else if (p.text !== undefined) {
     parts_.push(make('pre', { tabindex: '0' }, marked(p.text)));
   }
+  if (p.why) parts_.push(make('p', { class: 'chip wait' }, p.why));
   if (p.cut) parts_.push(make('p', { class: 'chip wait' }, `not all of its ${p.b} bytes were recorded`));
   return make('div', {}, ...parts_);
 }

@@ -29,4 +29,7 @@ void AddApprovalVerbs(CLI::App& root, Chosen& chosen);
 /// `policy whatif` and `policy log`
 void AddPolicyHistory(CLI::App& policy, Chosen& chosen);
 
+/// `recordings …`
+void AddRecordingVerbs(CLI::App& root, Chosen& chosen);
+
 }  // namespace sallyport::app

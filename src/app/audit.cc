@@ -7,6 +7,7 @@
 #include "app/keys.h"
 #include "app/moment.h"
 #include "app/read_spool.h"
+#include "app/recorded.h"
 #include "app/verbs.h"
 #include "base/clock.h"
 #include "ledger/checkpoint.h"
@@ -113,7 +114,12 @@ int RunAuditVerify(const AuditVerifyOptions& options) {
       return kFailed;
     }
   }
-  auto report = ledger::VerifyDataDir(options.data_dir, key, older);
+  auto check = RecordingCheck::Open(options.data_dir, {options.config, options.kek});
+  if (!check) return Sorry("verify", check.error());
+  auto report = ledger::VerifyDataDir(
+      options.data_dir, key, older,
+      [&](uint64_t index, std::string_view entry) { check->Visit(index, entry); });
+  if (report.found) check->Finish(report);
   if (policy && report.found) CheckWitnesses(*policy, report);
   (void)NoteReading(options.data_dir, "audit verify",
                     "");  // a proof needs no right to write: a copy verifies too
@@ -162,22 +168,31 @@ int RunAuditSearch(const AuditSearchOptions& options) {
     }
     *bound = *time;
   }
-  const auto found = ledger::Search(dir, criteria);
+  auto recorded = Recorded::Open(dir, {options.config, options.kek});
+  if (!recorded) return Sorry("search", recorded.error());
+  auto found = ledger::Search(dir, criteria);
   if (!found) return Sorry("search", found.error());
   if (const auto noted = NoteReading(dir, "audit search", ""); !noted)
     return Sorry("search", noted.error());
+  if (options.json) recorded->Fill(*found);
   for (const ledger::Found& entry : *found) Print(entry, options.json);
   if (!options.json) std::fprintf(stderr, "%zu entries\n", found->size());
-  return kOk;
+  return recorded->damaged() > 0 ? kNegative : kOk;
 }
 
 int RunAuditTail(const AuditTailOptions& options) {
   const std::string dir = DataDirOrDefault(options.data_dir);
   if (const auto noted = NoteReading(dir, "audit tail", ""); !noted)
     return Sorry("tail", noted.error());
+  auto recorded = Recorded::Open(dir, {options.config, options.kek});
+  if (!recorded) return Sorry("tail", recorded.error());
   const auto done =
       ledger::Tail(dir, options.lines, options.follow, [&](const ledger::Found* found) {
-        if (found != nullptr) Print(*found, options.json);
+        if (found != nullptr) {
+          ledger::Found shown = *found;
+          if (options.json) recorded->Fill(shown.json);
+          Print(shown, options.json);
+        }
         return std::fflush(stdout) == 0;
       });
   return done ? kOk : Sorry("tail", done.error());

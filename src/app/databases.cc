@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "net/tls.h"
+#include "obs/metrics.h"
 #include "secrets/source.h"
 
 namespace sallyport::app {
@@ -154,6 +155,42 @@ Result<std::vector<pg::FrontendConnection>> MakeDatabases(const config::Root& ro
     databases.push_back(std::move(*made));
   }
   return databases;
+}
+
+void DeclareDatabaseMetrics(const pg::Frontend& frontend, const DatabaseCredentials& credentials) {
+  obs::Registry& m = obs::Metrics();
+  using pg::ConnectionFigures;
+  const auto by_connection = [&](std::string_view name, std::string_view help,
+                                 uint64_t ConnectionFigures::* what) {
+    m.ObserveBy(name, help, "connection", [&frontend, what] {
+      std::map<std::string, double> samples;
+      for (const auto& [connection, figures] : frontend.totals())
+        samples[connection] = double(figures.*what);
+      return samples;
+    });
+  };
+  by_connection("sallyport_postgres_sessions", "Sessions of PostgreSQL clients",
+                &ConnectionFigures::sessions);
+  by_connection("sallyport_postgres_statements_total", "Statements that were judged",
+                &ConnectionFigures::statements);
+  by_connection("sallyport_postgres_refused_total", "Statements that were refused",
+                &ConnectionFigures::refused);
+  by_connection("sallyport_postgres_rows_total", "Rows that were released",
+                &ConnectionFigures::rows);
+  by_connection("sallyport_postgres_bytes_total", "Bytes to clients, and of COPY data from them",
+                &ConnectionFigures::bytes);
+  by_connection("sallyport_postgres_masked_total", "Values that were masked on their way",
+                &ConnectionFigures::masked);
+  by_connection("sallyport_postgres_columns_found",
+                "Columns that nobody classified and that hold card numbers",
+                &ConnectionFigures::columns_found);
+  m.ObserveBy("sallyport_postgres_roles", "Roles that exist for sessions, or are being dropped",
+              "connection", [&credentials] {
+                std::map<std::string, double> samples;
+                for (const auto& [connection, one] : credentials)
+                  samples[connection] = double(one->leases());
+                return samples;
+              });
 }
 
 }  // namespace sallyport::app

@@ -39,6 +39,13 @@ bool SameColumns(const config::Root& a, const config::Root& b);
 
 pg::FrontendLimits DatabaseLimits(const config::Root& root);
 
+/// Of each connection by its name.
+using DatabaseCredentials =
+    std::vector<std::pair<std::string, std::shared_ptr<pg::Credentials>>>;
+
+/// Figures of the databases, for /metrics. Both must outlive the registry's use.
+void DeclareDatabaseMetrics(const pg::Frontend& frontend, const DatabaseCredentials& credentials);
+
 /// Who sees everybody's sessions: administrators and auditors of the gate (identity.roles).
 std::function<bool(const op::Principal&)> SeesAll(const config::Root& root);
 

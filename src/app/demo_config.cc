@@ -83,6 +83,7 @@ policies:                                   # default deny; deny > approve > all
 evidence:
   origin: sallyport.dev/local
   durability: group
+  encrypt: { kek: { file: @state@/recordings.kek } }
 )";
 
 constexpr const char* kListen = R"(    postgres: "127.0.0.1:@postgres@"

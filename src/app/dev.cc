@@ -125,6 +125,8 @@ int RunDev(const DevOptions& options) {
   if (!credential) return Sorry("the demo server's credential", credential.error());
   auto payments = DemoMcpServer::Start(shards, ports.payments, std::string(credential->Reveal()));
   if (!payments) return Sorry("the demo MCP server", payments.error());
+  if (const Result<Secret> kek = KeyFile(state.path() / "recordings.kek"); !kek)
+    return Sorry("the key of its recordings", kek.error());
   fs::path binaries;
   const std::unique_ptr<DemoDatabase> database = StartDatabase(state, ports, binaries);
   shards.Start();

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "ledger/index.h"
+#include "app/recorded.h"
 #include "ledger/replay.h"
 #include "ledger/search.h"
 #include "ledger/verify.h"
@@ -241,8 +242,11 @@ Result<> FirstScreen::Replay(const std::string& who, const ledger::SearchCriteri
       first.is_object() ? first.value("/session/id"_json_pointer, std::string()) : "";
   if (session.empty()) return Fail(Errc::internal, "the log does not name the session of " + who);
   std::printf("\n%s\n", Paint(kBold, "Replay of session " + session).c_str());
+  SALLYPORT_TRY(auto recorded, Recorded::Open(place_.data_dir, {.config = place_.config, .kek = {}}));
+  SALLYPORT_TRY(auto events, ledger::ReplaySession(place_.data_dir, session));
+  recorded.Fill(events);
   SALLYPORT_TRY(const std::string replay,
-                ledger::RenderReplay(place_.data_dir, session, ledger::ReplayFormat::text));
+                ledger::RenderReplay(events, session, ledger::ReplayFormat::text));
   std::printf("%s\n", replay.c_str());
   return {};
 }

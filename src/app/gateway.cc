@@ -14,6 +14,7 @@
 #include "app/ops.h"
 #include "app/people.h"
 #include "app/read_spool.h"
+#include "app/recordings.h"
 #include "app/secret_stores.h"
 #include "app/upstream_issuer.h"
 #include "app/upstreams.h"
@@ -71,6 +72,7 @@ struct Gateway::Impl {
   config::Root root;
   std::unique_ptr<SecretStores> stores;  // what holds secrets, until nobody needs one
   Secret token_key;
+  std::unique_ptr<Recordings> recordings;
   std::unique_ptr<ledger::Ledger> ledger;
   std::unique_ptr<Approvals> approvals;
   std::unique_ptr<gate::Gate> gate;
@@ -85,7 +87,7 @@ struct Gateway::Impl {
   std::unique_ptr<UpstreamIssuer> upstream_issuer;
   std::unique_ptr<mcp::Frontend> frontend;
   std::vector<api::UpstreamLink> upstream_links;
-  std::vector<std::pair<std::string, std::shared_ptr<pg::Credentials>>> database_credentials;
+  DatabaseCredentials database_credentials;
   std::unique_ptr<pg::Frontend> databases;  // null: no listener for PostgreSQL
   /// Two, because they ask for other certificates: a driver shows whatever it finds at home.
   std::shared_ptr<net::TlsServer> tls, database_tls;
@@ -101,7 +103,6 @@ struct Gateway::Impl {
   Result<> Listen();
   Result<> RecordStart();
   void DeclareMetrics();
-  void DeclareDatabaseMetrics();
   std::vector<ReadyCheck> Checks() const;
   void LookAtControls();
   Result<> Apply(config::Root fresh);
@@ -125,6 +126,8 @@ Result<> Gateway::Impl::OpenLedger() {
       root.evidence.strict ? ledger::Durability::strict : ledger::Durability::group;
   SALLYPORT_TRY(options.signing_key,
                 SecretOr(root.evidence.signing_key, dir / "state/log-ed25519.key", SigningKeyFile));
+  SALLYPORT_TRY(recordings, Recordings::Open(root));
+  options.payloads = recordings->payloads();
   SALLYPORT_TRY(ledger, ledger::Ledger::Open(std::move(options)));
   return {};
 }
@@ -140,6 +143,7 @@ Result<> Gateway::Impl::BuildPath() {
                                                           .desk = &approvals->desk(),
                                                           .uses = &approvals->uses(),
                                                           .public_url = root.server.public_url});
+  recordings->Start(*gate);
   gate->SetUnmask(root.masking.unmask);
   MaskLogLines(masker);
   const size_t count = root.server.shards != 0 ? root.server.shards
@@ -192,7 +196,7 @@ Result<> Gateway::Impl::BuildFrontend() {
                                .issuers = {},
                                .scopes = {},
                                .state_dir = root.server.data_dir / "state",
-                               .record_bytes = root.evidence.payload_bytes,
+                               .record_bytes = recordings->bytes(),
                                .connections = {},
                                .settings = SettingsOf(root, masker)};
   // Clients take the first.
@@ -240,7 +244,7 @@ Result<> Gateway::Impl::BuildDatabases() {
       .public_url = root.server.public_url,
       .issuer_metadata = issuer.empty() ? "" : issuer + "/.well-known/openid-configuration",
       .masker = masker,
-      .record_bytes = root.evidence.payload_bytes,
+      .record_bytes = recordings->bytes(),
       .connections = std::move(connections),
       .limits = DatabaseLimits(root),
       .sees_all = SeesAll(root),
@@ -327,6 +331,7 @@ std::vector<ReadyCheck> Gateway::Impl::Checks() const {
   std::vector<ReadyCheck> checks;
   checks.push_back(
       {"evidence log", gate->healthy(), gate->healthy() ? "" : ledger->stats().failure});
+  recordings->AddChecks(checks);
   for (const identity::IssuerStatus& issuer : verifier->Status()) {
     const bool usable = issuer.state == identity::IssuerStatus::State::ready ||
                         issuer.state == identity::IssuerStatus::State::stale;
@@ -351,42 +356,6 @@ void Gateway::Impl::LookAtControls() {
   std::erase_if(checks, [](const ReadyCheck& check) { return check.name == "accepting"; });
   failures->Look(checks);
   gate->Suspend(WhyServiceStops(checks));
-}
-
-void Gateway::Impl::DeclareDatabaseMetrics() {
-  obs::Registry& m = obs::Metrics();
-  using pg::ConnectionFigures;
-  const auto by_connection = [&](std::string_view name, std::string_view help,
-                                 uint64_t ConnectionFigures::* what) {
-    m.ObserveBy(name, help, "connection", [this, what] {
-      std::map<std::string, double> samples;
-      for (const auto& [connection, figures] : databases->totals())
-        samples[connection] = double(figures.*what);
-      return samples;
-    });
-  };
-  by_connection("sallyport_postgres_sessions", "Sessions of PostgreSQL clients",
-                &ConnectionFigures::sessions);
-  by_connection("sallyport_postgres_statements_total", "Statements that were judged",
-                &ConnectionFigures::statements);
-  by_connection("sallyport_postgres_refused_total", "Statements that were refused",
-                &ConnectionFigures::refused);
-  by_connection("sallyport_postgres_rows_total", "Rows that were released",
-                &ConnectionFigures::rows);
-  by_connection("sallyport_postgres_bytes_total", "Bytes to clients, and of COPY data from them",
-                &ConnectionFigures::bytes);
-  by_connection("sallyport_postgres_masked_total", "Values that were masked on their way",
-                &ConnectionFigures::masked);
-  by_connection("sallyport_postgres_columns_found",
-                "Columns that nobody classified and that hold card numbers",
-                &ConnectionFigures::columns_found);
-  m.ObserveBy("sallyport_postgres_roles", "Roles that exist for sessions, or are being dropped",
-              "connection", [this] {
-                std::map<std::string, double> samples;
-                for (const auto& [connection, credentials] : database_credentials)
-                  samples[connection] = double(credentials->leases());
-                return samples;
-              });
 }
 
 void Gateway::Impl::DeclareMetrics() {
@@ -416,7 +385,7 @@ void Gateway::Impl::DeclareMetrics() {
             [this] { return double(frontend->stats().sessions); });
   m.Observe("sallyport_mcp_parked", "Calls that wait for an answer of their client",
             [this] { return double(frontend->stats().parked); });
-  if (databases) DeclareDatabaseMetrics();
+  if (databases) DeclareDatabaseMetrics(*databases, database_credentials);
   m.Observe("sallyport_approvals_pending", "Requests that wait for a decision",
             [this] { return double(approvals->desk().counts().pending); });
   m.Observe("sallyport_approvals_approved", "Approvals that are not used yet",
@@ -459,6 +428,7 @@ Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
   const fs::path& dir = impl->root.server.data_dir;
   impl->exports = std::make_unique<Exports>(std::move(exports), dir, *impl->ledger);
   SALLYPORT_CHECK(impl->Listen());
+  SALLYPORT_CHECK(impl->recordings->StartKeeping(*impl->ledger, impl->masker));
   impl->DeclareMetrics();
   impl->verifier->Start();
   impl->shards->Start();
@@ -507,6 +477,7 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
     return Fail(Errc::config_invalid, "vault and aws_secrets change at a restart only");
   if (root.evidence.witnessing != fresh.evidence.witnessing)
     return Fail(Errc::config_invalid, "evidence.witnesses change at a restart only");
+  SALLYPORT_CHECK(recordings->CheckSame(fresh));
   if (root.issuer_pkcs11 != fresh.issuer_pkcs11)
     return Fail(Errc::config_invalid, "issuer_keys changes at a restart only");
   if (!SameColumns(root, fresh))
@@ -583,6 +554,7 @@ void Gateway::Stop(milliseconds grace) {
   impl_->ops.reset();
   impl_->shards->Stop();
   impl_->approvals->state().Close();
+  impl_->recordings->Stop();
   (void)impl_->ledger->Close();
   if (impl_->cosigning) impl_->cosigning->Finish(kLastWords);
   impl_->exports->Stop(kLastWords);  // log.stop as well

@@ -113,6 +113,8 @@ void AddAudit(CLI::App& root, Chosen& chosen) {
   c->add_option("--key", verify.key, "the log's verifier key, as you were given it");
   c->add_option("--policy", verify.policy,
                 "who must have cosigned its head (C2SP tlog-policy); names the log's key too");
+  c->add_option("--kek", verify.kek, "file with the key of the recordings: opens them as well");
+  c->add_option("--config", verify.config, "configuration whose keys open them");
   c->add_flag("--json", verify.json, "report as JSON");
   c->callback([&chosen] { chosen = [] { return RunAuditVerify(verify); }; });
 
@@ -147,6 +149,8 @@ void AddAudit(CLI::App& root, Chosen& chosen) {
   c->add_option("--reason", search.reason, "reason code");
   c->add_option("--from", search.from, "from this time on (RFC 3339)");
   c->add_option("--to", search.to, "before this time (RFC 3339)");
+  c->add_option("--config", search.config, "configuration whose keys open recordings");
+  c->add_option("--kek", search.kek, "file with the key that opens them");
   c->add_option("--limit", search.limit, "most entries")->capture_default_str();
   c->add_flag("--json", search.json, "one JSON object a line");
   c->callback([&chosen] { chosen = [] { return RunAuditSearch(search); }; });
@@ -176,6 +180,8 @@ void AddAudit(CLI::App& root, Chosen& chosen) {
   c = Command(*audit, "tail", "Shows the newest entries", "sallyport audit tail --follow");
   c->add_option("data_dir,--data-dir", tail.data_dir, "data directory");
   c->add_option("-n,--lines", tail.lines, "how many")->capture_default_str();
+  c->add_option("--config", tail.config, "configuration whose keys open recordings");
+  c->add_option("--kek", tail.kek, "file with the key that opens them");
   c->add_flag("-f,--follow", tail.follow, "go on as they come");
   c->add_flag("--json", tail.json, "one JSON object a line");
   c->callback([&chosen] { chosen = [] { return RunAuditTail(tail); }; });
@@ -185,6 +191,8 @@ void AddAudit(CLI::App& root, Chosen& chosen) {
               "sallyport replay s_0123456789abcdef --data-dir /var/lib/sallyport");
   c->add_option("session", replay.session, "session id, s_…")->required();
   c->add_option("--data-dir", replay.data_dir, "data directory");
+  c->add_option("--config", replay.config, "configuration whose keys open recordings");
+  c->add_option("--kek", replay.kek, "file with the key that opens them");
   c->add_option("--format", replay.format, "text, html (one file that verifies itself), cast (asciicast v2) or jsonl")
       ->check(CLI::IsMember({"text", "html", "cast", "jsonl"}))
       ->capture_default_str();
@@ -275,6 +283,7 @@ int main(int argc, char** argv) {
   AddApprovalVerbs(root, chosen);
   AddPeopleVerbs(root, chosen);
   AddClientVerbs(root, chosen);
+  AddRecordingVerbs(root, chosen);
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

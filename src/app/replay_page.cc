@@ -19,8 +19,23 @@ void Fill(std::string& text, std::string_view name, std::string_view value) {
     text.replace(at, name.size(), value);
 }
 
+/// A recording that the browser opens itself, or why it cannot.
+nlohmann::json Sealed(Recorded& recorded, const op::Blob& blob) {
+  const auto taken = recorded.Take(blob);
+  if (taken) {
+    return {{"bytes", Base64Encode(AsBytes(taken->bytes))},
+            {"session", taken->session},
+            {"key", Base64Encode(taken->key.bytes())}};
+  }
+  const Error& error = taken.error();
+  return {{"why", error.code == Errc::recording_destroyed ? "its key was destroyed"
+                  : error.code == Errc::recording_damaged ? "DAMAGED: " + error.detail
+                                                          : "sealed: no key was at hand"}};
+}
+
 /// What web/replay.js reads; nothing in it can end the element that it stands in.
-Result<std::string> Evidence(const std::filesystem::path& data_dir, const std::string& session) {
+Result<std::string> Evidence(const std::filesystem::path& data_dir, const std::string& session,
+                             Recorded& recorded) {
   SALLYPORT_TRY(const std::vector<ledger::Found> events, ledger::ReplaySession(data_dir, session));
   std::set<uint64_t> indexes;  // also those that say who is behind an event of another session
   for (const ledger::Found& event : events) {
@@ -42,6 +57,11 @@ Result<std::string> Evidence(const std::filesystem::path& data_dir, const std::s
                     {"entry", Base64Encode(AsBytes(one.entry))},
                     {"proof", std::move(proof)}});
   }
+  nlohmann::json& recordings = out["recordings"] = nlohmann::json::object();
+  for (const auto& one : proven.entries) {
+    for (const op::Blob& blob : Recorded::BlobsOf(one.entry))
+      recordings[blob.sha256] = Sealed(recorded, blob);
+  }
   std::string text = out.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   Fill(text, "<", "\\u003c");
   return text;
@@ -49,8 +69,9 @@ Result<std::string> Evidence(const std::filesystem::path& data_dir, const std::s
 
 }  // namespace
 
-Result<std::string> ReplayPage(const std::filesystem::path& data_dir, const std::string& session) {
-  SALLYPORT_TRY(const std::string evidence, Evidence(data_dir, session));
+Result<std::string> ReplayPage(const std::filesystem::path& data_dir, const std::string& session,
+                               Recorded& recorded) {
+  SALLYPORT_TRY(const std::string evidence, Evidence(data_dir, session, recorded));
   std::string page(api::Asset("replay.html").value_or(""));
   std::string script(api::Asset("replay.js").value_or(""));
   const std::string style(api::Asset("replay.css").value_or(""));

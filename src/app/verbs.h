@@ -58,7 +58,7 @@ struct MaskOptions {
 int RunMask(const MaskOptions& options);
 
 struct AuditVerifyOptions {
-  std::string data_dir, checkpoint, key, policy;
+  std::string data_dir, checkpoint, key, policy, config, kek;
   bool json = false;
 };
 int RunAuditVerify(const AuditVerifyOptions& options);
@@ -79,6 +79,7 @@ int RunAuditVerifyApproval(const AuditVerifyApprovalOptions& options);
 
 struct AuditSearchOptions {
   std::string data_dir, person, agent, connection, tool, decision, session, event, reason, from, to;
+  std::string config, kek;  // to open recordings
   uint64_t limit = 1000;
   bool json = false;
 };
@@ -97,14 +98,14 @@ struct AuditSampleOptions {
 int RunAuditSample(const AuditSampleOptions& options);
 
 struct AuditTailOptions {
-  std::string data_dir;
+  std::string data_dir, config, kek;
   uint64_t lines = 20;
   bool follow = false, json = false;
 };
 int RunAuditTail(const AuditTailOptions& options);
 
 struct ReplayOptions {
-  std::string data_dir, session, format = "text";
+  std::string data_dir, session, format = "text", config, kek;
 };
 int RunReplay(const ReplayOptions& options);
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "config/load_recording.h"
 #include "config/sections.h"
 #include "config/units.h"
 #include "ledger/cosignature.h"
@@ -146,13 +147,7 @@ void ReadEvidenceKeys(Context& context, Fields& fields, Evidence& evidence) {
     f.Done();
   }
   ReadWitnesses(context, fields, evidence.witnessing);
-  if (const Node* encrypt = fields.Get("encrypt")) {
-    Fields f(context, *encrypt, "evidence.encrypt");
-    f.Require("kek", "write kek: { file: PATH }");
-    f.Secret("kek");
-    f.Done();
-    context.NotActedOn("evidence.encrypt");
-  }
+  if (const Node* encrypt = fields.Get("encrypt")) ReadEncrypt(context, *encrypt);
 }
 
 }  // namespace
@@ -202,18 +197,6 @@ void ReadSessions(Context& context, const Node& node, Root& root) {
                  "PCI DSS 8.2.8 asks for at most 15m");
   }
   fields.Done();
-}
-
-void ReadRecording(Context& context, const Node& node) {
-  Fields fields(context, node, "recording");
-  auto retention = fields.Duration("retention", milliseconds{86'400'000}, kAnyDuration);
-  auto hot = fields.Duration("hot", milliseconds{86'400'000}, kAnyDuration);
-  if (retention && hot && *hot > *retention) {
-    context.Error(fields.MarkOf("hot"), kCfgConflict,
-                  "recording.hot is longer than recording.retention", "write a shorter time");
-  }
-  fields.Done();
-  if (!node.is(Node::Kind::null)) context.NotActedOn("recording");
 }
 
 }  // namespace sallyport::config

@@ -47,6 +47,10 @@ Evidence Describe(EventType type, const op::Session& session, const op::Operatio
   return e;
 }
 
+Result<> Keep(ledger::Ledger& ledger, Evidence& e, const op::Session& session) {
+  return ledger.payloads() == nullptr ? Result<>() : ledger.payloads()->Keep(e, session);
+}
+
 }  // namespace
 
 Permit::Permit(Gate& gate, std::shared_ptr<const op::Session> session, uint64_t intent,
@@ -102,6 +106,7 @@ void Gate::Close(const op::Session& session) {
   e.type = EventType::session_close;
   e.session = session.entry;
   e.count = session.operations.load();
+  if (ledger_.payloads() != nullptr) ledger_.payloads()->Forget(session);
   (void)Write(e);  // the ledger's failure is its own alarm; nobody waits for an answer here
 }
 
@@ -167,6 +172,15 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
     decision.why = why ? *why : std::string();
     decision.message.clear();
   }
+  if (ledger_.payloads() != nullptr && decision.effect != op::Verdict::deny) {
+    // What the answer needs must be there before anything is done for it.
+    if (std::string failure = ledger_.payloads()->failure(); !failure.empty()) {
+      decision.effect = op::Verdict::deny;
+      decision.reason = Errc::recording_unavailable;
+      decision.why = std::move(failure);
+      decision.message.clear();
+    }
+  }
   std::optional<Wanted> wanted;
   if (operation.unmask != nullptr && decision.effect != op::Verdict::deny && IsWhole(operation)) {
     Result<Wanted> found = WantedOf(session->who, *operation.unmask);
@@ -229,7 +243,9 @@ boost::asio::awaitable<std::expected<Permit, op::Refusal>> Gate::Admit(
   if (wanted) e.unmask = &wanted->terms;
   if (licence) e.unmask_until = licence->until;
   const bool strict = NeedsStrict(operation) || decision.effect == op::Verdict::approve;
-  const Result<uint64_t> recorded = co_await WriteFor(e, strict && allowed);
+  const Result<> kept = Keep(ledger_, e, *session);
+  const Result<uint64_t> recorded =
+      kept ? co_await WriteFor(e, strict && allowed) : std::unexpected(kept.error());
   if (!recorded) {
     refusal.error = recorded.error();
     refusal.decision_id.clear();
@@ -255,6 +271,7 @@ Result<> Gate::Note(const Permit& permit, std::string_view what, op::Payload pay
   e.method = what;
   e.result = std::move(payload);
   e.masked = std::move(masked);
+  SALLYPORT_CHECK(Keep(ledger_, e, *permit.session_));
   SALLYPORT_CHECK(Write(e));
   return {};
 }
@@ -271,6 +288,7 @@ Task<> Gate::Settle(Permit permit, Settlement settlement) {
   e.masked = std::move(settlement.masked);
   e.unmasked = settlement.unmasked;
   e.duration_us = static_cast<uint64_t>((clock_.WallNow() - permit.begun_) / 1000);
+  SALLYPORT_CO_CHECK(Keep(ledger_, e, *permit.session_));
   const Result<uint64_t> recorded = co_await WriteFor(e, permit.strict_);
   if (!recorded)
     co_return std::unexpected(recorded.error());  // the permit stays open and is abandoned

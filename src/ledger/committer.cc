@@ -188,6 +188,7 @@ Result<> Ledger::Impl::CommitOnce(Pending pending, std::vector<std::shared_ptr<S
   commit.size = tree_.size();
   SALLYPORT_TRY(commit.note,
                 signer.Sign(CheckpointText({signer.name(), commit.size, tree_.Root()})));
+  if (options.payloads != nullptr) SALLYPORT_CHECK(options.payloads->Sync());
   for (const auto& segment : segments) SALLYPORT_CHECK(segment->Sync());
   if (!commit.closed.empty())
     SALLYPORT_CHECK(SyncPath(options.data_dir / "wal"));  // a new file's name

@@ -225,6 +225,10 @@ class Timeline {
       text.resize(end);
     }
     text = Printable(text);
+    const Value recording = payload["recording"];
+    if (recording["sealed"]) text = "[sealed: give --config or --kek]";
+    if (recording["destroyed"]) text = "[its key was destroyed]";
+    if (recording["damaged"]) text = "[DAMAGED: " + Text(recording["damaged"]) + "]";
     const std::string total = std::to_string(payload["bytes"].integer().value_or(0)) + " bytes";
     if (payload["complete"].boolean() == false) {
       text += (text.empty() ? "" : " ") + ("[" + total + ", not recorded in full]");
@@ -287,6 +291,11 @@ Result<std::vector<Found>> ReplaySession(const std::filesystem::path& data_dir,
 Result<std::string> RenderReplay(const std::filesystem::path& data_dir, const std::string& session,
                                  ReplayFormat format) {
   SALLYPORT_TRY(const std::vector<Found> events, ReplaySession(data_dir, session));
+  return RenderReplay(events, session, format);
+}
+
+Result<std::string> RenderReplay(const std::vector<Found>& events, const std::string& session,
+                                 ReplayFormat format) {
   std::string lines;
   Timeline timeline(session);
   int64_t began = 0;
@@ -296,7 +305,7 @@ Result<std::string> RenderReplay(const std::filesystem::path& data_dir, const st
       continue;
     }
     SALLYPORT_TRY(const json::Document document,
-                  json::Document::Parse(event.json, {.max_bytes = 1 << 20, .max_depth = 520}));
+                  json::Document::Parse(event.json, {.max_bytes = 256 << 20, .max_depth = 520, .max_nodes = 1u << 26}));
     timeline.Add(document.root());
     if (format != ReplayFormat::cast) continue;
     const int64_t at = ParseUtc(document.root()["time"].string().value_or(""));

@@ -22,5 +22,8 @@ Result<std::vector<Found>> ReplaySession(const std::filesystem::path& data_dir,
 /// happened (asciicast v2, docs.asciinema.org/manual/asciicast/v2). Safe to print on a terminal.
 Result<std::string> RenderReplay(const std::filesystem::path& data_dir, const std::string& session,
                                  ReplayFormat format);
+/// `events` as ReplaySession gives them, perhaps with the recordings that they name.
+Result<std::string> RenderReplay(const std::vector<Found>& events, const std::string& session,
+                                 ReplayFormat format);
 
 }  // namespace sallyport::ledger

@@ -311,7 +311,8 @@ VerifyReport VerifyLog(const LogFiles& files, const VerifyOptions& options) {
 
 VerifyReport VerifyDataDir(const std::filesystem::path& data_dir,
                            const std::optional<std::string>& vkey,
-                           const std::optional<std::string>& older_checkpoint) {
+                           const std::optional<std::string>& older_checkpoint,
+                           const EntryVisitor& visit) {
   const VerifyOptions options{.vkey = vkey.value_or(""),
                               .older_checkpoint = older_checkpoint.value_or("")};
   std::error_code error;
@@ -327,6 +328,7 @@ VerifyReport VerifyDataDir(const std::filesystem::path& data_dir,
   const LogDirectory files(data_dir / "log");
   Verification verification(
       files, options, [&](uint64_t index, std::string_view entry, const std::string&) {
+        if (visit) visit(index, entry);
         if (!wal || different || index < wal->first || index >= wal->first + wal->leaves.size())
           return;
         if (wal->leaves[index - wal->first] != entry) different = index;
@@ -384,6 +386,10 @@ std::string VerifyReport::Text() const {
     for (const auto& [witness, at] : cosigned_by) out += ", " + witness + " at " + at;
     out += ".\n";
   }
+  if (recordings > 0 && ok()) {
+    out += Index(recordings) + " recordings of " + Index(recording_bytes) +
+           " bytes are there and unchanged.\n";
+  }
   if (uncovered > 0)
     out += Index(uncovered) + " more entries wait in the write-ahead log for a checkpoint.\n";
   return out;
@@ -401,6 +407,10 @@ std::string VerifyReport::Json() const {
   object.Number("entries", entries);
   object.Number("files", files);
   object.Number("uncovered", uncovered);
+  if (recordings > 0) {
+    object.Number("recordings", recordings);
+    object.Number("recording_bytes", recording_bytes);
+  }
   if (older_size) object.Number("older_size", *older_size);
   if (cosigned_size) object.Number("cosigned_size", *cosigned_size);
   if (quorum) {

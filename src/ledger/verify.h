@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,6 +44,8 @@ struct VerifyReport {
   /// By whom and when, and whether that is enough: filled in by who has a policy.
   std::vector<std::pair<std::string, std::string>> cosigned_by;
   std::optional<bool> quorum;
+  /// Recordings that entries name, and their bytes: filled in by who checks them.
+  uint64_t recordings = 0, recording_bytes = 0;
 
   std::string Summary() const;  // one line without its end, for people
   std::string Text() const;     // a few lines for people
@@ -60,8 +63,11 @@ VerifyReport VerifyLog(const LogFiles& files, const VerifyOptions& options);
 /// running gateway; one may be running. `vkey` and `older_checkpoint` as in VerifyOptions; without
 /// a key the one recorded in log/vkey is used, and the report says that this proves consistency
 /// only.
+/// `visit` gets each entry that the checkpoint covers, in order.
+using EntryVisitor = std::function<void(uint64_t index, std::string_view entry)>;
 VerifyReport VerifyDataDir(const std::filesystem::path& data_dir,
                            const std::optional<std::string>& vkey = {},
-                           const std::optional<std::string>& older_checkpoint = {});
+                           const std::optional<std::string>& older_checkpoint = {},
+                           const EntryVisitor& visit = {});
 
 }  // namespace sallyport::ledger

@@ -236,6 +236,7 @@ Stats Ledger::stats() const { return impl_->GetStats(); }
 const Recovery& Ledger::recovery() const { return impl_->recovery; }
 Result<> Ledger::Close() { return impl_->Close(); }
 std::string Ledger::vkey() const { return impl_->signer.vkey(); }
+PayloadStore* Ledger::payloads() const { return impl_->options.payloads; }
 const std::string& Ledger::origin() const { return impl_->signer.name(); }
 
 }  // namespace sallyport::ledger

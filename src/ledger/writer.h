@@ -13,6 +13,7 @@
 #include "base/task.h"
 #include "ledger/checkpoint.h"
 #include "ledger/tile.h"
+#include "op/evidence.h"
 
 namespace sallyport::ledger {
 
@@ -20,6 +21,23 @@ namespace sallyport::ledger {
 enum class Durability : uint8_t {
   group,   // the death of the process (kill -9); not a power cut of the last checkpoint interval
   strict,  // a power cut as well
+};
+
+/// Where payloads are kept that do not stand in their entries. The ledger knows nothing of it but
+/// that its commits wait for it. Thread-safe.
+class PayloadStore {
+ public:
+  virtual ~PayloadStore() = default;
+  /// Before the entry is encoded: brings its payloads into the store and leaves in it where they
+  /// are. recording_unavailable: then nothing may be recorded or released.
+  virtual Result<> Keep(op::Evidence& evidence, const op::Session& session) = 0;
+  /// What was kept before survives a power cut after this. Called by the committer's thread before
+  /// entries become durable; an error poisons the ledger.
+  virtual Result<> Sync() = 0;
+  /// The session has ended.
+  virtual void Forget(const op::Session& session) = 0;
+  /// Empty, or why nothing can be kept any more.
+  virtual std::string failure() const = 0;
 };
 
 struct Options {
@@ -35,6 +53,8 @@ struct Options {
   size_t queue_limit = 65'536;       // entries not yet published; beyond it Append refuses
   size_t queue_bytes = 256u << 20;   // the same in bytes
   size_t segment_bytes = 32u << 20;  // of one write-ahead log file, zero-filled in advance
+  /// Where payloads are kept outside; must outlive the ledger. Null: all stands in the entries.
+  PayloadStore* payloads = nullptr;
 };
 
 struct Stats {
@@ -116,6 +136,7 @@ class Ledger {
   /// outsiders.
   std::string vkey() const;
   const std::string& origin() const;
+  PayloadStore* payloads() const;  // null: none
 
   struct Impl;
 

@@ -87,6 +87,9 @@ op::Effect EffectOf(const Connection& connection, const op::Operation& operation
   return op::Effect::write;
 }
 
+/// Approvers look at what is kept of arguments.
+constexpr size_t kArgumentBytes = 48 << 10;
+
 /// What the log keeps of the request: its arguments and the answers it brings to earlier questions.
 Result<> Record(const ClientMessage& message, const MaskRules& rules, op::Operation& operation) {
   const json::Value responses = message.params["inputResponses"];
@@ -99,7 +102,9 @@ Result<> Record(const ClientMessage& message, const MaskRules& rules, op::Operat
     text = both;
   }
   if (text.empty()) return {};
-  SALLYPORT_TRY(RecordedText recorded, MaskForRecord(rules, text));
+  MaskRules own = rules;
+  own.record_bytes = std::min(rules.record_bytes, kArgumentBytes);
+  SALLYPORT_TRY(RecordedText recorded, MaskForRecord(own, text));
   if (recorded.blocked)
     return Fail(Errc::sad_refused, "the arguments hold sensitive authentication data");
   operation.recorded_arguments = std::move(recorded.payload.text);

@@ -1,10 +1,18 @@
 #include "pg/session.h"
 
+#include <algorithm>
+
 #include "base/ids.h"
 #include "obs/log.h"
 #include "pg/to_wire.h"
 
 namespace sallyport::pg {
+namespace {
+
+/// Of a statement goes into its entry, or beside it, what an entry could hold.
+constexpr size_t kStatementBytes = 60 << 10;
+
+}  // namespace
 namespace {
 
 constexpr std::chrono::milliseconds kLastWords{500}, kCancelTime{1'000};
@@ -150,7 +158,7 @@ AskedAt Session::At(const Settings& settings) const {
           .labels = &place_.config.labels,
           .database = place_.config.address->database,
           .masker = &settings.masker,
-          .record_bytes = front_.options.record_bytes};
+          .record_bytes = std::min(front_.options.record_bytes, kStatementBytes)};
 }
 
 }  // namespace sallyport::pg
