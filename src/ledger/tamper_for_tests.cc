@@ -19,26 +19,45 @@ NoteSigner TestSigner() {
   return *std::move(signer);
 }
 
-/// All tiles and bundles that a checkpoint of the first `size` entries needs.
-void AddTiles(Image& image, const std::vector<std::string>& entries, size_t size) {
-  Frontier tree;
-  std::vector<TileHash> hashes;
-  for (size_t i = 0; i < size; ++i) tree.Append(LeafHash(entries[i]), &hashes);
-  std::map<std::pair<unsigned, uint64_t>, Hash> known;
-  for (const TileHash& h : hashes) known[{h.level, h.index}] = h.hash;
-  for (const TileName& name : TilesOf(size)) {
-    std::string bytes;
-    for (uint64_t i = name.number * kTileWidth; i < name.number * kTileWidth + name.width; ++i) {
+/// The files of a log of some entries, and of all its beginnings.
+class Tiles {
+ public:
+  explicit Tiles(const std::vector<std::string>& entries) {
+    Frontier tree;
+    std::vector<TileHash> hashes;
+    for (const std::string& entry : entries) {
+      tree.Append(LeafHash(entry), &hashes);
+      AppendToBundle(bundles_, entry);
+      ends_.push_back(bundles_.size());
+      roots_.push_back(tree.Root());
+    }
+    for (const TileHash& h : hashes) {
+      if (h.level >= levels_.size()) levels_.resize(h.level + 1u);
+      levels_[h.level].append(reinterpret_cast<const char*>(h.hash.data()), h.hash.size());
+    }
+  }
+
+  /// All tiles and bundles that a checkpoint of the first `size` entries needs.
+  void AddTo(Image& image, size_t size) const {
+    for (const TileName& name : TilesOf(size)) {
+      const size_t first = name.number * kTileWidth;
       if (name.entries) {
-        AppendToBundle(bytes, entries[i]);
+        const size_t begin = ends_[first];
+        image.files[TilePath(name)] = bundles_.substr(begin, ends_[first + name.width] - begin);
       } else {
-        const Hash& h = known.at({name.level, i});
-        bytes.append(reinterpret_cast<const char*>(h.data()), h.size());
+        image.files[TilePath(name)] =
+            levels_[name.level].substr(first * sizeof(Hash), name.width * sizeof(Hash));
       }
     }
-    image.files[TilePath(name)] = std::move(bytes);
   }
-}
+  const Hash& Root(size_t size) const { return roots_[size]; }
+
+ private:
+  std::vector<std::string> levels_;  // hashes, side by side
+  std::string bundles_;
+  std::vector<size_t> ends_{0};  // in bundles_, by number of entries
+  std::vector<Hash> roots_{EmptyRoot()};
+};
 
 }  // namespace
 
@@ -75,10 +94,11 @@ std::string Tamperer::Sign(const std::vector<std::string>& entries) const {
 
 Image Tamperer::Build(const std::vector<std::string>& entries, const std::string& note) const {
   Image image;
+  const Tiles tiles(entries);
   for (const size_t size : older_sizes_) {
-    if (size <= entries.size()) AddTiles(image, entries, size);
+    if (size <= entries.size()) tiles.AddTo(image, size);
   }
-  AddTiles(image, entries, entries.size());
+  tiles.AddTo(image, entries.size());
   image.files["checkpoint"] = note;
   image.files["vkey"] = signer_.vkey() + '\n';
   return image;
@@ -241,6 +261,39 @@ std::vector<TamperCount> RunTamper(uint64_t n, uint64_t seed) {
     if (VerifyLog(image, memory).ok()) ++count.missed_with_memory;
   }
   return counts;
+}
+
+uint64_t RunHonest(uint64_t n, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const NoteSigner signer = TestSigner();
+  const std::string vkey = signer.vkey();
+  constexpr size_t kMost = 700;
+  std::vector<std::string> entries, notes;
+  for (size_t i = 0; i < kMost; ++i) {
+    std::string entry(random() % 200, '\0');
+    for (char& c : entry) c = char(random());
+    entries.push_back(std::move(entry));
+  }
+  const Tiles tiles(entries);
+  for (size_t size = 0; size <= kMost; ++size)
+    notes.push_back(
+        signer.Sign(CheckpointText({signer.name(), size, tiles.Root(size)})).value_or(""));
+  uint64_t refused = 0;
+  for (uint64_t i = 0; i < n; ++i) {
+    const size_t size = random() % (kMost + 1);
+    Image image;
+    // Partial files of older checkpoints stay; those of the next one may be there before it is.
+    for (uint64_t left = random() % 4; left > 0; --left) tiles.AddTo(image, random() % (size + 1));
+    if (random() % 4 == 0) tiles.AddTo(image, std::min(kMost, size + random() % 20));
+    tiles.AddTo(image, size);
+    image.files["checkpoint"] = notes[size];
+    if (random() % 2 == 0) image.files["vkey"] = vkey + '\n';
+    if (random() % 3 == 0) image.files["checkpoint.cosigned"] = notes[random() % (size + 1)];
+    VerifyOptions options{.vkey = vkey, .older_checkpoint = {}};
+    if (random() % 2 == 0) options.older_checkpoint = notes[random() % (size + 1)];
+    refused += !VerifyLog(image, options).ok();
+  }
+  return refused;
 }
 
 }  // namespace sallyport::ledger

@@ -82,4 +82,9 @@ struct TamperCount {
 /// `n` mutations, the classes in turn; each is verified without and with a remembered checkpoint.
 std::vector<TamperCount> RunTamper(uint64_t n, uint64_t seed);
 
+/// Verifies `n` honest logs of 0 to 700 entries: as a process leaves them that publishes, that died
+/// while it did, that was watched by witnesses or by someone who remembers. Returns how many were
+/// refused: false alarms.
+uint64_t RunHonest(uint64_t n, uint64_t seed);
+
 }  // namespace sallyport::ledger

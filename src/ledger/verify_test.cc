@@ -32,6 +32,8 @@ TEST(Verify, TheHonestLogPasses) {
   }
 }
 
+TEST(Verify, NoHonestLogIsRefused) { EXPECT_EQ(RunHonest(500, 3), 0u); }
+
 TEST(Verify, EveryKindOfTamperingIsFound) {
   const auto counts = RunTamper(2000, 7);
   for (int kind = 0; kind < Tamperer::kClasses; ++kind) {
