@@ -11,7 +11,7 @@ google() {  # google NAME: one Google Benchmark binary
 }
 
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(mcp pan rows policy sql ledger identity memory pg)
+[ ${#names[@]} -gt 0 ] || names=(mcp pan rows policy sql ledger evidence identity memory pg)
 for name in "${names[@]}"; do
   case $name in
     mcp) python3 bench/end_to_end.py call ;;
@@ -23,6 +23,7 @@ for name in "${names[@]}"; do
     sql) google sql_bench ;;
     identity) google identity_bench ;;
     ledger) echo "== ledger_bench"; "$bin/ledger_bench" | tee build/bench/results/ledger_bench.txt ;;
-    *) echo "bench/run.sh: no benchmark named $name (mcp pan rows policy sql ledger identity memory pg)" >&2; exit 2 ;;
+    evidence) echo "== evidence_bench"; "$bin/evidence_bench" build/bench/results/evidence_bench.json build/bench ;;
+    *) echo "bench/run.sh: no benchmark named $name (mcp pan rows policy sql ledger evidence identity memory pg)" >&2; exit 2 ;;
   esac
 done

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <map>
 #include <mutex>
 #include <random>
 #include <set>
@@ -11,24 +10,16 @@
 #include <utility>
 #include <vector>
 
-#include "ledger/file.h"
 #include "ledger/power_cut_for_tests.h"
-#include "ledger/reader.h"
+#include "ledger/promise_for_tests.h"
 #include "ledger/recorded_disk_for_tests.h"
 #include "ledger/scratch_for_tests.h"
-#include "ledger/verify.h"
 
 namespace sallyport::ledger {
 namespace {
 
 using Left = PowerCut::Left;
 constexpr Left kLeft[] = {Left::all, Left::nothing, Left::journal, Left::anything};
-
-/// What whoever opens the log must find.
-struct Promised {
-  std::map<uint64_t, std::string> entries;
-  std::string head;  // a published checkpoint; empty: none
-};
 
 /// An entry that its caller went on with.
 struct Acknowledged {
@@ -48,22 +39,6 @@ struct Run {
   int boot = 0;
 };
 
-std::string BootName(int boot) {
-  return "00000000-0000-4000-8000-" + std::to_string(100000000000 + boot);
-}
-
-/// A disk that only says which boot this is.
-class BootedDisk : public Disk {
- public:
-  explicit BootedDisk(int boot) : name_(BootName(boot)) {}
-  std::string BootId() override { return name_; }
-  int SyncData(int) override { return 0; }
-  int Sync(int) override { return 0; }
-
- private:
-  std::string name_;
-};
-
 class Campaign {
  public:
   Campaign(const std::filesystem::path& directory, uint64_t images, uint64_t seed)
@@ -79,13 +54,6 @@ class Campaign {
 
  private:
   uint64_t Below(uint64_t n) { return random_() % n; }
-  Options LogOptions(const std::filesystem::path& root) const {
-    Options options = TestOptions(root / "data");
-    options.segment_bytes = 2 * (60'000 + 17) + 1000;
-    options.checkpoint_interval = std::chrono::milliseconds(2);
-    return options;
-  }
-
   std::string NewEntry() {
     const uint64_t length = Below(6) == 0 ? Below(40'000) : Below(300);
     return "{\"n\":" + std::to_string(next_entry_++) + ",\"x\":\"" +
@@ -101,21 +69,12 @@ class Campaign {
     RecordedDisk disk(directory_, {}, BootName(0));
     if (entries > 0) {
       const DiskInPlace in_place(disk);
-      auto ledger = Ledger::Open(LogOptions(directory_));
+      auto ledger = Ledger::Open(CrashOptions(directory_));
       for (int i = 0; ledger && i < entries; ++i)
         (void)(*ledger)->Append("{\"prepared\":" + std::to_string(i) + "}");
       if (!ledger || !(*ledger)->Close()) Failed("the log could not be prepared", "");
     }
-    DiskRecord all = disk.record();
-    for (const DiskOperation& op : all.operations) {
-      for (const auto& naming : op.names) {
-        if (naming.node >= int(all.start.nodes.size()))
-          all.start.nodes.resize(size_t(naming.node) + 1);
-      }
-      Apply(all.start, op);
-    }
-    all.operations.clear();
-    return all;
+    return AllOnDisk(disk.record());
   }
 
   void Failed(const std::string& what, const std::string& where) {
@@ -136,7 +95,7 @@ class Campaign {
     RecordedDisk disk(directory_, std::move(record), BootName(boot));
     {
       const DiskInPlace in_place(disk);
-      Options options = LogOptions(directory_);
+      Options options = CrashOptions(directory_);
       if (Below(3) == 0) options.durability = Durability::strict;
       auto ledger = Ledger::Open(std::move(options));
       if (!ledger) {
@@ -239,7 +198,8 @@ class Campaign {
     const Promised promised = PromisedAfter(run, operations, power_cut);
     result_.acknowledged += promised.entries.size();
     image.Write(directory_);
-    const std::string problem = Opens(promised, power_cut ? run.boot + 1 : run.boot);
+    const std::string problem =
+        BrokenPromise(directory_, promised, power_cut ? run.boot + 1 : run.boot);
     if (problem.empty()) return;
     constexpr const char* kNames[] = {"all", "nothing", "journal", "anything"};
     Failed(problem, std::string(", left ") + kNames[size_t(left)] + ", operation " +
@@ -247,29 +207,6 @@ class Campaign {
                         std::to_string(run.record.operations.size()) + ", boot " +
                         std::to_string(run.boot));
     image.Write(directory_);
-  }
-
-  std::string Opens(const Promised& promised, int boot) const {
-    BootedDisk disk(boot);
-    const DiskInPlace in_place(disk);
-    auto ledger = Ledger::Open(LogOptions(directory_));
-    if (!ledger) return "open: " + ledger.error().detail;
-    const auto index = (*ledger)->AppendStrictBlocking("{\"after\":true}");
-    if (!index) return "append: " + index.error().detail;
-    if (const auto closed = (*ledger)->Close(); !closed) return "close: " + closed.error().detail;
-    ledger->reset();
-    std::optional<std::string> head;
-    if (!promised.head.empty()) head = promised.head;
-    const VerifyReport report = VerifyDataDir(directory_ / "data", {}, head);
-    if (!report.ok()) return "verify: " + report.Text();
-    auto reader = LogReader::Open(directory_ / "data");
-    if (!reader) return "read: " + reader.error().detail;
-    for (const auto& [i, entry] : promised.entries) {
-      const auto found = reader->Read(i);
-      if (!found) return "entry " + std::to_string(i) + " is lost: " + found.error().detail;
-      if (*found != entry) return "entry " + std::to_string(i) + " is another one";
-    }
-    return {};
   }
 
   static uint64_t Digest(const DiskTree& tree) {

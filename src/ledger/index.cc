@@ -16,11 +16,11 @@ namespace {
 
 constexpr uint64_t kBatch = 4096;  // entries in one transaction
 
-constexpr int64_t kVersion = 3;  // PRAGMA user_version; an older index is built anew
+constexpr int64_t kVersion = 4;  // PRAGMA user_version; an older index is built anew
 
 constexpr const char* kSchema = R"(
 PRAGMA synchronous = OFF;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS session (
   idx INTEGER PRIMARY KEY, sid TEXT, subject TEXT, name TEXT, agent TEXT);
@@ -32,6 +32,9 @@ CREATE INDEX IF NOT EXISTS entry_at ON entry (at);
 CREATE INDEX IF NOT EXISTS entry_approval ON entry (approval) WHERE approval IS NOT NULL;
 CREATE INDEX IF NOT EXISTS entry_trace ON entry (trace) WHERE trace IS NOT NULL;
 CREATE INDEX IF NOT EXISTS session_sid ON session (sid);
+CREATE INDEX IF NOT EXISTS session_subject ON session (subject);
+CREATE INDEX IF NOT EXISTS session_name ON session (name);
+CREATE INDEX IF NOT EXISTS session_agent ON session (agent);
 )";
 
 std::unexpected<Error> SqlError(sqlite3* db) {
@@ -269,8 +272,7 @@ Result<> SearchIndex::Update(LogReader& log) {
 }
 
 Result<std::vector<uint64_t>> SearchIndex::Find(const SearchCriteria& c) {
-  std::string sql =
-      "SELECT e.idx FROM entry e LEFT JOIN session s ON s.idx = e.session WHERE e.idx >= ?1";
+  std::string sql = "SELECT e.idx FROM entry e WHERE e.idx >= ?1";
   std::vector<std::string> texts;
   const auto add = [&](const std::string& value, const char* condition) {
     if (value.empty()) return;
@@ -280,8 +282,11 @@ Result<std::vector<uint64_t>> SearchIndex::Find(const SearchCriteria& c) {
     for (size_t at; (at = part.find('$')) != std::string::npos;) part.replace(at, 1, parameter);
     sql += " AND " + part;
   };
-  add(c.person, "(s.subject = $ OR s.name = $)");
-  add(c.agent, "s.agent = $");
+  // From the few sessions to their entries, not through all entries.
+  add(c.person,
+      "e.session IN (SELECT idx FROM session WHERE subject = $ UNION SELECT idx FROM session WHERE "
+      "name = $)");
+  add(c.agent, "e.session IN (SELECT idx FROM session WHERE agent = $)");
   add(c.connection, "e.connection = $");
   add(c.tool, "e.resource = $");
   add(c.decision, "(e.verdict = $ OR e.decision = $ OR e.reason = $ OR e.approval = $)");

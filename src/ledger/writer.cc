@@ -28,7 +28,8 @@ size_t FittingSegment(const std::filesystem::path& dir, size_t wanted) {
   return std::min(wanted, std::max<size_t>(share, 256 << 10));
 }
 
-/// A new log's directory is itself an entry of one, which may be as new.
+/// The log's directory is itself an entry of one, which may be as new; also where a start that died
+/// has made it.
 Result<> SyncAbove(const std::filesystem::path& dir) {
   std::error_code error;
   std::filesystem::path path = std::filesystem::absolute(dir, error).lexically_normal();
@@ -148,7 +149,7 @@ Result<> Ledger::Impl::Restart(Recovered recovered) {
   tiles.set_keep_equal(false);
   SALLYPORT_CHECK(tiles.SyncAll());
   SALLYPORT_CHECK(SyncPath(options.data_dir));
-  if (recovery.created) SALLYPORT_CHECK(SyncAbove(options.data_dir));
+  SALLYPORT_CHECK(SyncAbove(options.data_dir));
 
   SALLYPORT_TRY(std::shared_ptr<Segment> first, FirstSegment(recovered, note));
   SALLYPORT_CHECK(RemoveFile(wal_dir / kReserveName));
