@@ -88,7 +88,7 @@ struct Exports::Export {
   Exporter exporter;
 };
 
-Exports::Exports(std::vector<Config> configs, const std::filesystem::path& data_dir,
+Exports::Exports(const std::vector<Config>& configs, const std::filesystem::path& data_dir,
                  const ledger::Ledger& ledger)
     : ledger_(ledger) {
   for (const Config& config : configs) {
@@ -97,10 +97,7 @@ Exports::Exports(std::vector<Config> configs, const std::filesystem::path& data_
     else
       exports_.push_back(std::make_unique<Export>(config, data_dir));
   }
-  configs_ = std::move(configs);
 }
-
-bool Exports::Same(const std::vector<Config>& configs) const { return configs == configs_; }
 
 Exports::~Exports() = default;
 

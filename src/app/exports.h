@@ -19,14 +19,13 @@ class Exports {
  public:
   /// `ledger` must outlive it. Never fails: an export whose receiver, secret or cursor
   /// is not to be had is one that is behind.
-  Exports(std::vector<exporting::Config> configs, const std::filesystem::path& data_dir,
+  Exports(const std::vector<exporting::Config>& configs, const std::filesystem::path& data_dir,
           const ledger::Ledger& ledger);
   ~Exports();
 
   /// One for each: fails where it is behind for longer than `alarm_after`, which is only an alarm
   /// unless it is further behind than its `strict` lets it be.
   std::vector<ReadyCheck> Checks() const;
-  bool Same(const std::vector<exporting::Config>& configs) const;
   void DeclareMetrics() const;
   /// Delivers what is published by now, for at most `grace`; the rest after the next start.
   void Stop(std::chrono::milliseconds grace);
@@ -41,7 +40,6 @@ class Exports {
   std::string Describe(const Export& e, const Lag& lag) const;
 
   const ledger::Ledger& ledger_;
-  std::vector<exporting::Config> configs_;
   std::vector<std::unique_ptr<Export>> exports_;
   std::vector<std::unique_ptr<exporting::MetricsPush>> pushes_;
 };

@@ -20,7 +20,6 @@
 #include "app/upstreams.h"
 #include "app/witnesses.h"
 #include "config/load.h"
-#include "config/load_exports.h"
 #include "gate/gate.h"
 #include "identity/verifier.h"
 #include "ledger/writer.h"
@@ -424,9 +423,8 @@ Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
   SALLYPORT_CHECK(impl->BuildFrontend());
   SALLYPORT_CHECK(impl->BuildDatabases());
   SALLYPORT_CHECK(impl->approvals->StartWebhooks(impl->root));
-  SALLYPORT_TRY(auto exports, config::ExportsOf(impl->root));
   const fs::path& dir = impl->root.server.data_dir;
-  impl->exports = std::make_unique<Exports>(std::move(exports), dir, *impl->ledger);
+  impl->exports = std::make_unique<Exports>(impl->root.exports, dir, *impl->ledger);
   SALLYPORT_CHECK(impl->Listen());
   SALLYPORT_CHECK(impl->recordings->StartKeeping(*impl->ledger, impl->masker));
   impl->DeclareMetrics();
@@ -470,8 +468,7 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
       root.agents != fresh.agents || root.signals != fresh.signals) {
     return Fail(Errc::config_invalid, "connections and identity change at a restart only");
   }
-  SALLYPORT_TRY(const auto changed, config::ExportsOf(fresh));
-  if (!exports->Same(changed))
+  if (root.exports != fresh.exports)
     return Fail(Errc::config_invalid, "exports change at a restart only");
   if (root.vault != fresh.vault || root.aws_secrets != fresh.aws_secrets)
     return Fail(Errc::config_invalid, "vault and aws_secrets change at a restart only");

@@ -44,7 +44,7 @@ Root ReadRoot(Context& context, const Node& node) {
   ReadRecording(context, OrNull(top.Get("recording")));
   ReadPolicies(context, top.List("policies"), root, places);
   ReadEvidence(context, top.Get("evidence"), root);
-  ReadExports(context, top.List("exports"));
+  ReadExports(context, top.List("exports"), root);
   if (const Node* keys = top.Get("issuer_keys")) ReadIssuerKeys(context, *keys, root);
   ReadStores(context, top.Get("vault"), top.Get("aws_secrets"), root);
   top.Done();

@@ -1,9 +1,5 @@
-#include "config/load_exports.h"
-
 #include <algorithm>
 #include <charconv>
-#include <fstream>
-#include <iterator>
 
 #include "config/aws_keys.h"
 #include "config/sections.h"
@@ -287,8 +283,9 @@ void AddSignals(Context& context, Fields& fields, Config out, std::vector<Config
   }
 }
 
-std::vector<Config> ReadAll(Context& context, const std::vector<Node>& nodes) {
-  std::vector<Config> exports;
+}  // namespace
+
+void ReadExports(Context& context, const std::vector<Node>& nodes, Root& root) {
   std::map<std::string, Mark> names;
   for (size_t i = 0; i < nodes.size(); ++i) {
     Fields fields(context, nodes[i], "exports[" + std::to_string(i) + "]");
@@ -306,38 +303,9 @@ std::vector<Config> ReadAll(Context& context, const std::vector<Node>& nodes) {
     out.from_now = fields.Choice("from", {"beginning", "now"}).value_or("beginning") == "now";
     if (auto after = fields.Duration("alarm_after", 1s, 24h)) out.alarm_after = *after;
     ReadStrict(context, fields, out);
-    AddSignals(context, fields, std::move(out), exports);
+    AddSignals(context, fields, std::move(out), root.exports);
     fields.Done();
   }
-  return exports;
-}
-
-}  // namespace
-
-void ReadExports(Context& context, const std::vector<Node>& nodes) {
-  (void)ReadAll(context, nodes);
-}
-
-Result<std::vector<Config>> ExportsOf(const Root& root) {
-  std::ifstream in(root.file, std::ios::binary);
-  if (!in) return std::vector<Config>{};
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  Context context;
-  context.file = root.file.string();
-  std::error_code error;
-  context.dir = std::filesystem::absolute(root.file, error).parent_path();
-  context.look_at_secrets = false;
-  const Node tree = ReadYaml(text, context.file, context.problems);
-  std::vector<Config> exports;
-  for (const Node::Member& member : tree.members) {
-    if (member.key == "exports") exports = ReadAll(context, member.value.items);
-  }
-  const auto wrong = [](const Problem& p) { return p.severity == Severity::error; };
-  if (std::ranges::any_of(context.problems, wrong)) {
-    return Fail(Errc::config_invalid,
-                "see `sallyport validate " + root.file.string() + "`: exports has changed");
-  }
-  return exports;
 }
 
 }  // namespace sallyport::config

@@ -12,6 +12,7 @@
 
 #include "credential/config.h"
 #include "credential/user_oauth_config.h"
+#include "export/config.h"
 #include "identity/config.h"
 #include "identity/signal_config.h"
 #include "mask/masker.h"
@@ -278,6 +279,7 @@ struct Root {
   Evidence evidence;
   std::optional<credential::Vault> vault;
   std::optional<credential::AwsSecrets> aws_secrets;
+  std::vector<exporting::Config> exports;
   std::optional<credential::Pkcs11Config> issuer_pkcs11;  // none: files in data_dir
   milliseconds session_max{4 * 3'600'000};
   milliseconds session_idle{15 * 60'000};

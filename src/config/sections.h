@@ -52,7 +52,7 @@ void ReadPolicies(Context& context, const std::vector<Node>& nodes, Root& root, 
 void ReadEvidence(Context& context, const Node* node, Root& root);
 void ReadSessions(Context& context, const Node& node, Root& root);
 void ReadRecording(Context& context, const Node& node);
-void ReadExports(Context& context, const std::vector<Node>& nodes);
+void ReadExports(Context& context, const std::vector<Node>& nodes, Root& root);
 void CheckAcross(Context& context, const Root& root, const Places& places);
 
 /// A list of callers ("group:x", "user:x", "agent:x", and "any" where that makes sense).
