@@ -32,4 +32,7 @@ void AddPolicyHistory(CLI::App& policy, Chosen& chosen);
 /// `recordings …`
 void AddRecordingVerbs(CLI::App& root, Chosen& chosen);
 
+/// `evidence …`
+void AddEvidenceVerbs(CLI::App& root, Chosen& chosen);
+
 }  // namespace sallyport::app

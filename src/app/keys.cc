@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/ids.h"
+#include "evidence_pack/signature.h"
 #include "saml/signer.h"
 
 namespace sallyport::app {
@@ -72,6 +73,12 @@ Result<Secret> SigningKeyFile(const fs::path& file) {
 
 Result<Secret> SamlKeyFile(const fs::path& file) {
   if (!fs::exists(file)) SALLYPORT_CHECK(WritePrivate(file, saml::Signer::NewPem()));
+  return Existing(file);
+}
+
+Result<Secret> PackKeyFile(const fs::path& file) {
+  if (!fs::exists(file))
+    SALLYPORT_CHECK(WritePrivate(file, evidence_pack::PackKey::NewPem().Reveal()));
   return Existing(file);
 }
 

@@ -20,4 +20,7 @@ Result<Secret> SamlKeyFile(const std::filesystem::path& file);
 /// Writes `text` to `file` with mode 0600, whole or not at all.
 Result<> WritePrivate(const std::filesystem::path& file, std::string_view text);
 
+/// The private key (P-256, PEM) that signs evidence packs, made at first use.
+Result<Secret> PackKeyFile(const std::filesystem::path& file);
+
 }  // namespace sallyport::app

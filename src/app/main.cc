@@ -284,6 +284,7 @@ int main(int argc, char** argv) {
   AddPeopleVerbs(root, chosen);
   AddClientVerbs(root, chosen);
   AddRecordingVerbs(root, chosen);
+  AddEvidenceVerbs(root, chosen);
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

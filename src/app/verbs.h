@@ -104,6 +104,18 @@ struct AuditTailOptions {
 };
 int RunAuditTail(const AuditTailOptions& options);
 
+/// evidence pack and verify. `key`: file of the private key; empty: the data directory's.
+struct EvidencePackOptions {
+  std::string data_dir, config, from, to, out, seed, key;
+  uint64_t samples = 25;
+};
+int RunEvidencePack(const EvidencePackOptions& options);
+
+struct EvidenceVerifyOptions {
+  std::string file, fingerprint;
+};
+int RunEvidenceVerify(const EvidenceVerifyOptions& options);
+
 struct ReplayOptions {
   std::string data_dir, session, format = "text", config, kek;
 };
