@@ -11,7 +11,7 @@ google() {  # google NAME: one Google Benchmark binary
 }
 
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(mcp pan rows policy sql ledger evidence identity memory pg)
+[ ${#names[@]} -gt 0 ] || names=(mcp pan rows policy sql ledger evidence identity memory pg pack)
 for name in "${names[@]}"; do
   case $name in
     mcp) python3 bench/end_to_end.py call ;;
@@ -22,8 +22,13 @@ for name in "${names[@]}"; do
     policy) google policy_bench ;;
     sql) google sql_bench ;;
     identity) google identity_bench ;;
+    pack)  # 30 days, 1,000,000 entries: the log, its pack, its verification
+      echo "== pack_history"
+      scratch=$(mktemp -d)
+      "build/bench/src/evidence_pack/pack_history" "$scratch/data" 1000000 30 "$scratch/pack.zip" | tee build/bench/results/pack_history.txt
+      rm -rf "$scratch" ;;
     ledger) echo "== ledger_bench"; "$bin/ledger_bench" | tee build/bench/results/ledger_bench.txt ;;
     evidence) echo "== evidence_bench"; "$bin/evidence_bench" build/bench/results/evidence_bench.json build/bench ;;
-    *) echo "bench/run.sh: no benchmark named $name (mcp pan rows policy sql ledger evidence identity memory pg)" >&2; exit 2 ;;
+    *) echo "bench/run.sh: no benchmark named $name (mcp pan rows policy sql ledger evidence identity memory pg pack)" >&2; exit 2 ;;
   esac
 done

@@ -233,6 +233,19 @@ def test_what_cannot_be_is_said_and_leaves_no_file(stopped, tmp):
     assert pack(directory=bad) == 3
 
 
+def test_a_full_disk_leaves_no_file(stopped, tmp):
+    full = tmp / "full"
+    full.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", full], check=True)
+    try:
+        (full / "pack.zip").write_text("an earlier one")
+        done = run("evidence", "pack", "--data-dir", stopped.data_dir, "--out", full / "pack.zip")
+        assert done.returncode == 1 and "No space left" in done.stderr, done.stderr
+        assert [p.name for p in full.iterdir()] == ["pack.zip"] and (full / "pack.zip").read_text() == "an earlier one"
+    finally:
+        subprocess.run(["umount", full], check=True)
+
+
 def test_without_a_configuration_it_says_so(stopped, tmp):
     done = run("evidence", "pack", "--data-dir", stopped.data_dir, "--out", tmp / "bare.zip", check=True)
     assert "Without --config" in done.stdout

@@ -6,7 +6,7 @@
 
 #include "app/evidence_certificates.h"
 #include "base/bytes.h"
-#include "config/load_exports.h"
+#include "config/load_recording.h"
 #include "ledger/tree.h"
 
 namespace sallyport::app {
@@ -123,6 +123,17 @@ void AddKeys(const config::Root& root, Setup& setup) {
   if (root.issuer_pkcs11)
     setup.keys.push_back(
         {"issuer", "signs the gateway's tokens", "RSA", "PKCS #11 token", 2048, ""});
+  if (const auto recordings = config::RecordingsOf(root); recordings && !recordings->keks.empty()) {
+    setup.retention = recordings->limits.retention;
+    for (const secrets::Ref& kek : recordings->keks) {
+      const bool first = &kek == &recordings->keks.front();
+      setup.keys.push_back({first ? "recordings" : "recordings, before",
+                            "wraps the keys of days, which wrap those of sessions",
+                            "AES-256-GCM, HKDF-SHA-256",
+                            "secret of kind " + std::string(secrets::KindName(kek.kind)), 256, ""});
+      setup.secrets.emplace_back("key of recordings", secrets::KindName(kek.kind));
+    }
+  }
   std::vector<std::string> others;
   std::error_code error;
   for (const auto& file : fs::directory_iterator(state, error)) {
@@ -148,12 +159,11 @@ void AddOthers(const config::Root& root, Setup& setup) {
     setup.witnesses.emplace_back(w.name, w.operated_by.empty() ? "the operator" : w.operated_by);
   for (const config::ClassifiedColumn& c : root.masking.columns)
     setup.classified.emplace_back(c.connection + ":" + c.column, c.detector);
-  constexpr const char* kKinds[] = {"file", "syslog", "webhook", "Splunk HEC", "OTLP"};
-  if (const auto exports = config::ExportsOf(root)) {
-    for (const exporting::Config& e : *exports)
-      setup.exports.emplace_back(e.name,
-                                 e.to.index() < std::size(kKinds) ? kKinds[e.to.index()] : "other");
-  }
+  constexpr const char* kKinds[] = {"file", "syslog", "webhook",        "Splunk HEC",
+                                    "OTLP", "Kafka",  "CloudWatch Logs"};
+  for (const exporting::Config& e : root.exports)
+    setup.exports.emplace_back(e.name,
+                               e.to.index() < std::size(kKinds) ? kKinds[e.to.index()] : "other");
 }
 
 }  // namespace

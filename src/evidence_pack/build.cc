@@ -76,6 +76,7 @@ Result<BuildReport> ReadHistory(Pack& pack, Source& source, Integrity& integrity
     if (record.inside) {
       ++report.entries;
       integrity.Inside(record.index);
+      if (record.call != nullptr) integrity.Inside(record.call->index);  // it may have begun before
     }
     for (const auto& table : tables) table->Add(record);
   });

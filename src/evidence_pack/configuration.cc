@@ -141,6 +141,9 @@ void AddConfiguration(Pack& pack) {
   Certificates(pack);
   Components(pack);
   AddProbes(pack);
+  const auto days = pack.setup().retention.count() / 86'400'000;
+  pack.Figure({"3.2.1", "10.5.1"}, "recordings_are_kept_for_days",
+              days > 0 ? Json(days) : Json("results stand in the entries of the log"));
 }
 
 }  // namespace sallyport::evidence_pack

@@ -118,6 +118,8 @@ int Rank(Statement s) {
       return 4;
     case Statement::credential:
       return 5;
+    case Statement::unread:
+      return 6;
   }
   return 0;
 }
@@ -200,9 +202,12 @@ Call History::MakeCall(const Record& record) const {
   call.approval = record.Text("a");
   call.rules = Joined(record.root["rules"]);
   const json::Value request = record.root["req"];
-  auto text = request["json"]["sql"].string();
-  if (!text && call.front_end == "postgres") text = request["text"].string();
-  if (text) {
+  const auto text = request["json"]["sql"].string();
+  if (!text && call.front_end == "postgres" && (request["blob"] || request["cut"])) {
+    // A comment in front that is long enough must not hide what comes behind it.
+    call.statement = Statement::unread;
+    call.text = "its text is not in the entry: too long";
+  } else if (text) {
     call.statement = ClassOf(*text);
     if (Rank(call.statement) > 1)
       call.text = std::string(ledger::ObjectWriter::Cut(text->substr(0, kMostText)));

@@ -37,8 +37,9 @@ struct Stay {
 };
 
 /// What a statement does, by its words. Not by the catalog: what a function does inside is not
-/// seen.
-enum class Statement : uint8_t { none, query, change, object, credential, copy };
+/// seen. `unread`: its text is not in the entry (too long: cut, or sealed apart), so it may do
+/// anything.
+enum class Statement : uint8_t { none, query, change, object, credential, copy, unread };
 
 /// An operation between its intent and its end.
 struct Call {

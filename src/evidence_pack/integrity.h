@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -24,10 +25,10 @@ class Integrity {
 
   /// Every entry of the log in order.
   void Leaf(const ledger::Hash& leaf) { tree_.Append(leaf); }
-  /// Entry `index` is of the period.
+  /// Entry `index` is of the period, or a row of the pack is about it.
   void Inside(uint64_t index) {
-    if (!first_) first_ = index;
-    last_ = index;
+    if (!first_ || index < *first_) first_ = index;
+    last_ = std::max(last_, index);
   }
 
   /// That the entries that were read are the ones that the head signs. token_signature_invalid.

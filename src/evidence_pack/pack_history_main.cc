@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
     const auto begin = Steady::now();
     const auto made = evidence_pack::MakeHistory(argv[1], entries, days);
     if (!made) return Sorry(made.error());
+    std::setbuf(stdout, nullptr);
     std::printf("%llu entries, %llu operations in %.1f s\n",
                 static_cast<unsigned long long>(made->entries),
                 static_cast<unsigned long long>(made->operations), Since(begin));

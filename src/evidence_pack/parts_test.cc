@@ -236,6 +236,27 @@ TEST(Statements, AreClassedByTheirWords) {
   for (const auto& [sql, expected] : kCases) EXPECT_EQ(ClassOf(sql), expected) << sql;
 }
 
+TEST(Statements, WhoseTextIsNotInTheEntryAreNotTakenForQueries) {
+  const ledger::Hash leaf{};
+  std::vector<Statement> seen;
+  History history(0, 1'000, [&](const Record& r) {
+    if (r.call != nullptr) seen.push_back(r.call->statement);
+  });
+  history.Add(
+      0, leaf,
+      R"({"v":1,"e":"auth.success","t":1,"sid":"s_1","who":{"iss":"i","sub":"s"},"fe":"postgres","c":"db"})");
+  history.Add(1, leaf,
+              R"({"v":1,"e":"call.intent","t":2,"s":0,"req":{"b":9,"json":{"sql":"select 1"}}})");
+  history.Add(
+      2, leaf,
+      R"({"v":1,"e":"call.intent","t":3,"s":0,"req":{"b":9,"cut":true,"text":"{\"sql\":\"/* long"}})");
+  history.Add(3, leaf, R"({"v":1,"e":"call.intent","t":4,"s":0,"req":{"b":9,"blob":{"f":"x"}}})");
+  history.Add(4, leaf, "no entry");
+  EXPECT_EQ(seen, (std::vector{Statement::query, Statement::unread, Statement::unread}));
+  EXPECT_EQ(history.unreadable(), 1u);
+  EXPECT_EQ(history.open_calls().size(), 3u);
+}
+
 TEST(Requirements, AreInOrderAndThereOnce) {
   std::set<std::string_view> seen;
   for (const Requirement& r : Requirements()) {

@@ -67,6 +67,7 @@ struct Setup {
   std::vector<std::pair<std::string, std::string>> witnesses;   // name, who runs it
   std::vector<std::pair<std::string, std::string>> secrets;     // what for, kind of reference
   std::chrono::milliseconds session_idle{0}, session_max{0};
+  std::chrono::milliseconds retention{0};  // of recordings; 0: none are kept
 };
 
 }  // namespace sallyport::evidence_pack

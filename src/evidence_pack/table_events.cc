@@ -76,10 +76,11 @@ class Events final : public Table {
     if (In(record.event, kObjects)) Row(objects_, record);
     if (!record.Is("call.intent")) return;
     const Statement statement = record.call->statement;
-    if (statement == Statement::object || statement == Statement::credential) {
+    if (statement == Statement::object || statement == Statement::credential ||
+        statement == Statement::unread) {
       Row(administration_, record);
       Row(objects_, record);
-      if (statement == Statement::credential) Row(credentials_, record);
+      if (statement != Statement::object) Row(credentials_, record);
     }
   }
 

@@ -224,8 +224,7 @@ class Check {
     if (comma == std::string_view::npos) return false;
     const auto index = ledger::ParseDecimal(line.substr(0, comma));
     if (!index || line.size() < comma + 46 || line[comma + 45] != ',') return false;
-    // What began before the period has its leaf, but not among those of the period.
-    if (*index < first_ || *index - first_ >= report_.entries) return *index < head_.size;
+    if (*index < first_ || *index - first_ >= report_.entries) return false;
     return std::string_view(leaves_).substr((*index - first_) * 45, 44) ==
            line.substr(comma + 1, 44);
   }
