@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <optional>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
@@ -26,10 +27,13 @@ Result<std::string> ReadFile(const std::filesystem::path& path, size_t limit) {
   if (::fstat(fd.get(), &st) != 0) return std::unexpected(SystemError("stat", path));
   if (!S_ISREG(st.st_mode)) return Fail(Errc::io_failed, path.string() + " is not a regular file");
   if (size_t(st.st_size) > limit) return Fail(Errc::io_failed, path.string() + " is too large");
-  std::string bytes(size_t(st.st_size), '\0');
-  const auto read = ReadUpTo(fd, bytes);
+  std::string bytes;
+  std::optional<size_t> read;
+  bytes.resize_and_overwrite(size_t(st.st_size), [&](char* into, size_t size) {
+    read = ReadUpTo(fd, {into, size});
+    return read.value_or(0);  // less than there was: it was cut while being read
+  });
   if (!read) return std::unexpected(SystemError("read", path));
-  bytes.resize(*read);  // less: it was cut while being read
   return bytes;
 }
 

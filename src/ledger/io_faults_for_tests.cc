@@ -1,5 +1,6 @@
 #include "ledger/io_faults_for_tests.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <mutex>
@@ -106,10 +107,10 @@ class Faults {
       const DiskRecord prepared = Prepared();
       // In strides, so that a few runs see the beginning and the end.
       constexpr uint64_t kStride = 11;
-      uint64_t asked = kStride;
+      uint64_t asked = OneRun(prepared, ~uint64_t(0), Fault::io_error, false);
       for (uint64_t first = 0; first < kStride; ++first) {
         for (uint64_t at = first; at < asked && !Done(); at += kStride)
-          asked = OneRun(prepared, at, Fault(random_() % 3), random_() % 2 == 0);
+          asked = std::max(asked, OneRun(prepared, at, Fault(random_() % 3), random_() % 2 == 0));
       }
     }
     return std::move(result_);

@@ -22,12 +22,14 @@ void FailWaiters(Commit& commit) {
 
 }  // namespace
 
-Publisher::Publisher(TileWriter tiles, std::chrono::milliseconds spacing, size_t segment_bytes,
-                     Hooks hooks)
+Publisher::Publisher(TileWriter tiles, uint64_t published, std::vector<WalWriter::Closed> old,
+                     std::chrono::milliseconds spacing, size_t segment_bytes, Hooks hooks)
     : tiles_(std::move(tiles)),
       spacing_(spacing),
       segment_bytes_(segment_bytes),
       hooks_(std::move(hooks)),
+      closed_(std::move(old)),
+      published_(published),
       thread_([this] { Run(); }) {}
 
 Publisher::~Publisher() {
@@ -74,6 +76,7 @@ void Publisher::Run() {
   ::pthread_setname_np(::pthread_self(), "ledger-publish");
   auto next_time = std::chrono::steady_clock::now();
   Result<> result = MakeSpare();
+  if (result) result = Retire();
   while (result) {
     std::vector<Commit> commits;
     std::optional<std::pair<uint64_t, std::string>> cosigned;

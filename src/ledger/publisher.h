@@ -49,7 +49,10 @@ class Publisher {
     std::function<bool(std::shared_ptr<Segment>)> put_spare;  // false: not wanted any more
   };
 
-  Publisher(TileWriter tiles, std::chrono::milliseconds spacing, size_t segment_bytes, Hooks hooks);
+  /// Continues a log of `published` entries. `old`: segments of an earlier process, all of whose
+  /// entries are in `tiles`, which may not be synced yet.
+  Publisher(TileWriter tiles, uint64_t published, std::vector<WalWriter::Closed> old,
+            std::chrono::milliseconds spacing, size_t segment_bytes, Hooks hooks);
   ~Publisher();  // without Stop: drops what waits
 
   void Submit(Commit commit);

@@ -123,6 +123,7 @@ Result<Recovered> Recover(const std::filesystem::path& data_dir, const NoteVerif
   SALLYPORT_TRY(const std::optional<Checkpoint> published, ReadPublished(log_dir, wal, verifier));
   SALLYPORT_TRY(out.segments, ListSegments(wal_dir));
   if (!out.segments.empty()) out.next_segment = SegmentNumber(out.segments.back()) + 1;
+  out.reserve_used = wal.reserve_used;
   if (!published) {
     if (!wal.leaves.empty() || std::filesystem::exists(log_dir / "tile")) {
       return Refuse((log_dir / "checkpoint").string() + " is missing, but the log has entries");
@@ -142,6 +143,9 @@ Result<Recovered> Recover(const std::filesystem::path& data_dir, const NoteVerif
   }
   SALLYPORT_CHECK(LoadEdge(log_dir, base, out));
   if (have_wal) {
+    size_t bytes = 0;
+    for (size_t i = base - wal.first; i < wal.leaves.size(); ++i) bytes += 2 + wal.leaves[i].size();
+    out.entries.reserve(bytes);
     for (size_t i = base - wal.first; i < wal.leaves.size(); ++i)
       AppendToBundle(out.entries, wal.leaves[i]);
     out.report.replayed =

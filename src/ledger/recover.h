@@ -22,6 +22,7 @@ struct Recovered {
   std::string entries;                      // from `base` on, in the encoding of bundles
   std::vector<std::filesystem::path> segments;
   uint64_t next_segment = 1;  // number
+  bool reserve_used = false;  // holds the last entry
 };
 
 /// Reads what a crash left under `data_dir`; writes nothing. Refused with ledger_unavailable and a

@@ -141,7 +141,9 @@ Result<WalContents> ReadOnce(const std::filesystem::path& wal_dir) {
     Result<std::string> bytes = ReadFile(path);
     if (!bytes) return std::unexpected(bytes.error());
     wal.files.push_back(*std::move(bytes));
+    const size_t before = wal.leaves.size();
     SALLYPORT_CHECK(SegmentScan(wal, path.string(), wal.files.back()).Run());
+    wal.reserve_used = path.filename() == kReserveName && wal.leaves.size() > before;
   }
   SALLYPORT_CHECK(CheckSuperseded(wal));
   return wal;

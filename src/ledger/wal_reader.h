@@ -21,6 +21,7 @@ struct WalContents {
   std::vector<std::pair<uint64_t, std::vector<std::string_view>>> superseded;
   std::vector<std::pair<uint64_t, std::string_view>> notes;  // signed checkpoints by tree size
   bool earlier_boot = false;  // the newest file was begun before the machine's last restart
+  bool reserve_used = false;  // a ledger that failed has left its last word
   uint64_t dropped_bytes = 0;
   uint64_t dropped_frames = 0;
 };

@@ -123,22 +123,27 @@ Result<> Ledger::Impl::Open() {
   return Restart(std::move(recovered));
 }
 
-/// Brings all recovered entries into synced tiles, moves the unfilled bundle's entries into a new
-/// segment, deletes the old ones, starts the threads. Each step leaves a state that Recover
+/// Brings all recovered entries into tiles, moves the unfilled bundle's entries into a new segment,
+/// starts the threads. The old segments stay until the publisher has synced the tiles: after a long
+/// outage that takes long, and nobody has to wait for it. Each step leaves a state that Recover
 /// accepts.
 Result<> Ledger::Impl::Restart(Recovered recovered) {
   recovery = recovered.report;
   tree_ = recovered.tree;
   next_index_ = durable_ = published_ = tree_.size();
+  const std::filesystem::path log_dir = options.data_dir / "log",
+                              wal_dir = options.data_dir / "wal";
 
   // What a killed process left is in the kernel's memory only, and is about to be published.
-  const std::filesystem::path wal_dir = options.data_dir / "wal";
   for (const auto& path : recovered.segments) SALLYPORT_CHECK(SyncPath(path));
-  if (std::filesystem::exists(wal_dir / kReserveName))
+  if (recovered.reserve_used) {  // one segment more
     SALLYPORT_CHECK(SyncPath(wal_dir / kReserveName));
+    recovered.segments.push_back(SegmentPath(wal_dir, recovered.next_segment++));
+    SALLYPORT_CHECK(RenameFile(wal_dir / kReserveName, recovered.segments.back()));
+  }
   SALLYPORT_CHECK(SyncPath(wal_dir));
 
-  TileWriter tiles(options.data_dir / "log", recovered.base, std::move(recovered.partials));
+  TileWriter tiles(log_dir, recovered.base, std::move(recovered.partials));
   tiles.set_keep_equal(true);
   SALLYPORT_CHECK(tiles.AddEntries(recovered.entries));
   for (const TileHash& hash : recovered.hashes) SALLYPORT_CHECK(tiles.AddHash(hash));
@@ -147,20 +152,23 @@ Result<> Ledger::Impl::Restart(Recovered recovered) {
                 signer.Sign(CheckpointText({signer.name(), tree_.size(), tree_.Root()})));
   SALLYPORT_CHECK(tiles.Publish(note, true));
   tiles.set_keep_equal(false);
-  SALLYPORT_CHECK(tiles.SyncAll());
+  SALLYPORT_CHECK(SyncPath(log_dir));
   SALLYPORT_CHECK(SyncPath(options.data_dir));
   SALLYPORT_CHECK(SyncAbove(options.data_dir));
 
   SALLYPORT_TRY(std::shared_ptr<Segment> first, FirstSegment(recovered, note));
   SALLYPORT_CHECK(RemoveFile(wal_dir / kReserveName));
   SALLYPORT_CHECK(RemoveFile(wal_dir / kRetiredName));
-  for (const auto& path : recovered.segments) {  // the oldest first: what stays has no gap
-    SALLYPORT_CHECK(RemoveFile(path));
-    SALLYPORT_CHECK(SyncPath(wal_dir));
-  }
   SALLYPORT_TRY(reserve_, Segment::Create(wal_dir / kReserveName, kReserveBytes, 0));
   wal_.emplace(wal_dir, segment_bytes_, std::move(first));
+  std::vector<WalWriter::Closed> old;  // the oldest first: what stays has no gap
+  for (auto& path : recovered.segments)
+    old.push_back({std::move(path), tree_.size() / kTileWidth * kTileWidth});
+  StartThreads(std::move(tiles), std::move(old));
+  return {};
+}
 
+void Ledger::Impl::StartThreads(TileWriter tiles, std::vector<WalWriter::Closed> old) {
   Publisher::Hooks hooks;
   hooks.published = [this](uint64_t size) {
     const std::lock_guard lock(mutex_);
@@ -184,10 +192,9 @@ Result<> Ledger::Impl::Restart(Recovered recovered) {
   // half; it does not wait where callers wait for it.
   const auto spacing = options.durability == Durability::strict ? std::chrono::milliseconds(0)
                                                                 : options.checkpoint_interval / 2;
-  publisher_ =
-      std::make_unique<Publisher>(std::move(tiles), spacing, segment_bytes_, std::move(hooks));
+  publisher_ = std::make_unique<Publisher>(std::move(tiles), tree_.size(), std::move(old), spacing,
+                                           segment_bytes_, std::move(hooks));
   committer_ = std::thread([this] { RunCommitter(); });
-  return {};
 }
 
 /// A new file that begins with the entries of the unfilled bundle: what it holds is all that the

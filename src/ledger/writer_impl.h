@@ -55,6 +55,7 @@ struct Ledger::Impl {
   void Unlock();
   Result<> WriteVkey();
   Result<> Restart(Recovered recovered);
+  void StartThreads(TileWriter tiles, std::vector<WalWriter::Closed> old);
   Result<std::shared_ptr<Segment>> FirstSegment(const Recovered& recovered, std::string_view note);
 
   Result<uint64_t> AppendLocked(std::string_view entry);
