@@ -5,7 +5,7 @@
 
 #include "app/exit_code.h"
 #include "app/keys.h"
-#include "app/moment.h"
+#include "app/proofs.h"
 #include "app/read_spool.h"
 #include "app/recorded.h"
 #include "app/verbs.h"
@@ -79,11 +79,11 @@ void CheckWitnesses(const witness::Policy& policy, ledger::VerifyReport& report)
   report.quorum = true;
 }
 
-void Print(const ledger::Found& found, bool as_json) {
+}  // namespace
+
+void PrintEntry(const ledger::Found& found, bool as_json) {
   std::printf("%s\n", (as_json ? found.json : ledger::Printable(Short(found))).c_str());
 }
-
-}  // namespace
 
 int RunAuditVerify(const AuditVerifyOptions& options) {
   std::optional<std::string> key, older;
@@ -144,42 +144,6 @@ int RunAuditProve(const AuditProveOptions& options) {
   return out.flush() ? kOk : Sorry("prove", Error(Errc::io_failed, "cannot write " + options.out));
 }
 
-int RunAuditSearch(const AuditSearchOptions& options) {
-  const std::string dir = DataDirOrDefault(options.data_dir);
-  ledger::SearchCriteria criteria{
-      .person = options.person,
-      .agent = options.agent,
-      .connection = options.connection,
-      .tool = options.tool,
-      .decision = options.decision.empty() ? options.reason : options.decision,
-      .session = options.session,
-      .event = options.event,
-      .limit = options.limit};
-  for (const auto& [text, bound] :
-       {std::pair(&options.from, &criteria.from), std::pair(&options.to, &criteria.to)}) {
-    if (text->empty()) continue;
-    const auto time = ParseMoment(*text);
-    if (!time) {
-      std::fprintf(
-          stderr,
-          "sallyport audit search: \"%s\" is no time; write 2026-11-21 or 2026-11-21T12:00:00Z\n",
-          text->c_str());
-      return kUsage;
-    }
-    *bound = *time;
-  }
-  auto recorded = Recorded::Open(dir, {options.config, options.kek});
-  if (!recorded) return Sorry("search", recorded.error());
-  auto found = ledger::Search(dir, criteria);
-  if (!found) return Sorry("search", found.error());
-  if (const auto noted = NoteReading(dir, "audit search", ""); !noted)
-    return Sorry("search", noted.error());
-  if (options.json) recorded->Fill(*found);
-  for (const ledger::Found& entry : *found) Print(entry, options.json);
-  if (!options.json) std::fprintf(stderr, "%zu entries\n", found->size());
-  return recorded->damaged() > 0 ? kNegative : kOk;
-}
-
 int RunAuditTail(const AuditTailOptions& options) {
   const std::string dir = DataDirOrDefault(options.data_dir);
   if (const auto noted = NoteReading(dir, "audit tail", ""); !noted)
@@ -191,7 +155,7 @@ int RunAuditTail(const AuditTailOptions& options) {
         if (found != nullptr) {
           ledger::Found shown = *found;
           if (options.json) recorded->Fill(shown.json);
-          Print(shown, options.json);
+          PrintEntry(shown, options.json);
         }
         return std::fflush(stdout) == 0;
       });

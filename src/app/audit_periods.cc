@@ -1,9 +1,8 @@
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 
 #include "app/exit_code.h"
 #include "app/moment.h"
+#include "app/proofs.h"
 #include "app/read_spool.h"
 #include "app/verbs.h"
 #include "ledger/coverage.h"
@@ -20,13 +19,6 @@ int Sorry(const char* command, const Error& error) {
   return kFailed;
 }
 
-Result<> WriteBytes(const std::filesystem::path& file, std::string_view bytes) {
-  std::ofstream out(file, std::ios::binary | std::ios::trunc);
-  out.write(bytes.data(), std::streamsize(bytes.size()));
-  if (!out.flush()) return Fail(Errc::io_failed, "cannot write " + file.string());
-  return {};
-}
-
 /// The head first: the sample is of a log of that size.
 Result<> PrintSample(const std::string& dir, const AuditSampleOptions& options) {
   SALLYPORT_TRY(const ledger::ProvenEntries head, ledger::ProveAll(dir, {}));
@@ -37,16 +29,10 @@ Result<> PrintSample(const std::string& dir, const AuditSampleOptions& options) 
   std::fprintf(stderr, "%zu of %llu entries of %s, seed \"%s\"\n", indexes.size(),
                static_cast<unsigned long long>(checkpoint.size), checkpoint.origin.c_str(),
                options.seed.c_str());
-  if (!options.out.empty()) std::filesystem::create_directories(options.out);
+  if (!options.out.empty()) SALLYPORT_CHECK(WriteProofs(proven, options.out));
   for (const auto& one : proven.entries) {
     SALLYPORT_TRY(const ledger::Found found, ledger::ShowEntry(dir, one.index));
     std::printf("%s\n", found.json.c_str());
-    if (options.out.empty()) continue;
-    const std::filesystem::path base =
-        std::filesystem::path(options.out) / std::to_string(one.index);
-    SALLYPORT_CHECK(WriteBytes(base.string() + ".entry", one.entry));
-    SALLYPORT_CHECK(WriteBytes(base.string() + ".tlog-proof",
-                               ledger::FormatProof({one.index, one.proof, proven.note})));
   }
   return {};
 }

@@ -4,6 +4,7 @@
 
 #include "app/arguments.h"
 #include "app/audit_export.h"
+#include "app/audit_search.h"
 #include "app/exit_code.h"
 #include "app/verbs.h"
 #include "saml/worker.h"
@@ -126,6 +127,15 @@ void AddAudit(CLI::App& root, Chosen& chosen) {
   c->add_option("--out", prove.out, "file to write (default: standard output)");
   c->callback([&chosen] { chosen = [] { return RunAuditProve(prove); }; });
 
+  static AuditVerifyProofOptions proof;
+  c = Command(*audit, "verify-proof", "Checks the proof that an entry is in a log, without the log",
+              "sallyport audit verify-proof 4711.tlog-proof 4711.entry --key \"$VKEY\"");
+  c->add_option("proof", proof.proof, "the .tlog-proof")->required();
+  c->add_option("entry", proof.entry, "the entry, byte for byte")->required();
+  c->add_option("--key", proof.key, "the log's verifier key, as you were given it");
+  c->add_option("--policy", proof.policy, "who must have cosigned its head (C2SP tlog-policy)");
+  c->callback([&chosen] { chosen = [] { return RunAuditVerifyProof(proof); }; });
+
   static AuditVerifyApprovalOptions approval;
   c = Command(*audit, "verify-approval",
               "Proves offline that a person's passkey signed a decision about exactly this request",
@@ -136,6 +146,7 @@ void AddAudit(CLI::App& root, Chosen& chosen) {
   c->callback([&chosen] { chosen = [] { return RunAuditVerifyApproval(approval); }; });
 
   static AuditSearchOptions search;
+  static SearchMore more;
   c = Command(*audit, "search", "Finds entries",
               "sallyport audit search --person ana@example.com --decision deny");
   c->add_option("--data-dir", search.data_dir, "data directory");
@@ -151,9 +162,12 @@ void AddAudit(CLI::App& root, Chosen& chosen) {
   c->add_option("--to", search.to, "before this time (RFC 3339)");
   c->add_option("--config", search.config, "configuration whose keys open recordings");
   c->add_option("--kek", search.kek, "file with the key that opens them");
-  c->add_option("--limit", search.limit, "most entries")->capture_default_str();
+  c->add_option("--limit", search.limit, "most entries; says if there are more")
+      ->capture_default_str();
+  c->add_option("--table", more.table, "table that recorded SQL names, for example public.orders");
+  c->add_option("--prove", more.prove, "directory for each entry and its .tlog-proof");
   c->add_flag("--json", search.json, "one JSON object a line");
-  c->callback([&chosen] { chosen = [] { return RunAuditSearch(search); }; });
+  c->callback([&chosen] { chosen = [] { return RunAuditSearch(search, more); }; });
 
   static AuditCoverageOptions coverage;
   c = Command(*audit, "coverage", "When the log was written, and every outage, by its own entries",

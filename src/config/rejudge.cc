@@ -60,8 +60,11 @@ bool Overlap(const Path& a, const Path& b) {
 /// Places of texts that may be what masking left.
 void CollectMasked(json::Value value, Path& at, std::vector<Path>& out) {
   if (const auto text = value.string()) {
-    if (text->find('*') != std::string_view::npos || text->find("pan_") != std::string_view::npos)
+    for (const std::string_view trace : {"*", "pan_", "removed]"}) {
+      if (text->find(trace) == std::string_view::npos) continue;
       out.push_back(at);
+      break;
+    }
     return;
   }
   size_t n = 0;

@@ -36,6 +36,7 @@ class Scan {
     const auto root = entry->document.root();
     Nanos at = entry->at;
     if (entry->event == "clock.stepped") previous_ = at;  // no silence, no time travel
+    Follow(index, *entry, root);
     const bool inside = at >= given_from_ && (given_to_ == 0 || at < given_to_);
     if (inside) {
       if (out_.entries == 0) Begin(index, at);
@@ -80,6 +81,26 @@ class Scan {
     if (at - previous_ > kSilent) Silence(previous_, at, index, event);
   }
 
+  /// Which sessions are open, from the beginning of the log on.
+  void Follow(uint64_t index, const Entry& entry, const json::Value& root) {
+    if (entry.event == "auth.success") {
+      const std::string& id =
+          ids_.emplace(index, std::string(root["sid"].string().value_or(""))).first->second;
+      for (Coverage::Failure& failure : out_.failures) {
+        if (failure.to == 0) Touch(failure, id);
+      }
+    } else if (entry.event == "session.close" && entry.has_session) {
+      ids_.erase(entry.session);
+    } else if (entry.event == "log.start") {
+      ids_.clear();  // those of a process that ended without a word ended with it
+    }
+  }
+  static void Touch(Coverage::Failure& failure, const std::string& session) {
+    ++failure.sessions;
+    if (failure.session_ids.size() < Coverage::kMostSessions)
+      failure.session_ids.push_back(session);
+  }
+
   void Count(uint64_t index, const Entry& entry, const json::Value& root) {
     ++out_.entries;
     const std::string& event = entry.event;
@@ -106,7 +127,12 @@ class Scan {
       out_.steps.push_back({entry.at, text("detail"), index});
       NotSilence(entry.at, text("detail"));
     } else if (event == "control.failed") {
-      out_.failures.push_back({text("r"), text("detail"), entry.at, 0, index, 0});
+      out_.failures.push_back({.control = text("r"),
+                               .cause = text("detail"),
+                               .from = entry.at,
+                               .index = index,
+                               .session_ids = {}});
+      for (const auto& [opened, id] : ids_) Touch(out_.failures.back(), id);
     } else if (event == "control.restored" || event == "log.start") {
       // A start begins with no failure known: what still fails says so again.
       for (Coverage::Failure& failure : out_.failures) {
@@ -140,6 +166,7 @@ class Scan {
   std::string before_;  // its event
   uint64_t last_ = 0;
   bool over_ = false;
+  std::map<uint64_t, std::string> ids_;          // of all sessions that are open
   std::map<uint64_t, std::set<uint64_t>> open_;  // session → numbers of its operations
 };
 
@@ -179,7 +206,8 @@ std::string Coverage::Text() const {
     out += "control " + Printable(f.control) + " failed " + Moment(f.from) + " to " +
            (f.to == 0 ? std::string("now") : Moment(f.to) + ", " + Seconds(f.from, f.to)) +
            ", entry " + std::to_string(f.index) + ", " + std::to_string(f.operations) +
-           " operations meanwhile: " + Printable(f.cause) + '\n';
+           " operations in " + std::to_string(f.sessions) +
+           " sessions meanwhile: " + Printable(f.cause) + '\n';
   }
   for (const Step& s : steps) {
     out += "clock set " + Moment(s.at) + ", entry " + std::to_string(s.index) + ": " +
@@ -229,7 +257,9 @@ std::string Coverage::Json() const {
       o.Text("to", FormatUtc(x.to));
       o.Number("seconds", (x.to - x.from) / 1'000'000'000);
     }
-    o.Number("index", x.index), o.Number("operations", x.operations), o.Text("cause", x.cause);
+    o.Number("index", x.index), o.Number("operations", x.operations);
+    o.Number("sessions", x.sessions), o.Texts("session_ids", x.session_ids);
+    o.Text("cause", x.cause);
   });
   list("clock_steps", steps, [](ObjectWriter& o, const Step& x) {
     o.Text("at", FormatUtc(x.at)), o.Text("by", x.by), o.Number("index", x.index);

@@ -17,6 +17,7 @@ inline constexpr std::chrono::seconds kHeartbeat{10}, kSilence{15};
 
 /// When a log was written, and when not (PCI DSS 10.2.1, 10.2.1.6, 10.7.2).
 struct Coverage {
+  static constexpr size_t kMostSessions = 100;  // listed of one failure
   struct Outage {
     Nanos from = 0, to = 0;
     std::string cause;
@@ -26,7 +27,9 @@ struct Coverage {
     std::string control, cause;
     Nanos from = 0, to = 0;  // `to` 0: not restored
     uint64_t index = 0;
-    uint64_t operations = 0;  // admitted meanwhile
+    uint64_t operations = 0;               // admitted meanwhile
+    uint64_t sessions = 0;                 // that were open meanwhile
+    std::vector<std::string> session_ids;  // the first kMostSessions of them
   };
   struct Step {
     Nanos at = 0;

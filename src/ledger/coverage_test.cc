@@ -155,7 +155,13 @@ TEST_F(CoverageTest, FailuresOfControlsHaveTheirOperations) {
     e.detail = type == EventType::control_failed ? "no quorum" : "";
     Add(type, at, std::move(e));
   };
+  Add(EventType::auth_success, kSecond, {});  // 1
+  Add(EventType::auth_success, kSecond, {});  // 2
+  op::Evidence close;
+  close.session = 1;
+  Add(EventType::session_close, kSecond, std::move(close));
   control(EventType::control_failed, 2 * kSecond);
+  Add(EventType::auth_success, 3 * kSecond, {});
   Add(EventType::call_intent, 3 * kSecond);
   Add(EventType::call_denied, 3 * kSecond);
   control(EventType::control_restored, 7 * kSecond);
@@ -166,6 +172,8 @@ TEST_F(CoverageTest, FailuresOfControlsHaveTheirOperations) {
   ASSERT_EQ(c.failures.size(), 2u);
   EXPECT_EQ(c.failures[0].to - c.failures[0].from, 5 * kSecond);
   EXPECT_EQ(c.failures[0].operations, 1u);
+  EXPECT_EQ(c.failures[0].sessions, 2u);  // one was open, one was opened
+  EXPECT_EQ(c.failures[0].session_ids.size(), 2u);
   EXPECT_EQ(c.failures[1].to, 0);
   EXPECT_TRUE(c.whole());  // a failed control is no gap of the log
 }

@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <fcntl.h>
+#include <map>
 #include <optional>
+#include <set>
 #include <sqlite3.h>
 #include <system_error>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "ledger/entry.h"
+#include "ledger/sql_words.h"
 #include "ledger/tree.h"
 
 namespace sallyport::ledger {
@@ -16,17 +19,21 @@ namespace {
 
 constexpr uint64_t kBatch = 4096;  // entries in one transaction
 
-constexpr int64_t kVersion = 4;  // PRAGMA user_version; an older index is built anew
+constexpr int64_t kVersion = 5;  // PRAGMA user_version; an older index is built anew
 
 constexpr const char* kSchema = R"(
 PRAGMA synchronous = OFF;
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS session (
   idx INTEGER PRIMARY KEY, sid TEXT, subject TEXT, name TEXT, agent TEXT);
 CREATE TABLE IF NOT EXISTS entry (
   idx INTEGER PRIMARY KEY, at INTEGER, event TEXT, session INTEGER, connection TEXT, resource TEXT,
-  verdict TEXT, decision TEXT, reason TEXT, approval TEXT, trace TEXT);
+  verdict TEXT, decision TEXT, reason TEXT, approval TEXT, trace TEXT, shape INTEGER);
+CREATE TABLE IF NOT EXISTS shape (id INTEGER PRIMARY KEY, words TEXT UNIQUE);
+CREATE TABLE IF NOT EXISTS word (word TEXT, shape INTEGER, PRIMARY KEY (word, shape)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS card (token TEXT, idx INTEGER, PRIMARY KEY (token, idx)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS entry_shape ON entry (shape) WHERE shape IS NOT NULL;
 CREATE INDEX IF NOT EXISTS entry_session ON entry (session);
 CREATE INDEX IF NOT EXISTS entry_at ON entry (at);
 CREATE INDEX IF NOT EXISTS entry_approval ON entry (approval) WHERE approval IS NOT NULL;
@@ -133,21 +140,34 @@ class Inserter {
  public:
   explicit Inserter(sqlite3* db)
       : db_(db),
-        entry_(
-            db,
-            "INSERT OR REPLACE INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"),
+        entry_(db,
+               "INSERT OR REPLACE INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+               "?12)"),
         session_(db, "INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3, ?4, ?5)"),
-        about_(db, "SELECT connection, resource, trace FROM entry WHERE idx = ?1") {}
+        about_(db, "SELECT connection, resource, trace, shape FROM entry WHERE idx = ?1"),
+        shape_(db, "INSERT OR IGNORE INTO shape (words) VALUES (?1)"),
+        shape_id_(db, "SELECT id FROM shape WHERE words = ?1"),
+        word_(db, "INSERT OR IGNORE INTO word VALUES (?1, ?2)"),
+        card_(db, "INSERT OR IGNORE INTO card VALUES (?1, ?2)") {}
 
   Result<> Add(uint64_t index, std::string_view bytes) {
-    if (!entry_ || !session_ || !about_) return SqlError(db_);
+    if (!entry_ || !session_ || !about_ || !shape_ || !shape_id_ || !word_ || !card_)
+      return SqlError(db_);
     const Result<Entry> entry = DecodeEntry(bytes);
     if (!entry) return {};  // not of this version: it stays in the log and is not found by a search
     const json::Value root = entry->document.root();
     std::optional<std::string> connection = Owned(root["c"]), resource = Owned(root["r"]),
                                trace = Owned(root["tr"]);
+    int64_t shape = 0;
+    if (const json::Value request = root["req"]) {
+      SALLYPORT_TRY(shape, ShapeOf(WordsOfSql(request)));
+    }
+    for (const char* side : {"req", "res"}) {
+      for (auto card = root[side]["cards"].first(); card; card = card.next())
+        SALLYPORT_CHECK(card_.Bind(card.string()).Bind(int64_t(index)).Run());
+    }
     if (const auto intent = root["i"].integer())
-      SALLYPORT_CHECK(FillFrom(*intent, connection, resource, trace));
+      SALLYPORT_CHECK(FillFrom(*intent, connection, resource, trace, shape));
     entry_.Bind(int64_t(index)).Bind(entry->at).Bind(std::string_view(entry->event));
     if (root["who"]) {
       entry_.Bind(int64_t(index));
@@ -159,7 +179,8 @@ class Inserter {
     entry_.Bind(connection).Bind(resource).Bind(root["x"].string()).Bind(root["d"].string());
     // What an answer was withheld for is a reason like that of a refusal.
     entry_.Bind((root["why"] ? root["why"] : root["code"]).string());
-    SALLYPORT_CHECK(entry_.Bind(root["a"].string()).Bind(trace).Run());
+    entry_.Bind(root["a"].string()).Bind(trace);
+    SALLYPORT_CHECK((shape == 0 ? entry_.BindNull() : entry_.Bind(shape)).Run());
     const json::Value who = root["who"];
     if (!who) return {};
     session_.Bind(int64_t(index)).Bind(root["sid"].string()).Bind(who["sub"].string());
@@ -173,18 +194,37 @@ class Inserter {
   }
   /// An outcome is found under the connection, resource and trace of its intent.
   Result<> FillFrom(int64_t intent, std::optional<std::string>& connection,
-                    std::optional<std::string>& resource, std::optional<std::string>& trace) {
+                    std::optional<std::string>& resource, std::optional<std::string>& trace,
+                    int64_t& shape) {
     SALLYPORT_TRY(const bool row, about_.Bind(intent).Step());
     if (row) {
       if (!connection) connection = about_.Text(0);
       if (!resource) resource = about_.Text(1);
       if (!trace && !about_.Text(2).empty()) trace = about_.Text(2);
+      if (shape == 0) shape = about_.Integer(3);
     }
     return about_.Run();
   }
 
+  /// The number of a set of words; statements that differ in values only have the same. 0: none.
+  Result<int64_t> ShapeOf(const std::set<std::string>& words) {
+    if (words.empty()) return 0;
+    std::string all;
+    for (const std::string& word : words) all.append(word).append(" ");
+    if (const auto known = shapes_.find(all); known != shapes_.end()) return known->second;
+    SALLYPORT_CHECK(shape_.Bind(std::string_view(all)).Run());
+    SALLYPORT_TRY(const bool row, shape_id_.Bind(std::string_view(all)).Step());
+    const int64_t id = row ? shape_id_.Integer(0) : 0;
+    SALLYPORT_CHECK(shape_id_.Run());
+    for (const std::string& word : words)
+      SALLYPORT_CHECK(word_.Bind(std::string_view(word)).Bind(id).Run());
+    if (shapes_.size() < 10'000) shapes_.emplace(std::move(all), id);
+    return id;
+  }
+
   sqlite3* db_;
-  Statement entry_, session_, about_;
+  Statement entry_, session_, about_, shape_, shape_id_, word_, card_;
+  std::map<std::string, int64_t> shapes_;
 };
 
 }  // namespace
@@ -224,7 +264,8 @@ Result<> SearchIndex::Prepare() {
       SALLYPORT_CHECK(version.Run());
       SALLYPORT_CHECK(Execute(db_.get(),
                               "DROP TABLE IF EXISTS entry; DROP TABLE IF EXISTS session; "
-                              "DROP TABLE IF EXISTS meta"));
+                              "DROP TABLE IF EXISTS shape; DROP TABLE IF EXISTS word; "
+                              "DROP TABLE IF EXISTS card; DROP TABLE IF EXISTS meta"));
     }
   }
   SALLYPORT_CHECK(Execute(db_.get(), kSchema));
@@ -243,7 +284,9 @@ Result<> SearchIndex::BindToLog(LogReader& log) {
   }
   if (same) return {};
   next_ = 0;
-  return Execute(db_.get(), "DELETE FROM entry; DELETE FROM session; DELETE FROM meta;");
+  return Execute(db_.get(),
+                 "DELETE FROM entry; DELETE FROM session; DELETE FROM shape; DELETE FROM word; "
+                 "DELETE FROM card; DELETE FROM meta;");
 }
 
 Result<> SearchIndex::Update(LogReader& log) {
@@ -271,9 +314,11 @@ Result<> SearchIndex::Update(LogReader& log) {
   return {};
 }
 
-Result<std::vector<uint64_t>> SearchIndex::Find(const SearchCriteria& c) {
-  std::string sql = "SELECT e.idx FROM entry e WHERE e.idx >= ?1";
-  std::vector<std::string> texts;
+namespace {
+
+/// Conditions of a search, and what is bound to ?2, ?3, …; ?1 is the first index.
+std::string Where(const SearchCriteria& c, std::vector<std::string>& texts) {
+  std::string sql = " FROM entry e WHERE e.idx >= ?1";
   const auto add = [&](const std::string& value, const char* condition) {
     if (value.empty()) return;
     texts.push_back(value);
@@ -289,6 +334,12 @@ Result<std::vector<uint64_t>> SearchIndex::Find(const SearchCriteria& c) {
   add(c.agent, "e.session IN (SELECT idx FROM session WHERE agent = $)");
   add(c.connection, "e.connection = $");
   add(c.tool, "e.resource = $");
+  add(c.card, "e.idx IN (SELECT idx FROM card WHERE token = $)");
+  for (const std::string& word : WordsOfName(c.table)) {
+    add(word,
+        "e.shape IN (SELECT shape FROM word WHERE word = $ UNION SELECT shape FROM word WHERE "
+        "word = '?')");
+  }
   add(c.decision, "(e.verdict = $ OR e.decision = $ OR e.reason = $ OR e.approval = $)");
   // What became of the requests for approval of a session belongs to it, whoever did it.
   constexpr const char* kOfSession =
@@ -305,7 +356,25 @@ Result<std::vector<uint64_t>> SearchIndex::Find(const SearchCriteria& c) {
   add(c.event, c.event.ends_with('.') ? "substr(e.event, 1, length($)) = $" : "e.event = $");
   if (c.from > 0) sql += " AND e.at >= " + std::to_string(c.from);
   if (c.to > 0) sql += " AND e.at < " + std::to_string(c.to);
-  sql += " ORDER BY e.idx DESC LIMIT " + std::to_string(std::min<uint64_t>(c.limit, INT64_MAX));
+  return sql;
+}
+
+}  // namespace
+
+Result<uint64_t> SearchIndex::Count(const SearchCriteria& c) {
+  std::vector<std::string> texts;
+  Statement query(db_.get(), "SELECT count(*)" + Where(c, texts));
+  if (!query) return SqlError(db_.get());
+  query.Bind(int64_t(std::min<uint64_t>(c.first, INT64_MAX)));
+  for (const std::string& text : texts) query.Bind(std::string_view(text));
+  SALLYPORT_CHECK(query.Step());
+  return uint64_t(query.Integer(0));
+}
+
+Result<std::vector<uint64_t>> SearchIndex::Find(const SearchCriteria& c) {
+  std::vector<std::string> texts;
+  const std::string sql = "SELECT e.idx" + Where(c, texts) + " ORDER BY e.idx DESC LIMIT " +
+                          std::to_string(std::min<uint64_t>(c.limit, INT64_MAX));
   Statement query(db_.get(), sql);
   if (!query) return SqlError(db_.get());
   query.Bind(int64_t(std::min<uint64_t>(c.first, INT64_MAX)));

@@ -19,16 +19,19 @@ struct SearchCriteria {
   std::string person;  // subject or name
   std::string agent;
   std::string connection;
-  std::string tool;       // resource: tool, prompt, URI, relation; outcomes match by their intent
-  std::string decision;   // a verdict (allow, deny, approve), a decision id (d_…), an approval id (a_…) or a reason code
-  std::string session;    // s_…; with all entries about its requests for approval
+  std::string table;     // all of its words stand in recorded SQL: more than match, never less
+  std::string card;      // keyed token of a card number (mask/card_tokens.h) that was masked
+  std::string tool;      // resource: tool, prompt, URI, relation; outcomes match by their intent
+  std::string decision;  // a verdict (allow, deny, approve), a decision id (d_…), an approval id
+                         // (a_…) or a reason code
+  std::string session;   // s_…; with all entries about its requests for approval
   bool with_caused = false;  // beside `session`: what has a trace id of it, in any session
   std::string trace;         // trace id
-  std::string event;      // "call.denied", or all of a kind: "call."
-  Nanos from = 0;         // inclusive
-  Nanos to = 0;           // exclusive; 0: no end
-  uint64_t first = 0;     // lowest index
-  uint64_t limit = 1000;  // at most so many, the newest ones
+  std::string event;         // "call.denied", or all of a kind: "call."
+  Nanos from = 0;            // inclusive
+  Nanos to = 0;              // exclusive; 0: no end
+  uint64_t first = 0;        // lowest index
+  uint64_t limit = 1000;     // at most so many, the newest ones
 };
 
 /// `<data_dir>/index.sqlite`: who, what, when of each entry, so that a search does not read the
@@ -47,6 +50,8 @@ class SearchIndex {
   Result<> Update(LogReader& log);
   /// Indexes of matching entries, rising.
   Result<std::vector<uint64_t>> Find(const SearchCriteria& criteria);
+  /// How many entries match, whatever `limit` says.
+  Result<uint64_t> Count(const SearchCriteria& criteria);
 
  private:
   explicit SearchIndex(sqlite3* db);

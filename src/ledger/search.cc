@@ -66,11 +66,30 @@ class Renderer {
 }  // namespace
 
 Result<std::vector<Found>> Search(const std::filesystem::path& data_dir,
-                                  const SearchCriteria& criteria) {
+                                  const SearchCriteria& criteria, uint64_t* matched) {
   SALLYPORT_TRY(LogReader log, LogReader::Open(data_dir));
   SALLYPORT_TRY(SearchIndex index, SearchIndex::Open(data_dir));
   SALLYPORT_CHECK(index.Update(log));
   SALLYPORT_TRY(const std::vector<uint64_t> indexes, index.Find(criteria));
+  if (matched != nullptr) {
+    *matched = indexes.size();
+    if (indexes.size() >= criteria.limit) {
+      SALLYPORT_TRY(*matched, index.Count(criteria));
+    }
+  }
+  Renderer renderer(log);
+  std::vector<Found> found;
+  found.reserve(indexes.size());
+  for (const uint64_t i : indexes) {
+    SALLYPORT_TRY(Found f, renderer.Render(i));
+    found.push_back(std::move(f));
+  }
+  return found;
+}
+
+Result<std::vector<Found>> ShowEntries(const std::filesystem::path& data_dir,
+                                       const std::vector<uint64_t>& indexes) {
+  SALLYPORT_TRY(LogReader log, LogReader::Open(data_dir));
   Renderer renderer(log);
   std::vector<Found> found;
   found.reserve(indexes.size());

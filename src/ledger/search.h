@@ -18,9 +18,13 @@ struct Found {
 };
 
 /// Entries that match, oldest first, with who and where resolved. Brings the search index up to
-/// date first.
+/// date first. `matched` (may be null): how many match, of which at most `limit` are returned.
 Result<std::vector<Found>> Search(const std::filesystem::path& data_dir,
-                                  const SearchCriteria& criteria);
+                                  const SearchCriteria& criteria, uint64_t* matched = nullptr);
+
+/// These entries as readers see them.
+Result<std::vector<Found>> ShowEntries(const std::filesystem::path& data_dir,
+                                       const std::vector<uint64_t>& indexes);
 
 /// Entry `index` as readers see it.
 Result<Found> ShowEntry(const std::filesystem::path& data_dir, uint64_t index);

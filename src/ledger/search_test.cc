@@ -114,6 +114,53 @@ TEST_F(SearchTest, FindsByEachCriterion) {
   EXPECT_EQ(Find({.person = "' OR 1=1 --"}), (Indexes{}));
 }
 
+TEST_F(SearchTest, FindsTablesByTheWordsOfTheirSql) {
+  const auto sql = [&](const std::string& text) {
+    Put(TestIntent(1, "execute_sql", R"({"q":{"sql":)" + json::Quote(text) + "}}"));
+  };
+  sql("SELECT id FROM public.Orders WHERE id = 7");  // 8
+  sql("SELECT id FROM public.Orders WHERE id = 8");  // 9
+  sql("select 'orders' from payments");              // 10: only quoted
+  sql("select e'\\'orders' from payments");          // 11: nobody is sure
+  sql("select 1 from U&\"\\006frders\"");            // 12: written in escapes
+  sql("orders are late");                            // 13: no SQL
+  Evidence outcome;
+  outcome.type = EventType::call_outcome;
+  outcome.at = kStart;
+  outcome.session = 1;
+  outcome.intent = 8;
+  Put(outcome);  // 14
+  Evidence cut = TestIntent(1, "execute_sql", "{}");
+  cut.request->complete = false;
+  Put(cut);  // 15: its text is not all there
+  EXPECT_EQ(Find({.table = "public.orders"}), (Indexes{8, 9, 11, 12, 14, 15}));
+  EXPECT_EQ(Find({.table = "\"ORDERS\""}), (Indexes{8, 9, 11, 12, 14, 15}));
+  EXPECT_EQ(Find({.table = "payments"}), (Indexes{10, 11, 12, 15}));
+  EXPECT_EQ(Find({.table = "nothing"}), (Indexes{12, 15}));
+}
+
+TEST_F(SearchTest, FindsTokensOfCardsAndCountsWhatMatches) {
+  Evidence call = TestIntent(1, "pay", "{}");
+  call.request->cards = {"c1:aaaa", "c1:bbbb", "+"};
+  Put(call);  // 8
+  Evidence outcome;
+  outcome.type = EventType::call_outcome;
+  outcome.at = kStart;
+  outcome.session = 1;
+  outcome.intent = 8;
+  outcome.result = TestPayload("{}", true);
+  outcome.result->cards = {"c1:aaaa"};
+  Put(outcome);  // 9
+  EXPECT_EQ(Find({.card = "c1:aaaa"}), (Indexes{8, 9}));
+  EXPECT_EQ(Find({.card = "c1:bbbb"}), (Indexes{8}));
+  EXPECT_EQ(Find({.card = "c1:aaa"}), (Indexes{}));
+  uint64_t matched = 0;
+  const auto found = Search(dir_.path(), {.agent = "agent-refunds", .limit = 2}, &matched);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->size(), 2u);
+  EXPECT_EQ(matched, 7u);
+}
+
 TEST_F(SearchTest, ResolvesWhoAndWhereAndTheIntent) {
   const auto found = Search(dir_.path(), {.event = "call.outcome"});
   ASSERT_TRUE(found);
