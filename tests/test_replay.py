@@ -14,6 +14,7 @@ from kit.parts import Oidc, run
 from kit.pg_drivers import PSQL
 from kit.postgres import Postgres
 from kit.process import eventually, free_port
+from kit.replay_page import file_with, look, rebuilt
 
 
 @pytest.fixture(scope="module")
@@ -79,22 +80,6 @@ def page(gate, session: str, tmp):
     return file
 
 
-SILENT = "NOT verified: this file was changed, or its script does not run here."
-
-
-def look(viewer, file) -> tuple[str, str]:
-    """The badge: its class and its words, once the script has spoken or the browser has refused it."""
-    said = len(viewer.console())
-    viewer.goto(url=f"file://{file}")
-    viewer.wait(selector="#badge")
-    script = "[document.getElementById('badge').className, document.getElementById('badge').textContent]"
-
-    def spoken():
-        return viewer.evaluate(script=script)[1] != SILENT or len(viewer.console()) > said
-    assert eventually(spoken, 10, step=0.02)
-    return tuple(viewer.evaluate(script=script))
-
-
 def test_the_refund(gate, sessions, viewer, tmp):
     before = viewer.console()
     kind, words = look(viewer, page(gate, sessions["refund"], tmp))
@@ -140,28 +125,6 @@ def test_one_changed_byte_shows(gate, sessions, viewer, tmp):
         changed[at] = ord("x") if changed[at] != ord("x") else ord("y")
         kind, words = look(viewer, file_with(file, bytes(changed)))
         assert kind != "good", (at, original[at - 30:at + 30])
-
-
-def file_with(file, content: bytes):
-    file.write_bytes(content)
-    return file
-
-
-def rebuilt(original: str, change) -> str:
-    """The evidence changed, and all digests of the file made to fit again: what a forger would do."""
-    import base64
-    import hashlib
-
-    def digest(text):
-        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    head, rest = original.split('<script type="application/json" id="evidence">')
-    evidence, tail = rest.split("</script>", 1)
-    new = json.dumps(change(json.loads(evidence))).replace("<", "\\u003c")
-    script = tail.split("<script>")[1].split("</script>")[0]
-    changed = script.replace(digest(evidence), digest(new))
-    assert changed != script or evidence == new
-    head = head.replace(digest(script), digest(changed))
-    return head + '<script type="application/json" id="evidence">' + new + "</script>" + tail.replace(script, changed)
 
 
 def edited(evidence, old: str, new: str):

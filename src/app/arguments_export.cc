@@ -11,6 +11,8 @@ void AddAuditExport(CLI::App& audit, Chosen& chosen) {
       ->capture_default_str();
   c->add_option("--from", exported.from, "from this entry (an index) or time (RFC 3339) on");
   c->add_option("--to", exported.to, "before this entry or time");
+  c->add_option("--config", exported.config, "configuration whose keys open recordings (json)");
+  c->add_option("--kek", exported.kek, "file with the key that opens them (json)");
   c->add_option("--data-dir", exported.data_dir, "data directory, or a copy of it");
   c->callback([&chosen] { chosen = [] { return RunAuditExport(exported); }; });
 

@@ -8,6 +8,7 @@
 #include "app/exit_code.h"
 #include "app/moment.h"
 #include "app/read_spool.h"
+#include "app/recorded.h"
 #include "app/verbs.h"
 #include "export/format.h"
 #include "export/spool.h"
@@ -46,7 +47,8 @@ std::optional<Bound> ReadBound(const std::string& text) {
   return bound;
 }
 
-Result<> Write(Spool& spool, const exporting::Style& style, const Bound& from, const Bound& to) {
+Result<> Write(Spool& spool, const exporting::Style& style, const Bound& from, const Bound& to,
+               Recorded& recorded) {
   const uint64_t end = std::min(spool.size(), to.index.value_or(spool.size()));
   for (uint64_t i = from.index.value_or(0); i < end; ++i) {
     SALLYPORT_TRY(const Event event, spool.Read(i));
@@ -55,6 +57,7 @@ Result<> Write(Spool& spool, const exporting::Style& style, const Bound& from, c
     if (event.entry != nullptr && from.time && at < *from.time) continue;
     if (event.entry != nullptr && to.time && at >= *to.time) continue;
     std::string line = exporting::Render(style, event);
+    if (style.format == Format::json) recorded.Fill(line);
     line += '\n';
     if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size())
       return Fail(Errc::io_failed, "standard output cannot be written");
@@ -79,12 +82,15 @@ int RunAuditExport(const AuditExportOptions& options) {
     if (options.format == exporting::FormatName(format)) style.format = format;
   }
   const std::string dir = DataDirOrDefault(options.data_dir);
+  Result<Recorded> recorded = Recorded::Open(dir, {options.config, options.kek});
+  if (!recorded) return Sorry(recorded.error());
   Result<Spool> spool = Spool::Open(dir);
   if (!spool) return Sorry(spool.error());
   if (const auto noted = NoteReading(dir, "audit export", options.format); !noted)
     return Sorry(noted.error());
-  const Result<> written = Write(*spool, style, *from, *to);
-  return written ? kOk : Sorry(written.error());
+  const Result<> written = Write(*spool, style, *from, *to, *recorded);
+  if (!written) return Sorry(written.error());
+  return recorded->damaged() > 0 ? kNegative : kOk;
 }
 
 }  // namespace sallyport::app

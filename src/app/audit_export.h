@@ -9,6 +9,7 @@ namespace sallyport::app {
 
 struct AuditExportOptions {
   std::string data_dir, format = "ocsf", from, to;  // from, to: each an index or a time
+  std::string config, kek;  // to open recordings in the format json
 };
 int RunAuditExport(const AuditExportOptions& options);
 

@@ -23,7 +23,11 @@ using recording::SessionRecord;
 constexpr size_t kOrderBytes = 8192;
 constexpr auto kLook = std::chrono::hours(1);
 
-bool IsSession(const std::string& what) { return what.starts_with("s_") && what.size() <= 32; }
+/// It becomes a file's name.
+bool IsSession(const std::string& what) {
+  return what.starts_with("s_") && what.size() <= recording::kMaxSessionId &&
+         what.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == what.npos;
+}
 
 Result<std::vector<SessionRecord>> RecordsOf(const fs::path& dir, const std::string& day) {
   const auto bytes = recording::ReadAll(dir / day / recording::kSessionKeysName);
@@ -271,6 +275,7 @@ Result<std::string> RecordingKeeper::Hold(const RecordingOrder& order, MaskedTex
 
 Result<> RecordingKeeper::Retain() {
   using std::chrono::duration_cast, std::chrono::nanoseconds, std::chrono::days;
+  SALLYPORT_CHECK(store_.FinishMoves());
   const Nanos now = clock_.WallNow(), day_length = duration_cast<nanoseconds>(days(1)).count();
   for (const std::string& day : recording::Days(store_.dir())) {
     const Nanos age = now - (recording::BeginOfDay(day).value_or(now) + day_length);  // of its end

@@ -21,6 +21,22 @@ static_assert(!std::is_constructible_v<Permit, Gate&, std::shared_ptr<const op::
                                        std::string, op::Obligations, bool, Nanos>);
 static_assert(!std::is_constructible_v<MaskedText, std::string>);
 
+/// Stands for a store of recordings.
+class Payloads final : public ledger::PayloadStore {
+ public:
+  Result<> Keep(op::Evidence& evidence, const op::Session& session) override {
+    if (!cannot.empty()) return Fail(Errc::recording_unavailable, cannot);
+    EXPECT_TRUE(session.id.starts_with("s_"));
+    kept += evidence.result.has_value();
+    return {};
+  }
+  Result<> Sync() override { return {}; }
+  void Forget(const op::Session&) override { ++forgotten; }
+  std::string failure() const override { return failed; }
+  std::string cannot, failed;
+  int kept = 0, forgotten = 0;
+};
+
 class GateTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -31,6 +47,7 @@ class GateTest : public testing::Test {
     options.data_dir = dir_;
     options.origin = "test.example/gate";
     options.signing_key = Secret(std::string(32, 'k'));
+    options.payloads = &payloads_;
     auto ledger = ledger::Ledger::Open(std::move(options));
     ASSERT_TRUE(ledger) << ledger.error().detail;
     ledger_ = std::move(*ledger);
@@ -99,9 +116,36 @@ class GateTest : public testing::Test {
   }
 
   std::filesystem::path dir_;
+  Payloads payloads_;
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<Gate> gate_;
 };
+
+TEST_F(GateTest, WhatCannotBeKeptIsNotReleasedAndNothingIsBegunAfterIt) {
+  Run([this]() -> boost::asio::awaitable<void> {
+    auto session = co_await gate_->Open(NewSession());
+    EXPECT_TRUE(session);
+    {
+      auto permit = co_await gate_->Admit(*session, Call("get_order"));
+      EXPECT_TRUE(permit);
+      payloads_.cannot = "the disk is full";
+      EXPECT_EQ(gate_->Note(*permit, "notifications/progress", {}, {}).error().code,
+                Errc::recording_unavailable);
+      const auto settled = co_await gate_->Settle(std::move(*permit), {});
+      EXPECT_EQ(settled.error().code, Errc::recording_unavailable);
+    }
+    payloads_.cannot.clear();
+    payloads_.failed = "the store has failed";
+    auto refused = co_await gate_->Admit(*session, Call("get_order"));
+    EXPECT_FALSE(refused);
+    EXPECT_EQ(refused.error().error.code, Errc::recording_unavailable);
+    gate_->Close(**session);
+  });
+  EXPECT_EQ(payloads_.kept, 0);
+  EXPECT_EQ(payloads_.forgotten, 1);
+  EXPECT_EQ(Events(), (std::vector<std::string>{"auth.success", "call.intent", "call.abandoned",
+                                                "call.denied"}));
+}
 
 TEST_F(GateTest, RecordsIntentBeforeAndOutcomeAfter) {
   Run([this]() -> boost::asio::awaitable<void> {

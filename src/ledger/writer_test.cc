@@ -1,5 +1,6 @@
 #include "ledger/writer.h"
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -51,6 +52,38 @@ TEST(Ledger, GivesIndexesInOrderAndReadsThemBack) {
   ASSERT_TRUE((*ledger)->Close());
   EXPECT_EQ((*ledger)->Append("late").error().code, Errc::ledger_unavailable);
   ExpectEntries(dir.path(), 301);
+}
+
+/// Stands for a store of recordings.
+class Payloads final : public PayloadStore {
+ public:
+  Result<> Keep(op::Evidence&, const op::Session&) override { return {}; }
+  Result<> Sync() override {
+    ++syncs;
+    return fails ? Fail(Errc::recording_unavailable, "the disk of the recordings is gone")
+                 : Result<>();
+  }
+  void Forget(const op::Session&) override {}
+  std::string failure() const override { return {}; }
+  std::atomic<int> syncs = 0;
+  std::atomic<bool> fails = false;
+};
+
+TEST(Ledger, NoEntryIsDurableBeforeWhatItNames) {
+  const Scratch dir;
+  Payloads payloads;
+  Options options = TestOptions(dir);
+  options.payloads = &payloads;
+  auto ledger = Ledger::Open(std::move(options));
+  ASSERT_TRUE(ledger) << ledger.error().detail;
+  ASSERT_TRUE((*ledger)->AppendStrictBlocking(EntryText(0)));
+  EXPECT_GT(payloads.syncs, 0);
+  payloads.fails = true;
+  EXPECT_FALSE((*ledger)->AppendStrictBlocking(EntryText(1)));
+  EXPECT_FALSE((*ledger)->healthy());
+  EXPECT_NE((*ledger)->stats().failure.find("the disk of the recordings"), std::string::npos);
+  EXPECT_EQ((*ledger)->stats().durable, 1u);
+  EXPECT_FALSE((*ledger)->Append(EntryText(2)));
 }
 
 TEST(Ledger, GoesOnWhereItEnded) {

@@ -1,5 +1,6 @@
 // store.cc keeps what is written now; here is what ends.
 #include <algorithm>
+#include <cstdio>
 #include <fcntl.h>
 #include <system_error>
 
@@ -9,6 +10,11 @@
 
 namespace sallyport::recording {
 namespace fs = std::filesystem;
+namespace {
+
+constexpr std::string_view kMoved = ".moved";  // behind the name of a day
+
+}  // namespace
 
 Result<> Store::DestroySessions(const std::string& day, const std::vector<std::string>& ids) {
   {
@@ -86,6 +92,7 @@ Result<> Store::Archive(const std::string& day, const fs::path& archive) {
     return Fail(Errc::recording_unavailable, "today's recordings are being written");
   std::error_code error;
   if (fs::is_symlink(from, error)) return {};
+  SALLYPORT_CHECK(FinishMoves());
   SALLYPORT_CHECK(MakeDirectory(archive));
   fs::remove_all(to, error);  // what a move left that did not come to its end
   SALLYPORT_CHECK(MakeDirectory(to));
@@ -101,18 +108,32 @@ Result<> Store::Archive(const std::string& day, const fs::path& archive) {
   }
   if (error) return failed(from);
   SALLYPORT_CHECK(SyncDirectory(to));
-  // First the link beside the directory, then one in the other's place: a reader finds either.
-  const fs::path link = options_.dir / (day + ".link"), old = options_.dir / (day + ".moved");
-  fs::remove(link, error);
+  // The link beside the directory, then both exchange their names: a reader finds either.
+  const fs::path link = options_.dir / (day + std::string(kMoved));
   fs::create_directory_symlink(fs::absolute(to), link, error);
-  if (!error) fs::rename(from, old, error);
-  if (!error) fs::rename(link, from, error);
-  if (error) return failed(from);
+  if (error) return failed(link);
+  if (::renameat2(AT_FDCWD, link.c_str(), AT_FDCWD, from.c_str(), RENAME_EXCHANGE) != 0)
+    return std::unexpected(SystemFailure("move", from));
   SALLYPORT_CHECK(SyncDirectory(options_.dir));
-  SALLYPORT_CHECK(Erase(old / kDayKeyName));  // its copy is what is destroyed later
-  SALLYPORT_CHECK(Erase(old / kSessionKeysName));
-  fs::remove_all(old, error);
-  return {};
+  return FinishMoves();
+}
+
+/// What was moved goes, its keys first: the copy is what is destroyed later.
+Result<> Store::FinishMoves() {
+  std::error_code error;
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(options_.dir, error)) {
+    if (entry.path().filename().string().ends_with(kMoved)) left.push_back(entry.path());
+  }
+  for (const fs::path& path : left) {
+    if (!fs::is_symlink(path, error)) {
+      SALLYPORT_CHECK(Erase(path / kDayKeyName));
+      SALLYPORT_CHECK(Erase(path / kSessionKeysName));
+    }
+    fs::remove_all(path, error);
+    if (error) return Fail(Errc::recording_unavailable, path.string() + ": " + error.message());
+  }
+  return left.empty() ? Result<>() : SyncDirectory(options_.dir);
 }
 
 }  // namespace sallyport::recording

@@ -332,6 +332,13 @@ TEST_F(RecordingTest, AnArchivedDayIsReadAndShreddedThere) {
   ASSERT_TRUE(store->Archive("2026-11-18", root_ / "cold"));
   EXPECT_TRUE(fs::exists(root_ / "cold/2026-11-18/0001.rec"));
   EXPECT_EQ(CodeOf(a), Errc::internal);
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir_), {}), 2);  // nothing is left of the move
+  ASSERT_TRUE(store->Archive("2026-11-18", root_ / "cold"));      // again
+  // A process that died between the exchange and the end of the move.
+  fs::copy(root_ / "cold/2026-11-18", dir_ / "2026-11-18.moved");
+  ASSERT_TRUE(store->FinishMoves());
+  EXPECT_FALSE(fs::exists(dir_ / "2026-11-18.moved"));
+  EXPECT_EQ(CodeOf(a), Errc::internal);
   ASSERT_TRUE(store->DestroyDay("2026-11-18"));
   EXPECT_FALSE(fs::exists(root_ / "cold/2026-11-18"));
   EXPECT_FALSE(fs::exists(fs::symlink_status(dir_ / "2026-11-18")));

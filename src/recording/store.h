@@ -61,6 +61,8 @@ class Store {
   Result<size_t> Rewrap();
   /// Moves the files of a day below `archive`; a link stays, so that readers find them.
   Result<> Archive(const std::string& day, const std::filesystem::path& archive);
+  /// Removes what a move that did not come to its end left in the first place.
+  Result<> FinishMoves();
 
   bool healthy() const { return !failed_.load(std::memory_order_relaxed); }
   std::string failure() const;
