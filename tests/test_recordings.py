@@ -9,8 +9,11 @@ import subprocess
 import pytest
 
 from kit.browser import Browser
-from kit.parts import Gateway, http_connection, run
-from kit.process import eventually
+from kit.parts import Gateway, Oidc, http_connection, run
+from kit.pg_drivers import PSQL
+from kit.pg_gate import PgGateway, database, rule
+from kit.postgres import Postgres
+from kit.process import eventually, free_port
 from kit.replay_page import file_with, look, rebuilt
 from kit.shifted_clock import ShiftedClock
 
@@ -367,3 +370,64 @@ def test_what_is_too_old_is_destroyed_unless_it_is_held(oidc, upstream, tmp, kek
     older.write_text(head)
     done = run("audit", "verify", part.data_dir, "--checkpoint", older)
     assert done.returncode == 0, done.stdout
+
+# -- PostgreSQL --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shop(scratch, upstream, kek):
+    server = Postgres(scram=True)
+    server.sql("CREATE ROLE maker LOGIN PASSWORD 'recordings-password'; CREATE DATABASE shop OWNER maker;\n\\c shop\nSET ROLE maker;\n"
+               "CREATE TABLE items(id int PRIMARY KEY, card text, note text);\n"
+               "INSERT INTO items SELECT g, '4111111111111111', repeat('n', 600) || g FROM generate_series(1, 2000) g;")
+    issuer = Oidc(scratch / "pg", f"http://127.0.0.1:{free_port()}")
+    part = PgGateway(scratch / "pg-gate", issuer, [database("shop", server, "shop", "maker")],
+                     [rule("read", "shop", statements=["SELECT", "SET", "SHOW", "COPY"])], "recordings-password",
+                     [{"connection": "shop", "column": "public.items.card", "detector": "pan"}], changes=sealed(kek, max_bytes="512KiB"))
+    yield part
+    part.stop()
+    issuer.stop()
+    server.stop()
+
+
+def select(shop, sql: str) -> str:
+    done = subprocess.run([PSQL, f"host=127.0.0.1 port={shop.pg_port} dbname=shop user=token sslmode=disable", "-At", "-c", sql],
+                          env={**os.environ, "PGPASSWORD": shop.oidc.token("tester")}, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def result_of(shop, kek, sql: str) -> dict:
+    seen = select(shop, sql)
+    wanted = json.dumps(sql)
+
+    def find():
+        lines = shop.run("audit", "search", "--data-dir", shop.data_dir, "--json", "--kek", kek).stdout.splitlines()
+        events = [json.loads(line) for line in lines]
+        asked = [e["index"] for e in events if e["event"] == "call.intent" and wanted in json.dumps(e.get("request", {}).get("json", {}))]
+        return [e for e in events if e["event"] == "call.outcome" and e.get("intent") in asked]
+    found = eventually(find, 10, step=0.2)
+    assert found
+    return {**found[-1]["result"], "seen": seen}
+
+
+def test_rows_are_whole_with_their_long_cells(shop, kek):
+    result = result_of(shop, kek, "SELECT id, card, note FROM items WHERE id <= 300 ORDER BY id")
+    assert result["complete"] is True and result["rows"] == 300 and "rows_missing" not in result
+    assert [row[0] for row in result["json"]["data"]] == [str(i) for i in range(1, 301)]
+    assert result["json"]["data"][299] == ["300", "************1111", "n" * 600 + "300"]
+    assert result["recording"]["chunks"] > 2 and "4111111111111111" not in json.dumps(result)
+
+
+def test_what_is_beyond_the_limit_is_counted(shop, kek):
+    result = result_of(shop, kek, "SELECT id, card, note FROM items ORDER BY id")
+    assert result["complete"] is False and result["rows"] == 2000
+    kept = len(result["json"]["data"])
+    assert 500 < kept < 1000 and result["rows_missing"] == 2000 - kept and result["json"]["cut"] is True
+    assert result["seen"].count("\n") == 2000  # the caller had all of them
+
+
+def test_copied_rows_are_kept_too(shop, kek):
+    result = result_of(shop, kek, "COPY (SELECT id, card FROM items WHERE id <= 200 ORDER BY id) TO STDOUT")
+    assert result["complete"] is True and result["rows"] == 200 and len(result["json"]["data"]) == 200
+    assert CANARY.encode() not in everything(shop.data_dir / "recordings") and b"nnnnnnnn" not in everything(shop.data_dir)

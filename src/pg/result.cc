@@ -7,8 +7,12 @@
 namespace sallyport::pg {
 namespace {
 
-constexpr size_t kCellBytes = 512;   // recorded of one cell
+constexpr size_t kCellBytes = 512;   // recorded of one cell where it stands in the entry
 constexpr size_t kNameBytes = 4096;  // of all column names
+constexpr size_t kEntryBytes = 64 << 10;
+
+/// A recording beside the log has whole cells: one that does not fit ends it, and it says so.
+size_t CellBytes(size_t limit) { return limit > kEntryBytes ? limit + 1 : kCellBytes; }
 
 }  // namespace
 
@@ -36,7 +40,7 @@ void ResultRecord::Rows(std::string_view rows) {
       const std::string_view value = r.Bytes(n);
       const bool known = i < shape_->columns.size();
       AppendValue(data_, value, known && shape_->columns[i].binary,
-                  known ? shape_->columns[i].type : 0, kCellBytes);
+                  known ? shape_->columns[i].type : 0, CellBytes(limit_));
     }
     data_ += ']';
     any_ = true;
@@ -56,7 +60,7 @@ void ResultRecord::Text(std::string_view line) {
   if (any_) data_ += ',';
   any_ = true;
   while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
-  AppendValue(data_, line, false, 0, kCellBytes);
+  AppendValue(data_, line, false, 0, CellBytes(limit_));
 }
 
 std::string_view ResultRecord::Finish(std::string_view tag, uint64_t rows, uint64_t bytes,

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "json/document.h"
 #include "mask/impl.h"
 #include "mask/scan.h"
 #include "mask/seal.h"
@@ -12,6 +13,16 @@ namespace {
 constexpr size_t kHeldCell = 64 << 10;  // a longer cell streams
 constexpr size_t kWriteAt = 128 << 10;
 constexpr size_t kRecordLimit = 1 << 20;
+
+/// How many of the rows stand in the record of a result. It is looked into where it says that it is
+/// not all, and where large ones are kept: a row that streamed past is in none.
+uint64_t RecordedRows(std::string_view json, uint64_t rows, size_t record_bytes) {
+  const bool large = record_bytes > kHeldCell && rows > 0;
+  if (!large && !json.ends_with(R"("cut":true})")) return rows;
+  const auto document =
+      json::Document::Parse(json, {.max_bytes = json.size(), .max_nodes = 1u << 28});
+  return document ? document->root()["data"].size() : 0;
+}
 
 using Kind = Pending::Kind;
 
@@ -405,12 +416,17 @@ Session::Await Session::Settle(Pending& pending, bool ok, std::string_view code,
         result_.record.Finish(ok ? text : std::string_view(), result_.rows, result_.bytes,
                               ok ? std::string_view() : text);
     settlement.masked = result_.tally.Counts();
-    auto payload = mask::Seal::Json(masker, json, {}, kRecordLimit, settlement.masked);
+    const uint64_t kept = RecordedRows(json, result_.rows, front_.options.record_bytes);
+    const size_t limit = std::max(kRecordLimit, 4 * front_.options.record_bytes);
+    auto payload = mask::Seal::Json(masker, json, {}, limit, settlement.masked);
     if (!payload) {
       stop_ = payload.error();
       co_return false;
     }
     settlement.result = std::move(*payload);
+    settlement.result.rows = result_.rows;
+    settlement.result.rows_missing = result_.rows - std::min(result_.rows, kept);
+    if (settlement.result.rows_missing > 0) settlement.result.complete = false;
     figures_->rows.fetch_add(result_.rows, std::memory_order_relaxed);
     uint64_t masked = 0;
     for (const op::MaskCount& count : settlement.masked) masked += count.count;
