@@ -122,6 +122,8 @@ TEST_F(RecordingTest, WithoutTheKeyBytesAreStillChecked) {
   EXPECT_EQ(reader.Open(blob).error().code, Errc::recording_unavailable);
   EXPECT_EQ(CodeOf(blob, 'o'), Errc::recording_unavailable);
   EXPECT_FALSE(MakeReader('k', "other.example/log").Open(blob));  // of another log
+  Flip(FileOf(blob), kChunkHead + 1);
+  EXPECT_EQ(Reader(dir_, kOrigin).Bytes(blob).error().code, Errc::recording_damaged);
 }
 
 TEST_F(RecordingTest, EveryFlippedByteIsFound) {
