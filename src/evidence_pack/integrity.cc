@@ -39,7 +39,8 @@ Result<> Integrity::Finish(const std::string& seed, uint64_t samples) {
 }
 
 Result<> Integrity::WriteLeaves() {
-  PackFile& file = pack_.Open("integrity/leaves.txt");
+  // Hashes that were computed here: nothing of a message, and not to be searched as one.
+  PackFile& file = pack_.Open("integrity/leaves.txt", PackFile::Kind::binary);
   const ledger::LogDirectory log(data_dir_ / "log");
   std::string tile, line;
   uint64_t number = ~0ull;

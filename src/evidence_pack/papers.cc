@@ -40,7 +40,7 @@ Unpack it into an empty directory and go there, then:
 
 ## A row of a table
 
-Each row about one entry of the gateway's log begins with the entry's `index` and its `leaf`: base64 of SHA-256 of a zero
+Each row about one entry of the gateway's log begins with the entry's `index`, its time, and its `leaf`: base64 of SHA-256 of a zero
 byte and the entry (RFC 6962). `integrity/leaves.txt` has the leaf of every entry of the period, one a line, the first one
 for the index behind `first` in `integrity/range`:
 

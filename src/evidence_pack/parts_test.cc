@@ -214,6 +214,16 @@ TEST(Scan, FindsCardNumbersAndNotItsOwnDigests) {
   EXPECT_EQ(scan->pan(), 1u);
 }
 
+// Base64 may end in "CVc=". What stands behind it must not look like such a code: rows have the
+// leaf behind the time.
+TEST(Scan, TakesNoLeafForTheNameOfACode) {
+  auto scan = PackScan::Make();
+  scan->Look("x", "8500,2026-09-01T06:07:10.005Z,nhtLbvrQheyivxWzJLtotOtiGQPB6pkkUUrjAgDmCVc=,u\n");
+  EXPECT_EQ(scan->sad() + scan->pan(), 0u);
+  scan->Look("y", "8500,nhtLbvrQheyivxWzJLtotOtiGQPB6pkkUUrjAgDmCVc=,2026-09-01T06:07:10.005Z,u\n");
+  EXPECT_EQ(scan->sad(), 1u);
+}
+
 TEST(Statements, AreClassedByTheirWords) {
   const std::pair<const char*, Statement> kCases[] = {
       {"SELECT 1", Statement::query},

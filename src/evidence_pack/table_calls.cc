@@ -20,12 +20,12 @@ class Calls final : public Table {
  public:
   explicit Calls(Pack& pack)
       : access_(pack.Open("evidence/10.2.1.1/chd-access.csv"),
-                {"index",    "leaf",     "time",    "person",   "issuer",     "subject",
+                {"index",    "time",     "leaf",    "person",   "issuer",     "subject",
                  "agent",    "owner",    "address", "session",  "connection", "method",
                  "resource", "decision", "rules",   "approval", "end",        "outcome_index",
                  "code",     "rows",     "masked",  "in_clear"}),
         copies_(pack.Open("evidence/03.4.2/copy-attempts.csv"),
-                {"index", "leaf", "time", "person", "agent", "connection", "verdict", "reason",
+                {"index", "time", "leaf", "person", "agent", "connection", "verdict", "reason",
                  "statement"}) {
     for (const Setup::Connection& c : pack.setup().connections) {
       if (c.cde()) cde_.insert(c.name);
@@ -85,7 +85,7 @@ class Calls final : public Table {
   void Row(const Call& call, std::string_view end, const Record* record) {
     static const Person kNobody;
     const Person& who = call.who != nullptr ? *call.who : kNobody;
-    access_.Cell(call.index).Raw(Leaf(call.leaf)).When(call.at);
+    access_.Cell(call.index).When(call.at).Raw(Leaf(call.leaf));
     access_.Cell(who.name).Cell(who.issuer).Cell(who.subject).Cell(who.agent).Cell(who.owner);
     access_.Cell(call.address).Cell(call.session).Cell(call.connection).Cell(call.method);
     access_.Cell(call.resource).Cell(call.decision).Cell(call.rules).Cell(call.approval).Cell(end);
@@ -104,7 +104,7 @@ class Calls final : public Table {
     const Call& call = *record.call;
     if (call.statement != Statement::copy && call.statement != Statement::unread) return;
     if (record.Is("call.intent")) ++allowed_copies_;
-    copies_.Cell(call.index).Raw(Leaf(call.leaf)).When(call.at);
+    copies_.Cell(call.index).When(call.at).Raw(Leaf(call.leaf));
     copies_.Cell(call.who != nullptr ? call.who->label() : "");
     copies_.Cell(call.who != nullptr ? call.who->agent : "").Cell(call.connection);
     copies_.Cell(record.Is("call.intent") ? "allow" : record.Text("x")).Cell(record.Text("why"));

@@ -21,18 +21,20 @@ std::string PlaceOf(std::string_view pointer) {
   return out;
 }
 
+/// No count or date stands behind a name: "/result/cvv,123" would read as such a code.
+///
 /// Where card numbers and authentication data came by, what was shown of them, and to whom.
 class Cards final : public Table {
  public:
   explicit Cards(Pack& pack)
       : sad_(pack.Open("evidence/03.3.1/authentication-data-seen.csv"),
-             {"index", "leaf", "time", "event", "person", "agent", "connection", "resource",
-              "place", "count", "action"}),
+             {"index", "time", "leaf", "event", "person", "agent", "count", "connection",
+              "resource", "place", "action"}),
         views_(pack.Open("evidence/03.4.1/values-shown-in-clear.csv"),
-               {"index", "leaf", "time", "person", "issuer", "subject", "agent", "connection",
-                "resource", "different_values", "places", "approval"}),
+               {"index", "time", "leaf", "person", "issuer", "subject", "agent", "different_values",
+                "places", "connection", "resource", "approval"}),
         found_(pack.Open("evidence/12.10.7/columns-found.csv"),
-               {"index", "leaf", "time", "connection", "column", "values", "detail"}) {}
+               {"index", "time", "leaf", "connection", "values", "column", "detail"}) {}
 
   void Add(const Record& record) override {
     if (!record.inside) return;
@@ -43,10 +45,11 @@ class Cards final : public Table {
     if (record.Is("call.outcome") && values > 0 && record.call != nullptr) {
       static const Person kNobody;
       const Person& who = record.who() != nullptr ? *record.who() : kNobody;
-      views_.Cell(record.index).Raw(Base64Encode(*record.leaf)).When(record.at);
+      views_.Cell(record.index).When(record.at).Raw(Base64Encode(*record.leaf));
       views_.Cell(who.name).Cell(who.issuer).Cell(who.subject).Cell(who.agent);
-      views_.Cell(record.call->connection).Cell(record.call->resource).Cell(values);
-      views_.Cell(uint64_t(clear["at"].integer().value_or(0))).Cell(record.call->approval).End();
+      views_.Cell(values).Cell(uint64_t(clear["at"].integer().value_or(0)));
+      views_.Cell(record.call->connection).Cell(record.call->resource);
+      views_.Cell(record.call->approval).End();
       shown_ += values;
     }
     if (record.Is("call.denied") && record.Text("why") == "unmask-denied") ++refused_views_;
@@ -70,11 +73,12 @@ class Cards final : public Table {
           {"12.10.7", "12.5.2"},
           std::to_string(found_.rows()) + " findings of card numbers where none were expected");
     Csv map(pack.Open("evidence/12.5.2/pan-map.csv"),
-            {"connection", "resource", "direction", "place", "kind", "identity", "count",
-             "first_seen", "last_seen"});
+            {"connection", "count", "first_seen", "last_seen", "resource", "direction", "place",
+             "kind", "identity"});
     for (const auto& [key, use] : places_) {
-      map.Cell(key[0]).Cell(key[1]).Cell(key[2]).Cell(key[3]).Cell(key[4]).Cell(key[5]);
-      map.Cell(use.count).When(use.first).When(use.last).End();
+      map.Cell(key[0]).Cell(use.count).When(use.first).When(use.last);
+      for (size_t i = 1; i < key.size(); ++i) map.Cell(key[i]);
+      map.End();
     }
     pack.Register({"12.5.2", "4.2.2"}, map.file().name(),
                   "Map of card numbers: where they came by, which way, for whom",
@@ -92,10 +96,10 @@ class Cards final : public Table {
 
   void Column(const Record& record) {
     found_.Cell(record.index)
-        .Raw(Base64Encode(*record.leaf))
         .When(record.at)
+        .Raw(Base64Encode(*record.leaf))
         .Cell(record.Text("c"));
-    found_.Cell(record.Text("r")).Cell(record.Number("count")).Cell(record.Text("detail")).End();
+    found_.Cell(record.Number("count")).Cell(record.Text("r")).Cell(record.Text("detail")).End();
     Count({std::string(record.Text("c")), std::string(record.Text("r")), "column", "", "pan", ""},
           record.Number("count"), record.at);
   }
@@ -111,9 +115,9 @@ class Cards final : public Table {
     const std::string place = PlaceOf(m["p"].string().value_or(""));
     if (kind == "sad") {
       removed_ += n;
-      sad_.Cell(record.index).Raw(Base64Encode(*record.leaf)).When(record.at).Cell(record.event);
+      sad_.Cell(record.index).When(record.at).Raw(Base64Encode(*record.leaf)).Cell(record.event);
       sad_.Cell(who != nullptr ? who->label() : "").Cell(who != nullptr ? who->agent : "");
-      sad_.Cell(connection).Cell(resource).Cell(place).Cell(n);
+      sad_.Cell(n).Cell(connection).Cell(resource).Cell(place);
       sad_.Cell(record.Is("call.denied") || record.Is("request.refused") ? "refused" : "removed")
           .End();
     } else {

@@ -99,7 +99,7 @@ class Events final : public Table {
           title(std::move(what)),
           query(std::move(how)),
           csv(pack.Open("evidence/" + requirement + "/" + file),
-              {"index", "leaf", "time", "event", "by", "issuer", "subject", "agent", "address",
+              {"index", "time", "leaf", "event", "by", "issuer", "subject", "agent", "address",
                "about", "connection", "method", "resource", "verdict", "reason", "ok", "rules",
                "detail", "statement"}) {}
     std::string requirement, title, query;
@@ -120,7 +120,7 @@ class Events final : public Table {
     std::string_view address = record.Text("from");
     if (address.empty() && record.stay != nullptr) address = record.stay->address;
     Csv& csv = list.csv;
-    csv.Cell(record.index).Raw(Base64Encode(*record.leaf)).When(record.at).Cell(record.event);
+    csv.Cell(record.index).When(record.at).Raw(Base64Encode(*record.leaf)).Cell(record.event);
     csv.Cell(name).Cell(who.issuer).Cell(who.subject).Cell(who.agent).Cell(address);
     csv.Cell(about != nullptr ? about->label() : "");
     csv.Cell(record.call != nullptr ? std::string_view(record.call->connection) : record.Text("c"));

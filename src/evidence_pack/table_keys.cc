@@ -11,9 +11,9 @@ class Keys final : public Table {
  public:
   explicit Keys(Pack& pack)
       : events_(pack.Open("evidence/03.7.5/key-events.csv"),
-                {"index", "leaf", "time", "event", "key", "by", "recordings", "detail"}),
+                {"index", "time", "leaf", "event", "key", "by", "recordings", "detail"}),
         decisions_(pack.Open("evidence/07.2.3/approvals.csv"),
-                   {"index", "leaf", "time", "event", "request", "flow", "by", "vote", "reason",
+                   {"index", "time", "leaf", "event", "request", "flow", "by", "vote", "reason",
                     "state", "counted", "signed_with_a_passkey"}) {}
 
   void Add(const Record& record) override {
@@ -61,7 +61,7 @@ class Keys final : public Table {
     const std::string id(record.Text("r"));
     if (record.inside) {
       const json::Value access = record.root["acc"];
-      events_.Cell(record.index).Raw(Base64Encode(*record.leaf)).When(record.at).Cell(record.event);
+      events_.Cell(record.index).When(record.at).Raw(Base64Encode(*record.leaf)).Cell(record.event);
       events_.Cell(id).Cell(access["by"].string().value_or("gateway")).Cell(record.Number("count"));
       events_.Cell(record.Text("detail")).End();
       if (record.Is("key.destroyed")) ++destroyed_;
@@ -78,7 +78,7 @@ class Keys final : public Table {
     const json::Value approval = record.root["ap"], by = approval["by"];
     const auto text = [](json::Value v) { return v.string().value_or(""); };
     const std::string_view name = text(by["name"]);
-    decisions_.Cell(record.index).Raw(Base64Encode(*record.leaf)).When(record.at);
+    decisions_.Cell(record.index).When(record.at).Raw(Base64Encode(*record.leaf));
     decisions_.Cell(record.event).Cell(record.Text("a")).Cell(text(approval["flow"]));
     decisions_.Cell(name.empty() ? text(by["sub"]) : name).Cell(text(approval["vote"]));
     decisions_.Cell(text(approval["reason"])).Cell(text(approval["st"]));

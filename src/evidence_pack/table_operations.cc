@@ -91,14 +91,14 @@ class Operations final : public Table {
  private:
   static constexpr std::initializer_list<std::string_view> kColumns() {
     static constexpr std::initializer_list<std::string_view> kList{
-        "index", "leaf", "time",  "event",  "about", "policy",
+        "index", "time", "leaf",  "event",  "about", "policy",
         "by",    "ok",   "count", "detail", "facts"};
     return kList;
   }
 
   static void Row(Csv& csv, const Record& record) {
     const json::Value access = record.root["acc"];
-    csv.Cell(record.index).Raw(Base64Encode(*record.leaf)).When(record.at).Cell(record.event);
+    csv.Cell(record.index).When(record.at).Raw(Base64Encode(*record.leaf)).Cell(record.event);
     csv.Cell(record.Text("r")).Cell(record.Text("p")).Cell(access["by"].string().value_or(""));
     csv.YesNo(record.root["ok"].boolean().value_or(true)).Cell(record.Number("count"));
     std::string detail(record.Text("detail"));

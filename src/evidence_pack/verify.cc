@@ -195,7 +195,7 @@ class Check {
     return {};
   }
 
-  /// Rows that name an entry begin with its index and leaf.
+  /// Rows that name an entry begin with its index, time and leaf.
   Result<> Rows(const Member& member) {
     std::string line;
     uint64_t number = 0;
@@ -204,11 +204,11 @@ class Check {
       for (const char c : piece) {
         if (c == '"') quoted = !quoted;
         if (c != '\n' || quoted) {
-          if (line.size() < 80) line += c;
+          if (line.size() < 120) line += c;
           continue;
         }
         if (number++ == 0)
-          about_entries = line.starts_with("index,leaf,");
+          about_entries = line.starts_with("index,time,leaf,");
         else if (about_entries && good)
           good = RowIsOfLog(line);
         line.clear();
@@ -223,10 +223,10 @@ class Check {
     const size_t comma = line.find(',');
     if (comma == std::string_view::npos) return false;
     const auto index = ledger::ParseDecimal(line.substr(0, comma));
-    if (!index || line.size() < comma + 46 || line[comma + 45] != ',') return false;
+    const size_t leaf = line.find(',', comma + 1) + 1;
+    if (!index || leaf == 0 || line.size() < leaf + 45 || line[leaf + 44] != ',') return false;
     if (*index < first_ || *index - first_ >= report_.entries) return false;
-    return std::string_view(leaves_).substr((*index - first_) * 45, 44) ==
-           line.substr(comma + 1, 44);
+    return std::string_view(leaves_).substr((*index - first_) * 45, 44) == line.substr(leaf, 44);
   }
 
   Result<VerifyPackReport> Info() {
