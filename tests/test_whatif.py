@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from kit.parts import Gateway, http_connection, run
+from kit.process import eventually
 
 TESTERS = [{"id": "testers", "effect": "allow", "who": ["group:testers"],
             "on": {"connection": "up", "tools": ["echo", "slow", "hello_world"]}}]
@@ -124,3 +125,27 @@ def test_a_copy_of_a_log_is_enough(gateway, tmp):
         shutil.copytree(gateway.data_dir / part, tmp / "copy" / part)
     code, found = whatif(gateway, TESTERS, data_dir=tmp / "copy")
     assert code == 0 and found["different"] == 0
+
+
+def test_versions_of_the_rules_have_names(gateway):
+    def versions():
+        done = run("policy", "log", gateway.data_dir, "--json", check=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+    first, = versions()
+    assert first["author"] == first["approver"] == "not stated" and first["rules"] == len(TESTERS)
+    gateway.config["change"] = {"author": "ana@example.com", "approver": "tom@example.com", "ticket": "CHG-7"}
+    gateway.config["policies"] = TIGHTER
+    gateway.write_config()
+    for _ in range(2):
+        seen = len(gateway.audit("policy.adopted"))
+        gateway.reload()
+        assert eventually(lambda before=seen: len(gateway.audit("policy.adopted")) > before, 10, step=0.2)
+    second = versions()[-1]
+    assert (second["author"], second["approver"], second["ticket"]) == ("ana@example.com", "tom@example.com", "CHG-7")
+    assert second["policy_version"] != first["policy_version"] and second["rules"] == len(TIGHTER)
+    assert len(versions()) == 2, "the same again is no version"
+    gateway.config["change"]["approver"] = "ANA@example.com"
+    gateway.write_config()
+    done = run("validate", gateway.config_path, "--json")
+    assert done.returncode == 78 and "CFG-CONFLICT" in done.stdout
+    assert run("policy", "log", gateway.directory).returncode == 1

@@ -1,4 +1,5 @@
 #include "app/arguments.h"
+#include "app/policy_versions.h"
 #include "app/verbs.h"
 
 namespace sallyport::app {
@@ -20,6 +21,14 @@ void AddPolicyHistory(CLI::App& policy, Chosen& chosen) {
   c->add_option("--examples", what_if.examples, "shows so many that differ")->capture_default_str();
   c->add_flag("--json", what_if.json, "result as JSON");
   c->callback([&chosen] { chosen = [] { return RunPolicyWhatIf(what_if); }; });
+
+  static PolicyLogOptions log;
+  c = Command(policy, "log",
+              "The versions of the rules that a log tells of, and who stands for them",
+              "sallyport policy log /var/lib/sallyport");
+  c->add_option("data_dir", log.data_dir, "data directory, or a copy of it")->required();
+  c->add_flag("--json", log.json, "one JSON object a line");
+  c->callback([&chosen] { chosen = [] { return RunPolicyLog(log); }; });
 }
 
 }  // namespace sallyport::app

@@ -13,6 +13,7 @@
 #include "app/keys.h"
 #include "app/ops.h"
 #include "app/people.h"
+#include "app/policy_versions.h"
 #include "app/read_spool.h"
 #include "app/recordings.h"
 #include "app/secret_stores.h"
@@ -323,7 +324,8 @@ Result<> Gateway::Impl::RecordStart() {
   evidence.detail = "sallyport " SALLYPORT_VERSION ", durability " +
                     std::string(root.evidence.strict ? "strict" : "group");
   SALLYPORT_CHECK(gate->Record(std::move(evidence)));
-  return gate->Replace(gate->rules());  // records which configuration is in force
+  SALLYPORT_CHECK(gate->Replace(gate->rules()));  // records which configuration is in force
+  return AdoptPolicy(root, *masker, *gate);
 }
 
 std::vector<ReadyCheck> Gateway::Impl::Checks() const {
@@ -484,6 +486,7 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
   if (tls) SALLYPORT_CHECK(tls->Reload());
   if (database_tls) SALLYPORT_CHECK(database_tls->Reload());
   SALLYPORT_CHECK(gate->Replace(std::move(rules)));
+  SALLYPORT_CHECK(AdoptPolicy(fresh, *fresh_masker, *gate));
   gate->SetUnmask(fresh.masking.unmask);
   SALLYPORT_CHECK(approvals->Reload(fresh, fresh_masker));
   frontend->Reload(SettingsOf(fresh, fresh_masker));

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <tuple>
 
+#include "config/load_change.h"
 #include "config/sections.h"
 #include "config/units.h"
 #include "policy/check.h"
@@ -46,6 +47,7 @@ Root ReadRoot(Context& context, const Node& node) {
   ReadEvidence(context, top.Get("evidence"), root);
   ReadExports(context, top.List("exports"), root);
   if (const Node* keys = top.Get("issuer_keys")) ReadIssuerKeys(context, *keys, root);
+  if (const Node* change = top.Get("change")) ReadChange(context, *change);
   ReadStores(context, top.Get("vault"), top.Get("aws_secrets"), root);
   top.Done();
   CheckAcross(context, root, places);
