@@ -73,6 +73,7 @@ Api::Api(Options options)
                 .sources = std::move(options.signals)}),
       oauth_(std::move(options.oauth)),
       upstream_links_(std::make_unique<UpstreamLinks>(std::move(options.upstream_links))),
+      reviews_(std::move(options.reviews)),
       parts_{.gate = options.gate,
              .sessions = options.sessions,
              .verifier = options.verifier,
@@ -96,6 +97,7 @@ Api::Api(Options options)
              .passkeys = options.passkeys,
              .issuer_keys = options.issuer_keys,
              .upstream_links = upstream_links_.get(),
+             .reviews = reviews_.get(),
              .changes = std::make_shared<ChangeFeed>()} {
   parts_.secure = parts_.public_url.starts_with("https://");
   SetOrigins(options.allowed_hosts, options.allowed_origins);

@@ -59,6 +59,7 @@ struct Options {
   std::vector<identity::Offboarding> offboarding;
   std::map<std::string, std::string> groups_from;  // provider: the claim or attribute they stand in
   std::shared_ptr<OauthServer> oauth = nullptr;    // null: it is off
+  std::shared_ptr<review::Desk> reviews;           // of the days, which people sign
   std::vector<UpstreamLink> upstream_links;        // connections with people's own accounts
 };
 
@@ -109,6 +110,7 @@ class Api {
   std::unique_ptr<PersonPoll> person_poll_;
   std::shared_ptr<OauthServer> oauth_;
   std::unique_ptr<UpstreamLinks> upstream_links_;
+  const std::shared_ptr<review::Desk> reviews_;
   Parts parts_;
 };
 

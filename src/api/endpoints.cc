@@ -21,6 +21,7 @@ Router MakeRouter(bool oauth, bool registration) {
   AddApprovals(router);
   AddEvents(router);
   AddPasskeys(router);
+  AddReviews(router);
   AddPages(router);
   AddUpstreamIssuer(router);
   AddUpstreamLink(router);

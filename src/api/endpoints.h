@@ -26,6 +26,7 @@ void AddPasskeys(Router& router);          // passkeys.cc: /api/v1/passkeys
 void AddOauthMetadata(Router& router);     // oauth_metadata.cc: RFC 8414
 void AddOauthAuthorize(Router& router);    // oauth_authorize.cc: /oauth/authorize, /oauth/consent
 void AddOauthRegister(Router& router);     // oauth_register.cc: /oauth/register
+void AddReviews(Router& router);           // reviews.cc: /api/v1/reviews
 void AddPages(Router& router);             // pages.cc: /approvals, /passkeys, /sessions
 void AddUpstreamLink(Router& router);      // upstream_link.cc: /upstream-link
 void AddUpstreamIssuer(Router& router);    // upstream_issuer.cc: /.well-known/openid-configuration

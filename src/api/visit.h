@@ -30,6 +30,9 @@ class Refusals;
 namespace sallyport::credential {
 class IssuerKeys;
 }
+namespace sallyport::review {
+class Desk;
+}
 
 namespace sallyport::api {
 
@@ -76,6 +79,7 @@ struct Parts {
   /// Of tokens for upstreams; null: none are made.
   const credential::IssuerKeys* issuer_keys = nullptr;
   UpstreamLinks* upstream_links = nullptr;  // null: no connection works with people's own accounts
+  review::Desk* reviews = nullptr;          // null: none are made here
   std::shared_ptr<ChangeFeed> changes;  // of requests, for the pages
 };
 

@@ -23,6 +23,12 @@ void AddPeopleVerbs(CLI::App& root, Chosen& chosen);
 /// `mcp config` and `connect`
 void AddClientVerbs(CLI::App& root, Chosen& chosen);
 
+/// `review …`
+void AddReview(CLI::App& root, Chosen& chosen);
+
+/// `audit bypass`, and what else looks at a period as a whole
+void AddReviewVerbs(CLI::App& audit, Chosen& chosen);
+
 /// `approvals …`, `requests …` and `passkeys …`
 void AddApprovalVerbs(CLI::App& root, Chosen& chosen);
 

@@ -58,7 +58,36 @@ class Examination {
     LookAtVersion();
     SALLYPORT_CO_CHECK(co_await LookAtPrivileges());
     SALLYPORT_CO_CHECK(co_await LookAtColumns());
+    co_return co_await LookForBypass();
+  }
+
+  /// Who is there now, though nobody came through this process: running gateways are `expected`.
+  Task<> LookForBypass() {
+    if (postgres_.reconcile.every.count() == 0) {
+      Add(Level::warning, "bypass", "nobody looks who reaches the database without the gate",
+          "write reconcile: { every: 60s } and GRANT pg_monitor TO its login;");
+      co_return Result<>();
+    }
+    SALLYPORT_CO_TRY(
+        const Rows rows,
+        co_await Ask("SELECT pg_catalog.pg_has_role('" + Quoted(Watcher()) +
+                     "', 'pg_read_all_stats', 'USAGE'), (SELECT count(*) FROM "
+                     "pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database())"));
+    if (Cell(rows, 0, 0) == "t") {
+      Add(Level::ok, "bypass",
+          Watcher() + " sees whose the sessions are: " + Cell(rows, 0, 1) + " now");
+    } else {
+      Add(Level::failure, "bypass", Watcher() + " may not see whose the sessions are",
+          "GRANT pg_monitor TO " + Watcher() + ";");
+    }
     co_return Result<>();
+  }
+  std::string Watcher() const {
+    return postgres_.reconcile.user.empty() ? postgres_.user : postgres_.reconcile.user;
+  }
+  static std::string Quoted(std::string text) {
+    for (size_t at = 0; (at = text.find('\'', at)) != text.npos; at += 2) text.insert(at, 1, '\'');
+    return text;
   }
 
   Task<> LookAtTls() {

@@ -16,6 +16,7 @@
 #include "app/policy_versions.h"
 #include "app/read_spool.h"
 #include "app/recordings.h"
+#include "app/rounds.h"
 #include "app/secret_stores.h"
 #include "app/upstream_issuer.h"
 #include "app/upstreams.h"
@@ -89,6 +90,7 @@ struct Gateway::Impl {
   std::vector<api::UpstreamLink> upstream_links;
   DatabaseCredentials database_credentials;
   std::unique_ptr<pg::Frontend> databases;  // null: no listener for PostgreSQL
+  std::unique_ptr<Rounds> rounds;
   /// Two, because they ask for other certificates: a driver shows whatever it finds at home.
   std::shared_ptr<net::TlsServer> tls, database_tls;
   std::vector<std::unique_ptr<net::HttpServer>> listeners;
@@ -273,7 +275,7 @@ void Gateway::Impl::WaitForRoles() const {
 
 Result<> Gateway::Impl::Listen() {
   SALLYPORT_CHECK(people->Build(root, *verifier, *frontend, databases.get(), *approvals,
-                                upstream_issuer->keys(), upstream_links));
+                                upstream_issuer->keys(), upstream_links, rounds->reviews()));
   const auto handler = [f = frontend.get(), a = &people->api()](net::HttpExchange& exchange) {
     return api::Api::Takes(exchange.request().path()) ? a->Handle(exchange) : f->Handle(exchange);
   };
@@ -347,6 +349,7 @@ std::vector<ReadyCheck> Gateway::Impl::Checks() const {
         {"witnesses", ok, ok || !status.met ? status.why : "no quorum has cosigned yet", !refuse});
   }
   for (ReadyCheck& check : exports->Checks()) checks.push_back(std::move(check));
+  for (ReadyCheck& check : rounds->Checks()) checks.push_back(std::move(check));
   checks.push_back({"accepting", !stopped, stopped ? "draining" : ""});
   return checks;
 }
@@ -424,6 +427,8 @@ Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
   SALLYPORT_CHECK(impl->BuildIdentity());
   SALLYPORT_CHECK(impl->BuildFrontend());
   SALLYPORT_CHECK(impl->BuildDatabases());
+  SALLYPORT_TRY(impl->rounds, Rounds::Make(impl->root, *impl->stores, impl->database_credentials,
+                                           *impl->gate, impl->masker));
   SALLYPORT_CHECK(impl->approvals->StartWebhooks(impl->root));
   const fs::path& dir = impl->root.server.data_dir;
   impl->exports = std::make_unique<Exports>(impl->root.exports, dir, *impl->ledger);
@@ -434,6 +439,7 @@ Result<std::unique_ptr<Gateway>> Gateway::Start(config::Root root) {
   impl->shards->Start();
   impl->people->Start();
   impl->SweepRoles();
+  impl->rounds->Start(*impl->shards);
   for (const std::string& note : impl->root.notes)
     obs::Log(obs::Level::warn, "config.note", {{"note", note}});
   obs::Log(obs::Level::info, "gateway.started",
@@ -492,6 +498,7 @@ Result<> Gateway::Impl::Apply(config::Root fresh) {
   frontend->Reload(SettingsOf(fresh, fresh_masker));
   if (databases) databases->Reload(fresh_masker, DatabaseLimits(fresh));
   people->Reload(fresh, fresh_masker);
+  rounds->Reload(fresh, fresh_masker);
   masker = std::move(fresh_masker);
   MaskLogLines(masker);
   for (const auto& listener : listeners) listener->SetLimits(fresh.server.limits.http);
@@ -543,6 +550,7 @@ void Gateway::Stop(milliseconds grace) {
   wait(kLastWords);
   impl_->WaitForRoles();
   impl_->verifier->Stop();
+  impl_->rounds->Stop();
   TakeReadings(impl_->root.server.data_dir, *impl_->masker, *impl_->gate);
   op::Evidence evidence;
   evidence.type = op::EventType::log_stop;

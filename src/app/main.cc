@@ -189,6 +189,7 @@ void AddAudit(CLI::App& root, Chosen& chosen) {
   c->callback([&chosen] { chosen = [] { return RunAuditSample(sample); }; });
 
   AddAuditExport(*audit, chosen);
+  AddReviewVerbs(*audit, chosen);
 
   static AuditTailOptions tail;
   c = Command(*audit, "tail", "Shows the newest entries", "sallyport audit tail --follow");
@@ -290,6 +291,7 @@ int main(int argc, char** argv) {
   AddMask(root, chosen);
   AddWitness(root, chosen);
   AddAudit(root, chosen);
+  AddReview(root, chosen);
   AddPins(root, chosen);
   AddWorker(root, chosen);
   AddDb(root, chosen);

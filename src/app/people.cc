@@ -193,7 +193,8 @@ People::~People() = default;
 Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifier,
                        mcp::Frontend& frontend, pg::Frontend* databases, Approvals& approvals,
                        const credential::IssuerKeys* issuer_keys,
-                       std::vector<api::UpstreamLink> upstream_links) {
+                       std::vector<api::UpstreamLink> upstream_links,
+                       std::shared_ptr<review::Desk> reviews) {
   frontend_ = &frontend;
   databases_ = databases;
   desk_ = &approvals.desk();
@@ -247,6 +248,7 @@ Result<> People::Build(const config::Root& root, identity::TokenVerifier& verifi
       .offboarding = WorstCasesOf(root),
       .groups_from = GroupPlacesOf(root),
       .oauth = std::move(server),
+      .reviews = std::move(reviews),
       .upstream_links = std::move(upstream_links)});
   desk_->OnChange([this](const approval::Request& request) { api_->Tell(request); });
   obs::Metrics().Observe("sallyport_sessions", "Sessions of people that have not ended",

@@ -43,7 +43,8 @@ class People {
   Result<> Build(const config::Root& root, identity::TokenVerifier& verifier,
                  mcp::Frontend& frontend, pg::Frontend* databases, Approvals& approvals,
                  const credential::IssuerKeys* issuer_keys,
-                 std::vector<api::UpstreamLink> upstream_links);
+                 std::vector<api::UpstreamLink> upstream_links,
+                 std::shared_ptr<review::Desk> reviews);
   api::Api& api() { return *api_; }
   /// Once the shards run: looks ten times a second at what has expired or is idle.
   void Start();

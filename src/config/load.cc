@@ -46,6 +46,8 @@ Root ReadRoot(Context& context, const Node& node) {
   ReadPolicies(context, top.List("policies"), root, places);
   ReadEvidence(context, top.Get("evidence"), root);
   ReadExports(context, top.List("exports"), root);
+  ReadReview(context, OrNull(top.Get("review")), root, places);
+  ReadIntegrity(context, OrNull(top.Get("integrity")), root);
   if (const Node* keys = top.Get("issuer_keys")) ReadIssuerKeys(context, *keys, root);
   if (const Node* change = top.Get("change")) ReadChange(context, *change);
   ReadStores(context, top.Get("vault"), top.Get("aws_secrets"), root);

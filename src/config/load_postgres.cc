@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/network.h"
 #include "config/aws_keys.h"
 #include "config/sections.h"
 #include "config/units.h"
@@ -156,6 +157,33 @@ void ReadCredentials(Context& context, const Node& node, const std::string& wher
   fields.Done();
 }
 
+Reconcile ReadReconcile(Context& context, const Node& node, const std::string& where,
+                        const Postgres& postgres) {
+  using namespace std::chrono_literals;
+  Fields fields(context, node, where);
+  Reconcile made;
+  made.every = fields.Duration("every", 1s, 24h).value_or(60s);
+  if (const Node* login = fields.Get("login")) {
+    Fields f(context, *login, where + ".login");
+    made.user = f.RequiredText("user", "write a role that is a member of pg_monitor");
+    made.password = ReadPassword(f, "password", postgres);
+    f.Done();
+  } else if (postgres.vault_database) {
+    context.Error(node.mark, kCfgMissingKey,
+                  where + " needs a login of its own: those of Vault are for sessions",
+                  "add login: { user: …, password: { file: … } }");
+  }
+  made.expected = fields.Texts("expected");
+  for (const std::string& one : made.expected) {
+    if (IpNetwork::Parse(one)) continue;
+    context.Error(fields.ValueMark("expected"), kCfgBadValue,
+                  where + ".expected: \"" + one + "\" is no address",
+                  "write addresses or networks: [ 10.0.0.5, 10.1.0.0/16 ]");
+  }
+  fields.Done();
+  return made;
+}
+
 }  // namespace
 
 Postgres ReadPostgres(Context& context, const Node& node, const std::string& where) {
@@ -174,6 +202,8 @@ Postgres ReadPostgres(Context& context, const Node& node, const std::string& whe
     postgres.source_only = *masking == "source";
   if (auto refresh = fields.Duration("catalog_refresh", 1s, 24h))
     postgres.catalog_refresh = *refresh;
+  if (const Node* reconcile = fields.Get("reconcile"))
+    postgres.reconcile = ReadReconcile(context, *reconcile, where + ".reconcile", postgres);
   fields.Done();
   return postgres;
 }

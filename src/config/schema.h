@@ -21,6 +21,7 @@
 #include "op/decision.h"
 #include "policy/rules.h"
 #include "policy/unmask.h"
+#include "review/config.h"
 #include "secrets/source.h"
 #include "witness/config.h"
 
@@ -148,6 +149,15 @@ struct Mcp {
   bool operator==(const Mcp&) const = default;
 };
 
+/// connections[].postgres.reconcile: the server's own list of sessions against the gate's.
+struct Reconcile {
+  milliseconds every{0};  // 0: nobody looks
+  std::string user;       // empty: as `credentials` say
+  std::optional<secrets::Ref> password;
+  std::vector<std::string> expected;  // addresses and CIDRs whose sessions are no findings
+  bool operator==(const Reconcile&) const = default;
+};
+
 /// connections[].postgres
 struct Postgres {
   std::string host;  // a name, an address, or a directory of Unix sockets
@@ -167,6 +177,7 @@ struct Postgres {
   std::optional<credential::VaultDatabase> vault_database;  // instead of both, one for each session
   bool source_only = false;                                 // masking: source | lineage (default)
   milliseconds catalog_refresh{60'000};
+  Reconcile reconcile;
   bool operator==(const Postgres&) const = default;
 };
 
@@ -260,6 +271,13 @@ struct Mfa {
   std::vector<std::string> acr_values;   // that a login asks for
 };
 
+/// integrity: whether the program and its files are those that were started.
+struct Integrity {
+  milliseconds every{3'600'000};
+  std::vector<std::filesystem::path> files;  // beside the program and what the configuration names
+  bool operator==(const Integrity&) const = default;
+};
+
 struct Root {
   std::filesystem::path file;  // where it was read from; relative paths start there
   Server server;
@@ -277,6 +295,8 @@ struct Root {
   std::vector<Approval> approvals;
   policy::RuleSetSpec policies;
   Evidence evidence;
+  review::Config review;
+  Integrity integrity;
   std::optional<credential::Vault> vault;
   std::optional<credential::AwsSecrets> aws_secrets;
   std::vector<exporting::Config> exports;

@@ -50,6 +50,9 @@ void ReadMasking(Context& context, const Node* node, Root& root, Places& places)
 void ReadApprovals(Context& context, const std::vector<Node>& nodes, Root& root, Places& places);
 void ReadPolicies(Context& context, const std::vector<Node>& nodes, Root& root, Places& places);
 void ReadEvidence(Context& context, const Node* node, Root& root);
+/// The sections review and integrity.
+void ReadReview(Context& context, const Node& node, Root& root, Places& places);
+void ReadIntegrity(Context& context, const Node& node, Root& root);
 void ReadSessions(Context& context, const Node& node, Root& root);
 void ReadRecording(Context& context, const Node& node);
 void ReadExports(Context& context, const std::vector<Node>& nodes, Root& root);

@@ -101,11 +101,12 @@ Task<std::shared_ptr<const op::Session>> Gate::Open(std::unique_ptr<op::Session>
   co_return std::shared_ptr<const op::Session>(std::move(session));
 }
 
-void Gate::Close(const op::Session& session) {
+void Gate::Close(const op::Session& session, std::string detail) {
   Evidence e;
   e.type = EventType::session_close;
   e.session = session.entry;
   e.count = session.operations.load();
+  e.detail = std::move(detail);
   if (ledger_.payloads() != nullptr) ledger_.payloads()->Forget(session);
   (void)Write(e);  // the ledger's failure is its own alarm; nobody waits for an answer here
 }

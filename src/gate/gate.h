@@ -122,8 +122,9 @@ class Gate {
   /// Records who came and from where; every operation needs a session. Sets id, opened_at and
   /// entry. ledger_unavailable if it cannot be recorded.
   Task<std::shared_ptr<const op::Session>> Open(std::unique_ptr<op::Session> session);
-  /// Records the end with the number of operations. Never fails the caller.
-  void Close(const op::Session& session);
+  /// Records the end with the number of operations; `detail`: names and figures of ours. Never fails
+  /// the caller.
+  void Close(const op::Session& session, std::string detail = {});
 
   /// Decides, records, permits. The refusal is recorded too, before it is returned. `memo` (may be
   /// null) saves deciding again what was decided before; operations with a `statement` only.

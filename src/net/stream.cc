@@ -61,6 +61,13 @@ Result<> Stream::StartTls(std::unique_ptr<TlsEngine> tls, Ahead ahead) {
 
 std::string Stream::peer_address() const { return PeerAddress(socket_); }
 
+uint16_t Stream::local_port() const {
+  boost::system::error_code error;
+  const auto local = socket_.local_endpoint(error);
+  const int family = local.data()->sa_family;
+  return error || (family != AF_INET && family != AF_INET6) ? uint16_t(0) : local.port();
+}
+
 Task<> Stream::Handshake(TimePoint until) {
   if (!tls_) co_return Result<>();
   for (;;) {

@@ -66,6 +66,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   const TlsEngine* tls_engine() const { return tls_.get(); }
   /// The address of the other side without its port; empty for a Unix socket.
   std::string peer_address() const;
+  /// Our own port; 0 for a Unix socket.
+  uint16_t local_port() const;
 
   /// What was read and not consumed; valid until the next Consume, Watch or wait.
   std::string_view data() const { return {buffer_.get() + begin_, end_ - begin_}; }

@@ -163,6 +163,7 @@ class Opening {
   Nanos until_wall_ = 0;
   bool token_ends_it_ = false;
   std::vector<std::string> search_path_;
+  std::string backend_;  // which one at the server it got
 };
 
 Result<> Opening::MayEnter() const {
@@ -211,6 +212,9 @@ Task<Server> Opening::Connect(Parameters startup) {
   ServerLogin login = lease_->login();
   for (auto& parameter : startup) login.startup.push_back(std::move(parameter));
   SALLYPORT_CO_TRY(Server server, co_await LogIn(*place_.config.address, std::move(login)));
+  // So that the server's own log of connections can be compared: `audit bypass`.
+  backend_ = "backend " + std::to_string(server.pid) + ", from port " +
+             std::to_string(server.local_port);
   SALLYPORT_CO_CHECK(CheckPins(server));
   SALLYPORT_CO_TRY(const std::vector<Row> path,
                    co_await Query(server, "select unnest(current_schemas(true))", kQuestion));
@@ -267,7 +271,7 @@ Task<std::shared_ptr<Session>> Opening::Run() {
 void Opening::End() {
   ticket_.reset();
   if (lease_) lease_->Release();
-  if (who_) front_.options.gate.Close(*who_);
+  if (who_) front_.options.gate.Close(*who_, std::move(backend_));
   if (slot_) front_.registry.Remove(*slot_);
 }
 

@@ -46,6 +46,8 @@ struct Server {
   uint32_t pid = 0;
   std::string cancel_key;            // 4 bytes under protocol 3.0, up to 256 under 3.2
   std::vector<std::string> notices;  // whole NoticeResponse messages that came during login
+  uint16_t local_port = 0;           // our end of the connection; 0 on a Unix socket
+  std::shared_ptr<void> own;         // while it lives, OwnBackends knows this backend
 
   const std::string* Parameter(std::string_view name) const;
 };

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "pg/frame.h"
+#include "pg/own_backends.h"
 #include "pg/scram.h"
 #include "pg/server.h"
 #include "pg/server_wire.h"
@@ -102,6 +103,8 @@ Result<std::string> Login::StartupPacket() const {
 Task<Server> Login::Run() {
   SALLYPORT_CO_TRY(const std::string packet, StartupPacket());
   SALLYPORT_CO_TRY(server_.stream, co_await Reach(address_, until_));
+  server_.local_port = server_.stream->local_port();
+  server_.own = OwnBackends::OfProcess().Begin(server_.local_port);
   SALLYPORT_CO_CHECK(co_await SendAll(*server_.stream, packet, until_));
   MessageReader reader(*server_.stream, "login");
   for (;;) {
@@ -243,6 +246,7 @@ Task<> Login::Answer(std::string_view text, bool with_nul) {
 Result<> Login::KeepKey(std::string_view body) {
   BodyReader reader(body);
   server_.pid = reader.U32();
+  OwnBackends::Named(server_.own, server_.pid);
   server_.cancel_key = reader.rest();
   const size_t size = server_.cancel_key.size();
   if (reader.failed() || (minor_ < 2 ? size != 4 : size < 4 || size > kMaxCancelKey))
