@@ -65,6 +65,11 @@ Recorded::Recorded(fs::path data_dir, std::string origin, std::vector<recording:
 
 Result<Recorded> Recorded::Open(const fs::path& data_dir, const KeysAt& keys) {
   SALLYPORT_TRY(auto keks, ReadKeys(keys));
+  if (keys.kek.empty() && keys.config.empty()) {  // as the gateway has it, where we may read that
+    const auto path = ledger::ReadFile(data_dir / "recordings" / kKekPath, 4096);
+    if (auto known = path ? ReadKeys({.config = {}, .kek = *path}) : keks; known)
+      keks = std::move(*known);
+  }
   return Recorded(data_dir, OriginOfLog(data_dir), std::move(keks));
 }
 

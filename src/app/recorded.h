@@ -14,7 +14,8 @@
 
 namespace sallyport::app {
 
-/// Where a command finds the keys of recordings: a configuration, a file with a key, or nowhere.
+/// Where a command finds the keys of recordings: a configuration, a file with a key, or neither:
+/// then the file that the gateway uses, provided that whoever runs the command may read it.
 struct KeysAt {
   std::string config, kek;
 };

@@ -1,6 +1,7 @@
 #include "app/recordings.h"
 
 #include "app/recording_orders.h"
+#include "ledger/file.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 
@@ -36,7 +37,14 @@ Result<std::unique_ptr<Recordings>> Recordings::Open(const config::Root& root) {
     evidence.detail = "of the day's recordings; wrapped by " + kek_id;
     return self->Record(std::move(evidence));
   };
+  const std::filesystem::path hint = options.dir / kKekPath;
   SALLYPORT_TRY(made->store_, recording::Store::Open(std::move(options)));
+  // For commands of who may read that file: where it is, not what is in it.
+  const secrets::Ref& kek = made->config_.keks.front();
+  if (kek.kind == secrets::Ref::Kind::file) {
+    std::error_code error;
+    (void)ledger::ReplaceFile(hint, std::filesystem::absolute(kek.name, error).string());
+  }
   return made;
 }
 

@@ -17,6 +17,9 @@
 
 namespace sallyport::app {
 
+/// Below `recordings`: the path of the file with the key encryption key, where it is a file.
+inline constexpr const char* kKekPath = "kek.path";
+
 /// The keys of `evidence.encrypt`, the one that wraps first. config_invalid names the reference.
 Result<std::vector<recording::Key>> KeksOf(const std::vector<secrets::Ref>& refs);
 
