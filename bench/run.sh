@@ -11,7 +11,7 @@ google() {  # google NAME: one Google Benchmark binary
 }
 
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(mcp pan rows policy sql ledger evidence identity memory pg pack)
+[ ${#names[@]} -gt 0 ] || names=(mcp pan rows policy sql ledger evidence identity memory pg pack whatif)
 for name in "${names[@]}"; do
   case $name in
     mcp) python3 bench/end_to_end.py call ;;
@@ -27,8 +27,9 @@ for name in "${names[@]}"; do
       scratch=$(mktemp -d)
       "build/bench/src/evidence_pack/pack_history" "$scratch/data" 1000000 30 "$scratch/pack.zip" | tee build/bench/results/pack_history.txt
       rm -rf "$scratch" ;;
+    whatif) echo "== policy whatif over 1,000,000 operations"; python3 bench/what_if.py ;;
     ledger) echo "== ledger_bench"; "$bin/ledger_bench" | tee build/bench/results/ledger_bench.txt ;;
     evidence) echo "== evidence_bench"; "$bin/evidence_bench" build/bench/results/evidence_bench.json build/bench ;;
-    *) echo "bench/run.sh: no benchmark named $name (mcp pan rows policy sql ledger evidence identity memory pg pack)" >&2; exit 2 ;;
+    *) echo "bench/run.sh: no benchmark named $name (mcp pan rows policy sql ledger evidence identity memory pg pack whatif)" >&2; exit 2 ;;
   esac
 done
