@@ -16,7 +16,7 @@ Severity SeverityOf(const Facts& f, const Event& e) {
     std::string_view event;
     Severity severity;
   };
-  static constexpr std::array<Row, 21> kRows{{
+  static constexpr std::array<Row, 27> kRows{{
       {"log.recovered", Severity::medium},    {"log.failed", Severity::fatal},
       {"config.refused", Severity::medium},   {"auth.failure", Severity::low},
       {"request.refused", Severity::low},     {"session.killed", Severity::medium},
@@ -27,12 +27,18 @@ Severity SeverityOf(const Facts& f, const Event& e) {
       {"approval.decided", Severity::low},    {"consent.decided", Severity::low},
       {"evidence.read", Severity::low},       {"log.init", Severity::informational},
       {"log.start", Severity::informational}, {"control.failed", Severity::high},
-      {"clock.stepped", Severity::medium},
+      {"clock.stepped", Severity::medium},    {"bypass.found", Severity::high},
+      {"key.destroyed", Severity::medium},    {"recording.exported", Severity::low},
+      {"card.looked_up", Severity::medium},   {"policy.adopted", Severity::low},
+      {"key.rotated", Severity::low},
   }};
   if (e.entry == nullptr) return Severity::high;  // the log holds what is no entry of ours
   if (f.reason == "sad-refused" || f.reason == "mask-failed") return Severity::high;
   if (f.reason == "approval-required") return Severity::informational;
   if (f.unmask && f.event == "call.outcome") return Severity::medium;
+  const bool finds = f.event == "scan.made" || f.event == "drill.made" ||
+                     f.event == "integrity.checked" || f.event == "delivery.reported";
+  if (finds && f.ok == false) return Severity::high;
   const auto row = std::ranges::find(kRows, f.event, &Row::event);
   if (row != kRows.end()) return row->severity;
   return f.ok == false ? Severity::low : Severity::informational;
