@@ -111,3 +111,20 @@ def test_it_can_be_asked_for_again(gateway, today, clock):
     assert eventually(lambda: len(reviews(gateway, today)) == before + 1, 10, 0.2)
     assert gateway.run("review", "make", "--date", "nonsense", "--config", gateway.config_path).returncode == 2
     assert gateway.verify().returncode == 0
+
+
+def test_whom_the_configuration_names_signs_and_nobody_else(scratch, oidc, upstream, tmp):
+    part = Gateway(scratch / "named", oidc, [http_connection("up", upstream.url)], [ALLOW_TESTERS],
+                   changes=lambda c: c.update(review={"who": ["group:testers"]}))
+
+    def sign(who: str) -> object:
+        token = tmp / f"{who}.token"
+        token.write_text(oidc.token(who))
+        return part.run("review", "sign", "2020-01-01", "--note", "seen", "--server", part.public_url, "--token-file", token)
+    try:
+        refused = sign("auditor")  # the role is not enough where somebody is named
+        assert refused.returncode == 3 and "review.who does not name you" in refused.stderr, refused.stderr
+        let_in = sign("tester")  # gets as far as the review, which is not there
+        assert "review.who" not in let_in.stderr and "2020-01-01" in let_in.stderr, let_in.stderr
+    finally:
+        part.stop()
